@@ -71,12 +71,23 @@ void sendgrid_inbound_create(struct http_call *c)
     json_decref(body);
 }
 
+/* It is its own, and it has the name still. */
+static int may_change(struct http_call *c)
+{
+    struct inbound in;
+    int e = inbound_get(sends_of(c), account_of(c), c->param[0], c->a, &in);
+    if (e) return e;
+    e = inbound_holds(sends_of(c), &in);
+    return e == ERR_NOT_FOUND ? inbound_may(sends_of(c), c->key.account, c->param[0]) : e;
+}
+
 void sendgrid_inbound_change(struct http_call *c)
 {
     struct settings s;
     json_t *body = api_body(c);
     if (!body) return;
     int e = read_settings(body, &s);
+    if (!e) e = may_change(c);
     if (!e) e = inbound_change(sends_of(c), account_of(c), c->param[0], apply, &s);
     if (e) failed(c, e);
     else show(c, 200, c->param[0]);

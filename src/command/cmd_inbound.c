@@ -11,7 +11,8 @@ int run_inbound_add(struct request *r)
                          .url = arg_slice(r->args, "url"),
                          .raw = arg_flag(r->args, "raw"),
                          .spam_check = arg_flag(r->args, "spam-check"),
-                         .mailbox = arg_flag(r->args, "mailbox")};
+                         .mailbox = arg_flag(r->args, "mailbox"),
+                         .given = true};
     int e = account_get(r->core->store->directory, r->a, arg_slice(r->args, "account"), &acc);
     if (e) return e;
     in.account = sl_cstr(acc.id);

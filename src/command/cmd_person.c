@@ -6,6 +6,7 @@
 #include "port/port.h"
 #include "port_files.h"
 #include "send/event.h"
+#include "send/inbound.h"
 #include "send/send_person.h"
 #include "send/suppression.h"
 #include "send/webhook.h"
@@ -47,6 +48,7 @@ static const struct {
     {"guard", "networks by which their account is known, and why it was shut out"},
     {"hints", "mailboxes that they shared with others"},
     {"shared", "mailboxes of others that are shared with them"},
+    {"inbound", "mail that is handed to URLs for accounts"},
     {"queue", "letters that wait"},
     {"directory", "aliases, catch-alls and rights that name them"},
     {"keys", "keys of the HTTP API of their account"},
@@ -290,6 +292,34 @@ static int export_account(struct exporting *x)
     return put_line(x, o);
 }
 
+static int export_inbound(void *arg, const struct inbound *in)
+{
+    json_t *o = json_object();
+    reply_text(o, "where", SL("inbound"));
+    reply_text(o, "name", in->name);
+    reply_text(o, "url", in->url);
+    put_time(o, "created", in->created / 1000000);
+    return put_line(arg, o);
+}
+
+static int export_webhook(void *arg, const struct webhook *h)
+{
+    json_t *o = json_object();
+    reply_text(o, "where", SL("webhook"));
+    reply_text(o, "name", h->name);
+    opt_text(o, "title", h->title);
+    reply_text(o, "url", h->url);
+    put_time(o, "created", h->created / 1000000);
+    return put_line(arg, o);
+}
+
+/* What an account has set of the sending service. */
+static int export_hooks(struct exporting *x)
+{
+    int e = webhook_each(x->r->core->sends, x->p->id, export_webhook, x);
+    return e ? e : inbound_each(x->r->core->sends, x->p->id, export_inbound, x);
+}
+
 static int no_progress(void *arg, const char *sentence)
 {
     json_t *problems = json_object_get(((struct request *)arg)->reply, "problems");
@@ -317,6 +347,7 @@ static int export_records(struct exporting *x)
 {
     struct person_report rep = {0};
     int e = x->p->id.n ? export_account(x) : 0;
+    if (!e && x->p->id.n) e = export_hooks(x);
     if (!e) e = person_each(x->r->core, x->p, export_found, x, &rep);
     if (!e) e = write_out(x);
     if (!e) e = x->files->done(x->files, x->part, -1, below(x->r, "records.jsonl"));
@@ -442,6 +473,7 @@ static int end_account(struct request *r, const struct person *p)
                        (unsigned long long)left);
     }
     if (!e) e = remove_webhooks(r, p);
+    if (!e) e = inbound_forget(r->core->sends, p->id);
     if (!e) e = take_rights(r, p);
     if (!e) e = api_keys_forget(r->core->keys, ar_cstr(r->a, p->id));
     if (!e) e = account_remove(r->core->store->directory, p->address);

@@ -74,7 +74,8 @@ static int hook(struct core *core, struct arena *a, const char *name, bool mailb
     struct account acc;
     struct slice key;
     int e = account_get(core->store->directory, a, SL("alice@one.test"), &acc);
-    struct inbound in = {.name = sl_cstr(name), .url = SL("https://hook.test/"), .mailbox = mailbox};
+    struct inbound in = {
+        .name = sl_cstr(name), .url = SL("https://hook.test/"), .mailbox = mailbox, .given = true};
     in.account = sl_cstr(acc.id);
     return there(e ? e : inbound_add(core->sends, &in, a, &key));
 }

@@ -28,6 +28,7 @@ const char *person_stays(enum person_place p)
     switch (p) {
     case PERSON_QUEUE:
         return "letters that wait belong to their sender until they have left; `tram queue drop` ends them";
+    case PERSON_INBOUND: return "a setting of an account: `tram inbound remove`";
     case PERSON_DIRECTORY:
         return "these are settings of this node (aliases, catch-alls, rights): `tram alias remove`, `tram "
                "account revoke`, `tram domain admin remove`";
@@ -334,6 +335,7 @@ static const struct spec specs[] = {
     ROWS(HINTS, "u:", "u;", "o/", "p", DELETE, NULL),
     ROWS(SHARED, "u:", "u;", "c/", "d", REVOKE, NULL),
     ROWS(KEYS, "_keys", "_keys!", "k/", "l", STARS, NULL),
+    ROWS(INBOUND, "_sends", "_sends!", "b/", "c", TELL, NULL),
     ROWS(QUEUE, "q:", "q;", "e", "s", TELL, NULL),
     ROWS(DIRECTORY, "d:", "d;", ".", "b", TELL, "p"),
     ROWS(DIRECTORY, "d:", "d;", "l:", "n", TELL, NULL),

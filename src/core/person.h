@@ -26,7 +26,7 @@ bool person_in(const struct person *p, struct slice text, size_t *at, size_t *n)
     X(TRACE, "trace") X(EVENTS, "events") X(SENDS, "sends") X(SUPPRESSION, "suppression")                     \
     X(WRITTEN_TO, "written-to") X(GUARD, "guard") X(BLOCKS, "blocks") X(HINTS, "hints") X(SHARED, "shared")   \
     X(QUEUE, "queue") X(DIRECTORY, "directory") X(KEYS, "keys") X(SOURCES, "sources") X(ALERTS, "alerts")     \
-    X(REPORTS, "reports") X(AUDIT, "audit")
+    X(REPORTS, "reports") X(AUDIT, "audit") X(INBOUND, "inbound")
 /* clang-format on */
 enum person_place {
 #define X(name, word) PERSON_##name,

@@ -2,6 +2,7 @@
 #include "inbound.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -9,9 +10,16 @@
 #include "inbound_i.h"
 #include "mail/addr.h"
 #include "send_i.h"
+#include "store/mailbox.h"
 #include "webhook_i.h"
 
-enum { ROW_VERSION = 1, RAW = 1, SPAM_CHECK = 2, MAILBOX = 4 };
+enum { ROW_VERSION = 1, RAW = 1, SPAM_CHECK = 2, MAILBOX = 4, GIVEN = 8 };
+/* What routes need of a row. */
+struct known {
+    char account[20], holder[20];
+    int64_t domain_made;
+    bool given, damaged;
+};
 
 /* ---- names ---- */
 
@@ -63,6 +71,74 @@ int inbound_may(struct sends *s, const struct account *acc, struct slice given)
     return e;
 }
 
+/* False: it is damaged. */
+static bool know(struct known *k, const struct inbound *in)
+{
+    *k = (struct known){.domain_made = in->domain_made, .given = in->given};
+    if (!in->account.n || in->account.n >= sizeof k->account || in->holder.n >= sizeof k->holder)
+        return false;
+    memcpy(k->account, in->account.p, in->account.n);
+    if (in->holder.n) memcpy(k->holder, in->holder.p, in->holder.n);
+    return true;
+}
+
+/* Its id, or "" when no account has the name. */
+static int holder_now(struct sends *s, struct arena *a, struct slice name, struct slice *id)
+{
+    size_t at = sl_rchr(name, '@');
+    struct account acc;
+    *id = SL("");
+    if (at == SL_NONE) return 0;
+    int e = account_read(s->store->directory, a, sl_sub(name, 0, at), sl_from(name, at + 1), &acc);
+    if (!e) *id = ar_dup(a, sl_cstr(acc.id));
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
+static int is_as_given(struct sends *s, const struct known *k, struct slice domain, bool *yes)
+{
+    struct arena a = {0};
+    struct domain d;
+    int e = domain_get(s->store->directory, &a, domain, &d);
+    *yes = !e && d.created == k->domain_made;
+    ar_free(&a);
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
+static int is_gone(struct sends *s, const char *account, bool *gone)
+{
+    struct account_usage u;
+    int e = account_usage(s->store, account, &u);
+    *gone = e == ERR_NOT_FOUND;
+    return *gone || err_is_damage(e) ? 0 : e; /* a damaged one is there */
+}
+
+/* Does the row hold for a name that this account has now? */
+static int holds(struct sends *s, const struct known *k, struct slice name, struct slice holder, bool *yes)
+{
+    size_t at = sl_rchr(name, '@');
+    struct slice domain = at == SL_NONE ? name : sl_from(name, at + 1);
+    bool gone = false;
+    *yes = false;
+    int e = is_gone(s, k->account, &gone);
+    if (e || gone) return e;
+    if ((*yes = sl_eq(holder, sl_cstr(k->account)))) return 0;
+    e = domain_admin_is(s->store->directory, domain, k->account, yes);
+    if (!e && !*yes && k->given && sl_eq(holder, sl_cstr(k->holder))) e = is_as_given(s, k, domain, yes);
+    return e;
+}
+
+int inbound_holds(struct sends *s, const struct inbound *in)
+{
+    struct arena a = {0};
+    struct slice holder;
+    struct known k;
+    bool yes = false;
+    int e = know(&k, in) ? holder_now(s, &a, in->name, &holder) : ERR_CORRUPT;
+    if (!e) e = holds(s, &k, in->name, holder, &yes);
+    ar_free(&a);
+    return e ? e : yes ? 0 : ERR_NOT_FOUND;
+}
+
 /* ---- rows ---- */
 
 static int get_row(struct slice row, struct inbound *in, struct slice *pem)
@@ -80,8 +156,11 @@ static int get_row(struct slice row, struct inbound *in, struct slice *pem)
         case 'o': flags = (unsigned)rec_u64(&r); break;
         case 'c': in->created = (int64_t)rec_u64(&r); break;
         case 't': in->changed = (int64_t)rec_u64(&r); break;
+        case 'h': in->holder = r.field; break;
+        case 'd': in->domain_made = (int64_t)rec_u64(&r); break;
         }
     in->raw = flags & RAW, in->spam_check = flags & SPAM_CHECK, in->mailbox = flags & MAILBOX;
+    in->given = flags & GIVEN;
     if (!e) e = rec_error(&r);
     return e ? e : in->name.n && in->account.n && in->url.n ? 0 : ERR_CORRUPT;
 }
@@ -95,7 +174,10 @@ static void put_row(struct kv_tx *tx, struct slice key, const struct inbound *in
     rec_put(&b, 'u', in->url);
     rec_put(&b, 'k', pem);
     rec_opt_u64(&b, 'o',
-                (in->raw ? RAW : 0) | (in->spam_check ? SPAM_CHECK : 0) | (in->mailbox ? MAILBOX : 0));
+                (in->raw ? RAW : 0) | (in->spam_check ? SPAM_CHECK : 0) | (in->mailbox ? MAILBOX : 0) |
+                    (in->given ? GIVEN : 0));
+    rec_opt(&b, 'h', in->holder);
+    if (in->given) rec_put_u64(&b, 'd', (uint64_t)in->domain_made);
     rec_put_u64(&b, 'c', (uint64_t)in->created);
     rec_put_u64(&b, 't', (uint64_t)in->changed);
     kv_tx_put_record(tx, key, &b);
@@ -108,6 +190,7 @@ struct change {
     char token[INBOUND_TOKEN];
     struct slice account, name, domain, key, own, pem; /* own: the row that lists it with its account */
     struct inbound in;
+    struct slice stale; /* account of a row there that holds no more */
     inbound_change_fn *fn;
     void *arg;
     int64_t now;
@@ -136,14 +219,26 @@ static int count_one(void *n, struct slice key, struct slice value)
     return 0;
 }
 
+/* Of a row that holds no more. */
+static int take_place(struct kv_tx *tx, struct change *x)
+{
+    struct slice row, pem;
+    struct inbound there;
+    int e = kv_tx_get(tx, x->key, &row);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    if (!x->stale.n || get_row(row, &there, &pem) != 0 || !sl_eq(there.account, x->stale))
+        return err_set(ERR_EXISTS, "mail for %.*s is handed to a URL already", SLF(x->name));
+    kv_tx_del(tx, own_key(x, x->stale));
+    return 0;
+}
+
 static int add_tx(struct kv_tx *tx, void *arg)
 {
     struct change *x = arg;
-    struct slice row, prefix = ar_printf(&x->a, "B/%.*s/", SLF(x->account));
+    struct slice prefix = ar_printf(&x->a, "B/%.*s/", SLF(x->account));
     size_t n = 0;
-    int e = kv_tx_get(tx, x->key, &row);
-    if (!e) return err_set(ERR_EXISTS, "mail for %.*s is handed to a URL already", SLF(x->name));
-    if (e == ERR_NOT_FOUND) e = kv_tx_scan(tx, prefix, kv_prefix_end(&x->a, prefix), count_one, &n);
+    int e = take_place(tx, x);
+    if (!e) e = kv_tx_scan(tx, prefix, kv_prefix_end(&x->a, prefix), count_one, &n);
     if (!e && n >= INBOUNDS_MAX)
         e = err_set(ERR_LIMIT, "an account has the mail of no more than %d names handed to URLs",
                     INBOUNDS_MAX);
@@ -187,17 +282,46 @@ static int remove_tx(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-static void remember(struct sends *s, const char *token, bool there)
+/* in NULL: the row cannot be read. */
+static void remember(struct sends *s, struct slice token, const struct inbound *in)
+{
+    struct known *k = xcalloc(1, sizeof *k);
+    k->damaged = !in || !know(k, in);
+    lock_take(&s->lock);
+    free(map_put(&s->inbounds, token, k));
+    lock_release(&s->lock);
+}
+
+static void forget(struct sends *s, struct slice token)
 {
     lock_take(&s->lock);
-    if (there) map_put(&s->inbounds, sl_cstr(token), s);
-    else map_del(&s->inbounds, sl_cstr(token));
+    free(map_del(&s->inbounds, token));
     lock_release(&s->lock);
 }
 
 static int write(struct change *x, kv_fn *fn)
 {
     return kv_transact(x->s->store->kv, SL(SENDS_OBJECT), fn, x);
+}
+
+/* What a row that an operator gave is bound to. */
+static int bind_to_now(struct change *x)
+{
+    struct domain d;
+    int e = domain_get(x->s->store->directory, &x->a, x->domain, &d);
+    if (!e) e = holder_now(x->s, &x->a, x->name, &x->in.holder);
+    if (!e) x->in.domain_made = d.created;
+    return e;
+}
+
+static int look_for_stale(struct change *x)
+{
+    struct slice row, pem;
+    struct inbound there;
+    int e = kv_get(x->s->store->kv, SL(SENDS_OBJECT), x->key, &x->a, &row);
+    if (!e && get_row(row, &there, &pem) != 0) return 0;
+    if (!e && (e = inbound_holds(x->s, &there)) == ERR_NOT_FOUND) x->stale = there.account;
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 int inbound_add(struct sends *s, const struct inbound *in, struct arena *a, struct slice *public_key)
@@ -208,6 +332,7 @@ int inbound_add(struct sends *s, const struct inbound *in, struct arena *a, stru
     int e = begin(&x, s, in->account, in->name);
     if (!e) e = is_here(s, x.domain);
     if (!e) e = fetch_url_fits(in->url, s->webhook_private);
+    if (!e) e = look_for_stale(&x);
     if (!e) e = es256_new(&k);
     if (!e) {
         es256_pem(k, &pem);
@@ -215,10 +340,12 @@ int inbound_add(struct sends *s, const struct inbound *in, struct arena *a, stru
         x.in = *in;
         x.in.name = x.name;
         x.in.created = x.in.changed = x.now;
+        x.in.holder = SL("");
         x.pem = buf_slice(&pem);
-        e = write(&x, add_tx);
+        if (in->given) e = bind_to_now(&x);
+        if (!e) e = write(&x, add_tx);
     }
-    if (!e) remember(s, x.token, true);
+    if (!e) remember(s, sl_cstr(x.token), &x.in);
     if (pem.p) wipe(pem.p, pem.n);
     buf_free(&pem);
     es256_free(&k);
@@ -243,7 +370,51 @@ int inbound_remove(struct sends *s, struct slice account, struct slice name)
     struct change x;
     int e = begin(&x, s, account, name);
     if (!e) e = write(&x, remove_tx);
-    if (!e) remember(s, x.token, false);
+    if (!e) forget(s, sl_cstr(x.token));
+    ar_free(&x.a);
+    return e;
+}
+
+struct leaving {
+    struct slice account;
+    struct arena a;
+    struct slice token[INBOUNDS_MAX];
+    size_t n;
+};
+
+static int keep_token(void *arg, struct slice key, struct slice value)
+{
+    struct leaving *x = arg;
+    (void)value;
+    x->token[x->n++] = ar_dup(&x->a, sl_from(key, sl_rchr(key, '/') + 1));
+    return x->n == COUNT_OF(x->token);
+}
+
+/* One that cannot be read goes, too: it is on the account's list. */
+static int leave_tx(struct kv_tx *tx, void *arg)
+{
+    struct leaving *x = arg;
+    struct slice row, pem, prefix = ar_printf(&x->a, "B/%.*s/", SLF(x->account));
+    struct inbound in;
+    x->n = 0;
+    int e = kv_tx_scan(tx, prefix, kv_prefix_end(&x->a, prefix), keep_token, x);
+    if (e > 0) e = 0;
+    for (size_t i = 0; !e && i < x->n; i++) {
+        struct slice key = ar_cat(&x->a, SL("b/"), x->token[i]);
+        kv_tx_del(tx, ar_cat(&x->a, prefix, x->token[i]));
+        e = kv_tx_get(tx, key, &row);
+        if (!e && (get_row(row, &in, &pem) != 0 || sl_eq(in.account, x->account))) kv_tx_del(tx, key);
+        if (!e && get_row(row, &in, &pem) == 0 && !sl_eq(in.account, x->account)) x->token[i] = SL("");
+        if (e == ERR_NOT_FOUND) e = 0;
+    }
+    return e;
+}
+
+int inbound_forget(struct sends *s, struct slice account)
+{
+    struct leaving x = {.account = account};
+    int e = kv_transact(s->store->kv, SL(SENDS_OBJECT), leave_tx, &x);
+    for (size_t i = 0; !e && i < x.n; i++) forget(s, x.token[i]);
     ar_free(&x.a);
     return e;
 }
@@ -308,6 +479,15 @@ int inbound_each(struct sends *s, struct slice account, inbound_each_fn *each, v
     return e;
 }
 
+static void remember_row(struct sends *s, const struct kv_row *row)
+{
+    struct inbound in;
+    struct slice pem;
+    /* one that cannot be read is known all the same: letters for it wait */
+    bool whole = get_row(row->value, &in, &pem) == 0;
+    remember(s, sl_from(row->key, 2), whole ? &in : NULL);
+}
+
 int inbound_open(struct sends *s)
 {
     struct arena a = {0}, keep = {0};
@@ -320,24 +500,21 @@ int inbound_open(struct sends *s)
         if (e || !page.n) break;
         ar_reset(&keep);
         from = kv_after(&keep, page.row[page.n - 1].key);
-        /* one that cannot be read is known all the same: letters for it wait */
-        for (size_t i = 0; i < page.n; i++) map_put(&s->inbounds, sl_from(page.row[i].key, 2), s);
+        for (size_t i = 0; i < page.n; i++) remember_row(s, &page.row[i]);
     }
     ar_free(&a);
     ar_free(&keep);
     return e;
 }
 
-/* ---- routes ---- */
-
-static bool is_known(struct sends *s, struct slice name, char token[INBOUND_TOKEN])
+void inbound_close(struct sends *s)
 {
-    inbound_token(name, token);
-    lock_take(&s->lock);
-    bool yes = map_get(&s->inbounds, sl_cstr(token)) != NULL;
-    lock_release(&s->lock);
-    return yes;
+    struct map_iter it = {0};
+    while (map_next(&s->inbounds, &it)) free(it.value);
+    map_free(&s->inbounds);
 }
+
+/* ---- routes ---- */
 
 static bool have_any(struct sends *s)
 {
@@ -354,15 +531,43 @@ static struct route route_to(const char *token, struct slice address)
     return r;
 }
 
+/* Is mail of the name, which that account (or nobody: "") has, handed over now? */
+static int leads(struct sends *s, struct slice name, struct slice holder, char token[INBOUND_TOKEN],
+                 bool *yes)
+{
+    struct known known = {.damaged = true};
+    inbound_token(name, token);
+    lock_take(&s->lock);
+    struct known *k = map_get(&s->inbounds, sl_cstr(token));
+    if (k) known = *k;
+    lock_release(&s->lock);
+    *yes = k && known.damaged;
+    return k && !known.damaged ? holds(s, &known, name, holder, yes) : 0;
+}
+
 /* A name that nobody has: is it one of them, or its domain? */
-static bool nobody_is_known(struct sends *s, struct arena *a, struct slice local, struct slice domain,
-                            char token[INBOUND_TOKEN])
+static int nobody_leads(struct sends *s, struct arena *a, struct slice local, struct slice domain,
+                        char token[INBOUND_TOKEN], bool *yes)
 {
     size_t plus = sl_chr(local, '+');
-    if (is_known(s, mail_addr_join(a, local, domain), token)) return true;
-    if (plus != SL_NONE && plus && is_known(s, mail_addr_join(a, sl_sub(local, 0, plus), domain), token))
-        return true;
-    return is_known(s, domain, token);
+    int e = leads(s, mail_addr_join(a, local, domain), SL(""), token, yes);
+    if (!e && !*yes && plus != SL_NONE && plus)
+        e = leads(s, mail_addr_join(a, sl_sub(local, 0, plus), domain), SL(""), token, yes);
+    if (!e && !*yes) e = leads(s, domain, SL(""), token, yes);
+    return e;
+}
+
+static int resolved(struct sends *s, struct slice address, struct routes *out)
+{
+    char token[INBOUND_TOKEN];
+    bool yes;
+    int e = 0;
+    for (size_t i = 0; !e && i < out->n; i++) {
+        if (!out->v[i].local) continue;
+        e = leads(s, out->v[i].address, sl_cstr(out->v[i].account), token, &yes);
+        if (!e && yes) out->v[i] = route_to(token, address);
+    }
+    return e;
 }
 
 int inbound_routes(struct sends *s, struct arena *a, struct slice local, struct slice domain,
@@ -370,17 +575,16 @@ int inbound_routes(struct sends *s, struct arena *a, struct slice local, struct 
 {
     char token[INBOUND_TOKEN];
     struct domain d;
+    bool yes = false;
     if (!have_any(s) || (out->result != RESOLVED && out->result != RESOLVED_NO_USER)) return 0;
     struct slice address = mail_addr_join(a, local, domain);
-    for (size_t i = 0; out->result == RESOLVED && i < out->n; i++)
-        if (out->v[i].local && is_known(s, out->v[i].address, token)) out->v[i] = route_to(token, address);
-    if (out->result == RESOLVED) return 0;
+    if (out->result == RESOLVED) return resolved(s, address, out);
     int e = domain_get(s->store->directory, a, domain, &d);
     if (e) return e == ERR_NOT_FOUND ? 0 : e;
     local = local_name(a, local);
-    bool known = nobody_is_known(s, a, local, d.name, token) ||
-                 (d.alias_of.n && nobody_is_known(s, a, local, d.alias_of, token));
-    if (!known) return 0;
+    e = nobody_leads(s, a, local, d.name, token, &yes);
+    if (!e && !yes && d.alias_of.n) e = nobody_leads(s, a, local, d.alias_of, token, &yes);
+    if (e || !yes) return e;
     *out = (struct routes){.result = RESOLVED, .v = ar_new(a, struct route), .n = 1};
     out->v[0] = route_to(token, address);
     return 0;

@@ -19,21 +19,31 @@ struct inbound {
     bool raw;                  /* the letter as it came in place of its parts */
     bool spam_check;           /* it is said what our judgement of junk was */
     bool mailbox;              /* what nobody takes goes into the account's inbox in the end, and not back */
-    int64_t created, changed;  /* unix microseconds */
-    struct slice public_key;   /* DER in base64 */
+    /* An operator gave it: it holds while the domain, and who has the name (an account, or nobody), are as
+     * they were then. Every other holds while the account has the name or administers its domain. None
+     * outlives its account. */
+    bool given;
+    struct slice holder;      /* of one that was given: id of the account that had the name, or empty */
+    int64_t domain_made;      /* and when its domain was added, unix seconds */
+    int64_t created, changed; /* unix microseconds */
+    struct slice public_key;  /* DER in base64 */
 };
 
 /* May the account have the mail of that name? It is its own address, or of a domain that it administers.
  * ERR_NOT_FOUND: no domain of ours; ERR_DENIED; ERR_SYNTAX. SUSPENDS. */
 struct account;
 MUST_CHECK int inbound_may(struct sends *s, const struct account *acc, struct slice name);
-/* name (any spelling), account, url and the flags count; *public_key lies in a. ERR_EXISTS: somebody has its
- * mail already; ERR_NOT_FOUND: it is at no domain of ours; ERR_LIMIT, ERR_SYNTAX, ERR_USAGE (a URL that is
- * not allowed). SUSPENDS. */
+/* name (any spelling), account, url and the flags count; *public_key lies in a. It takes the place of one
+ * that holds no more. ERR_EXISTS: somebody has its mail already; ERR_NOT_FOUND: it is at no domain of ours;
+ * ERR_LIMIT, ERR_SYNTAX, ERR_USAGE (a URL that is not allowed). SUSPENDS. */
 MUST_CHECK int inbound_add(struct sends *s, const struct inbound *in, struct arena *a,
                            struct slice *public_key);
+/* May mail be handed over by it, as things are now? ERR_NOT_FOUND: no more. SUSPENDS. */
+MUST_CHECK int inbound_holds(struct sends *s, const struct inbound *in);
 /* account empty: whose it is does not matter. What still waits for it bounces. ERR_NOT_FOUND. SUSPENDS. */
 MUST_CHECK int inbound_remove(struct sends *s, struct slice account, struct slice name);
+/* All of an account, before it is removed: called again it finishes. SUSPENDS. */
+MUST_CHECK int inbound_forget(struct sends *s, struct slice account);
 /* change() sets url and the flags, within the transaction, once or more. ERR_NOT_FOUND, else as
  * inbound_add(). SUSPENDS. */
 typedef void inbound_change_fn(void *arg, struct inbound *in);
@@ -46,7 +56,8 @@ MUST_CHECK int inbound_get(struct sends *s, struct slice account, struct slice n
 typedef int inbound_each_fn(void *arg, const struct inbound *in);
 MUST_CHECK int inbound_each(struct sends *s, struct slice account, inbound_each_fn *each, void *arg);
 
-/* What directory_resolve() said of the address, with the routes of mail that is handed to URLs put in. a: as
+/* What directory_resolve() said of the address, with the routes of mail that is handed to URLs put in where
+ * these hold now. a: as
  * there. SUSPENDS. */
 MUST_CHECK int inbound_routes(struct sends *s, struct arena *a, struct slice local, struct slice domain,
                               struct routes *out);

@@ -11,7 +11,7 @@
 #include "mail/head.h"
 #include "mail/mime.h"
 
-enum { FILES_MAX = 1000 }; /* the form as it is raw has all */
+enum { FILES_MAX = 1000 /* the form as it is raw has all */, PIECE = 64 << 10 };
 
 struct form {
     const struct inbound_letter *in;
@@ -20,8 +20,7 @@ struct form {
     struct mail_head head;
     struct mime_tree *tree;
     struct authres results; /* n 0: we said nothing */
-    struct buf text, html;
-    size_t texts, htmls; /* parts that they are made of */
+    size_t texts, htmls;    /* parts that text and html are made of */
     const struct mime_part *file[FILES_MAX];
     size_t nfiles;
 };
@@ -74,19 +73,6 @@ static struct slice field_text(struct form *f, const char *name)
     return mail_words_decode(&f->a, mail_head_get(&f->a, &f->head, sl_cstr(name), NULL));
 }
 
-static struct slice decoded(struct form *f, const struct mime_part *p)
-{
-    struct mime_decoder d;
-    struct buf b = BUF_INIT;
-    struct slice body = sl_sub(f->in->text, (size_t)p->body_at, (size_t)(p->body_at + p->body_size));
-    mime_decode_begin(&d, p->encoding);
-    mime_decode(&d, body, &b);
-    mime_decode_end(&d, &b);
-    struct slice out = ar_dup(&f->a, buf_slice(&b));
-    buf_free(&b);
-    return out;
-}
-
 static struct slice file_name(struct form *f, const struct mime_part *p)
 {
     struct slice name = {0};
@@ -104,20 +90,14 @@ static bool is_file(struct form *f, const struct mime_part *p)
     return !text || file_name(f, p).n;
 }
 
-static void add_text(struct form *f, const struct mime_part *p)
-{
-    bool html = sl_eqi(p->subtype, SL("html"));
-    struct slice charset = mime_param_get(&f->a, p->param, p->nparam, SL("charset"));
-    buf_put(html ? &f->html : &f->text, charset_to_utf8(&f->a, charset, decoded(f, p)));
-    ++*(html ? &f->htmls : &f->texts);
-}
+static bool is_html(const struct mime_part *p) { return sl_eqi(p->subtype, SL("html")); }
 
 /* Leaves in the order in which they stand; a message within is a file. */
 static void read_parts(struct form *f, const struct mime_part *p)
 {
     for (; p; p = p->next)
         if (p->kind == MIME_MULTIPART) read_parts(f, p->child);
-        else if (p->kind == MIME_LEAF && !is_file(f, p)) add_text(f, p);
+        else if (p->kind == MIME_LEAF && !is_file(f, p)) ++*(is_html(p) ? &f->htmls : &f->texts);
         else if (f->nfiles < FILES_MAX) f->file[f->nfiles++] = p;
 }
 
@@ -190,6 +170,42 @@ static void put_envelope(struct form *f)
     }
 }
 
+/* Decoded and in UTF-8, in pieces: it is nowhere else in memory. */
+static void put_converted(struct form *f, const struct mime_part *p)
+{
+    struct mime_decoder d;
+    struct charset c;
+    struct buf piece = BUF_INIT;
+    struct slice left = sl_sub(f->in->text, (size_t)p->body_at, (size_t)(p->body_at + p->body_size));
+    (void)!charset_begin(&c, mime_param_get(&f->a, p->param, p->nparam, SL("charset")));
+    mime_decode_begin(&d, p->encoding);
+    for (size_t n; left.n; left = sl_from(left, n)) {
+        n = left.n < PIECE ? left.n : PIECE;
+        mime_decode(&d, sl_sub(left, 0, n), &piece);
+        charset_feed(&c, buf_slice(&piece), f->out);
+        buf_clear(&piece);
+    }
+    mime_decode_end(&d, &piece);
+    charset_feed(&c, buf_slice(&piece), f->out);
+    charset_end(&c, f->out);
+    buf_free(&piece);
+}
+
+static void put_texts(struct form *f, const struct mime_part *p, bool html)
+{
+    for (; p; p = p->next)
+        if (p->kind == MIME_MULTIPART) put_texts(f, p->child, html);
+        else if (p->kind == MIME_LEAF && is_html(p) == html && !is_file(f, p)) put_converted(f, p);
+}
+
+static void put_text_field(struct form *f, const char *name, bool html)
+{
+    part_begin(f, sl_cstr(name));
+    buf_str(f->out, "\r\n\r\n");
+    put_texts(f, f->tree->root, html);
+    buf_str(f->out, "\r\n");
+}
+
 /* All texts are told in UTF-8, whatever they were written in. */
 static void put_charsets(struct form *f)
 {
@@ -240,18 +256,24 @@ static void put_info(struct form *f)
     json_decref(ids);
 }
 
+/* The body of a part, decoded. */
+static void put_body(struct form *f, const struct mime_part *p)
+{
+    struct mime_decoder d;
+    mime_decode_begin(&d, p->encoding);
+    mime_decode(&d, sl_sub(f->in->text, (size_t)p->body_at, (size_t)(p->body_at + p->body_size)), f->out);
+    mime_decode_end(&d, f->out);
+}
+
 static void put_file(struct form *f, size_t n)
 {
     const struct mime_part *p = f->file[n];
     struct slice name = file_name(f, p), key = ar_printf(&f->a, "attachment%zu", n + 1);
-    struct mime_decoder d;
     part_begin(f, key);
     buf_str(f->out, "; filename=\"");
     put_name(f->out, name.n ? name : key);
     buf_printf(f->out, "\"\r\nContent-Type: %.*s\r\n\r\n", SLF(type_of(f, p)));
-    mime_decode_begin(&d, p->encoding);
-    mime_decode(&d, sl_sub(f->in->text, (size_t)p->body_at, (size_t)(p->body_at + p->body_size)), f->out);
-    mime_decode_end(&d, f->out);
+    put_body(f, p);
     buf_str(f->out, "\r\n");
 }
 
@@ -263,8 +285,8 @@ static void put_parts(struct form *f)
     put_field(f, "headers", utf8_clean(&f->a, sl_sub(f->in->text, 0, f->head.size)));
     put_results(f);
     put_envelope(f);
-    if (f->texts) put_field(f, "text", buf_slice(&f->text));
-    if (f->htmls) put_field(f, "html", buf_slice(&f->html));
+    if (f->texts) put_text_field(f, "text", false);
+    if (f->htmls) put_text_field(f, "html", true);
     put_charsets(f);
     put_info(f);
     for (size_t i = 0; i < f->nfiles; i++) put_file(f, i);
@@ -289,8 +311,6 @@ void inbound_form(struct buf *out, const struct inbound_letter *in)
     if (in->raw) put_raw(f);
     else put_parts(f);
     buf_printf(out, "--%.*s--\r\n", SLF(in->boundary));
-    buf_free(&f->text);
-    buf_free(&f->html);
     ar_free(&f->a);
     free(f);
 }

@@ -7,9 +7,6 @@
 
 enum {
     ANSWER_MAX = 64 << 10,
-    COPIES = 4, /* of a letter in memory: itself, its parts, the form twice while it grows */
-    AT_ONCE = 4 * INBOUND_LETTER_MAX,
-    AGAIN_S = 20, /* so long a letter waits for others to be told */
 };
 #define ANSWER_WITHIN (30 * RT_S)
 #define ROOM_LOOK (RT_S / 4)
@@ -17,42 +14,14 @@ enum {
 struct handing {
     struct sends *s;
     struct last_hop *d;
-    struct arena a;
+    struct arena a, text; /* text: of the letter, until the form is made */
     struct inbound in;
     struct es256 *key;
     struct inbound_letter letter;
     struct buf body; /* what is signed: the time, and behind it the form */
+    struct inbound_place place;
     struct slice when, signature;
 };
-
-/* ---- room ---- */
-
-static bool room_taken(struct sends *s, uint64_t need)
-{
-    lock_take(&s->lock);
-    bool fits = !s->inbound_bytes || s->inbound_bytes + need <= AT_ONCE;
-    if (fits) s->inbound_bytes += need;
-    lock_release(&s->lock);
-    return fits;
-}
-
-static void room_give_back(struct sends *s, uint64_t need)
-{
-    lock_take(&s->lock);
-    s->inbound_bytes -= need;
-    lock_release(&s->lock);
-}
-
-static int take_room(struct sends *s, uint64_t need)
-{
-    for (int64_t until = rt_now() + AGAIN_S * RT_S; !room_taken(s, need);) {
-        if (rt_now() >= until)
-            return err_set(ERR_BUSY, "too many large letters are being handed to webhooks");
-        int e = fiber_sleep(ROOM_LOOK);
-        if (e) return e;
-    }
-    return 0;
-}
 
 /* ---- the call ---- */
 
@@ -62,15 +31,16 @@ static int build(void *arg)
     struct handing *x = arg;
     buf_put(&x->body, x->when);
     inbound_form(&x->body, &x->letter);
+    if (x->body.over) return err_set(ERR_TOO_LONG, "the letter is too large for its webhook");
     return webhook_sign(x->key, &x->a, buf_slice(&x->body), &x->signature);
 }
 
-static int read_letter(struct handing *x)
+static int make_form(struct handing *x)
 {
     const struct letter *l = x->d->letter;
     struct slice whole;
     uint64_t random[2];
-    int e = body_get(x->s->store->body, &l->body, SIZE_MAX, &x->a, &whole);
+    int e = body_get(x->s->store->body, &l->body, SIZE_MAX, &x->text, &whole);
     if (e) return e;
     rt_random(random, sizeof random);
     x->when = ar_printf(&x->a, "%lld", (long long)rt_wall_seconds());
@@ -131,15 +101,47 @@ static int call(struct handing *x)
     return 0;
 }
 
+static int look(struct handing *x)
+{
+    es256_free(&x->key);
+    int e = inbound_read(x->s, sl_from(sl_cstr(x->d->account), 1), &x->a, &x->in, &x->key);
+    if (!e) e = inbound_holds(x->s, &x->in);
+    return e == ERR_NOT_FOUND ? err_set(e, "nothing takes its mail any more") : e;
+}
+
+/* Who waited looks again: it may be another's now. */
+static int wait_for_room(struct handing *x)
+{
+    int e = 0;
+    bool waited = false;
+    while (!e && !inbound_room_granted(x->s->inbound_room, &x->place)) {
+        e = fiber_sleep(ROOM_LOOK);
+        waited = true;
+    }
+    return !e && waited ? look(x) : e;
+}
+
+static int in_its_place(struct handing *x)
+{
+    int e = wait_for_room(x);
+    if (e) return e;
+    e = make_form(x);
+    ar_free(&x->text);
+    inbound_room_shrink(x->s->inbound_room, &x->place, x->body.n + ANSWER_MAX);
+    return e ? e : call(x);
+}
+
 static int hand_over(struct handing *x)
 {
-    uint64_t need = COPIES * body_ref_size(&x->d->letter->body);
-    int e = x->s->fetch ? take_room(x->s, need) : err_set(ERR_BUSY, "no webhook is told anything here");
+    uint64_t size = body_ref_size(&x->d->letter->body), form = INBOUND_FORM_TIMES * size + INBOUND_FORM_MORE;
+    if (!x->s->fetch) return err_set(ERR_BUSY, "no webhook is told anything here");
+    uint64_t work = 16 * size < INBOUND_WORK ? 16 * size : INBOUND_WORK;
+    int e = inbound_room_ask(x->s->inbound_room, x->in.account, size + form + work, &x->place);
     if (e) return e;
-    e = read_letter(x);
-    if (!e) e = call(x);
+    buf_init(&x->body, form);
+    e = in_its_place(x);
     buf_free(&x->body);
-    room_give_back(x->s, need);
+    inbound_room_leave(x->s->inbound_room, &x->place);
     return e;
 }
 
@@ -171,7 +173,8 @@ static int one_attempt(struct handing *x)
     if (x->in.mailbox && x->s->file && (too_large || has_waited(x))) return file(x);
     if (too_large)
         return err_set(ERR_TOO_LONG, "its webhook takes letters up to %d MB", INBOUND_LETTER_MAX >> 20);
-    return hand_over(x);
+    int e = hand_over(x);
+    return e == ERR_TOO_LONG && x->in.mailbox && x->s->file ? file(x) : e;
 }
 
 int inbound_take(struct sends *s, struct last_hop *d)
@@ -179,12 +182,12 @@ int inbound_take(struct sends *s, struct last_hop *d)
     struct handing x = {.s = s, .d = d};
     ASSERT(last_hop_calls(d->account));
     d->before = false;
-    int e = inbound_read(s, sl_from(sl_cstr(d->account), 1), &x.a, &x.in, &x.key);
-    if (e == ERR_NOT_FOUND) e = err_set(e, "nothing takes its mail any more");
-    else if (!e) e = one_attempt(&x);
+    int e = look(&x);
+    if (!e) e = one_attempt(&x);
     if (e == ERR_VERSION) e = err_set(ERR_CORRUPT, "what is known of its webhook cannot be read");
     if (!e && d->tell) e = kv_transact(s->store->kv, SL(SENDS_OBJECT), d->tell, d->tell_arg);
     es256_free(&x.key);
+    ar_free(&x.text);
     ar_free(&x.a);
     return e;
 }

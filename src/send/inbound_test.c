@@ -13,8 +13,10 @@
 static int hook(struct send_fixture *x, const char *name)
 {
     struct slice key;
-    struct inbound in = {
-        .name = sl_cstr(name), .account = sl_cstr(x->account.id), .url = SL("https://hook.test/in")};
+    struct inbound in = {.name = sl_cstr(name),
+                         .account = sl_cstr(x->account.id),
+                         .url = SL("https://hook.test/in"),
+                         .given = true};
     return inbound_add(x->s, &in, &x->f.a, &key);
 }
 
@@ -95,6 +97,159 @@ TEST(inbound_belongs_to_who_has_the_name)
     CHECK_OK(inbound_may(x.s, &other, SL("one.test")));
     CHECK_OK(inbound_may(x.s, &other, SL("news@one.test")));
     send_fixture_end(&x);
+}
+
+/* As an account does it, which has the name or administers its domain. */
+static int own_hook(struct send_fixture *x, const char *name)
+{
+    struct slice key;
+    struct inbound in = {
+        .name = sl_cstr(name), .account = sl_cstr(x->account.id), .url = SL("https://hook.test/own")};
+    int e = inbound_may(x->s, &x->account, in.name);
+    return e ? e : inbound_add(x->s, &in, &x->f.a, &key);
+}
+
+static int take(struct send_fixture *x, const char *name)
+{
+    char token[INBOUND_TOKEN], account[INBOUND_TOKEN + 1];
+    static const struct letter letter;
+    inbound_token(sl_cstr(name), token);
+    snprintf(account, sizeof account, "%c%s", LAST_HOP_CALL, token);
+    struct last_hop d = {.letter = &letter, .account = account, .address = sl_cstr(name)};
+    return inbound_take(x->s, &d);
+}
+
+TEST(inbound_ends_with_the_right_to_the_domain)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct directory *d = x.f.s->directory;
+    struct slice in = SL("in.test"), news = SL("news@one.test");
+    CHECK_OK(domain_add(d, in));
+    CHECK(own_hook(&x, "in.test") == ERR_DENIED);
+    CHECK_OK(domain_admin_set(d, in, news, true));
+    CHECK_OK(own_hook(&x, "in.test"));
+    CHECK_OK(own_hook(&x, "desk@in.test"));
+    CHECK(leads_to(&x, "any@in.test", "in.test") && leads_to(&x, "desk@in.test", "desk@in.test"));
+    CHECK_OK(account_add(d, SL("desk@in.test"), SL("secret")));
+    CHECK(leads_to(&x, "desk@in.test", "desk@in.test"));
+    CHECK(take(&x, "in.test") == ERR_BUSY); /* nothing is told here */
+    CHECK_OK(domain_admin_set(d, in, news, false));
+    CHECK(!way(&x, "any@in.test") && way(&x, "desk@in.test") && !*way(&x, "desk@in.test"));
+    CHECK(take(&x, "in.test") == ERR_NOT_FOUND && take(&x, "desk@in.test") == ERR_NOT_FOUND);
+    /* the domain goes, and comes again for others, who are not kept out by what was */
+    CHECK_OK(account_remove(d, SL("desk@in.test")));
+    CHECK_OK(domain_admin_set(d, in, news, true));
+    CHECK_OK(domain_remove(d, in));
+    CHECK(take(&x, "in.test") == ERR_NOT_FOUND);
+    CHECK_OK(domain_add(d, in));
+    CHECK(!way(&x, "any@in.test"));
+    CHECK_OK(account_add(d, SL("other@in.test"), SL("secret")));
+    CHECK_OK(account_get(d, &x.f.a, SL("other@in.test"), &x.account));
+    CHECK_OK(domain_admin_set(d, in, SL("other@in.test"), true));
+    CHECK_OK(own_hook(&x, "in.test"));
+    CHECK(own_hook(&x, "in.test") == ERR_EXISTS);
+    CHECK(leads_to(&x, "any@in.test", "in.test"));
+    send_fixture_end(&x);
+}
+
+TEST(inbound_ends_with_the_account)
+{
+    struct send_fixture x;
+    size_t n = 0;
+    if (!send_fixture_begin(&x)) return;
+    struct directory *d = x.f.s->directory;
+    struct slice news = SL("news@one.test"), account = sl_cstr(x.account.id);
+    CHECK_OK(hook(&x, "desk@one.test"));
+    CHECK_OK(hook(&x, "one.test"));
+    CHECK_OK(own_hook(&x, "news@one.test"));
+    CHECK(leads_to(&x, "news@one.test", "news@one.test"));
+    CHECK_OK(account_add(d, SL("desk@one.test"), SL("secret")));
+    CHECK(!*way(&x, "desk@one.test")); /* given while nobody had it */
+    CHECK(take(&x, "desk@one.test") == ERR_NOT_FOUND);
+    CHECK_OK(account_rename(d, news, SL("old@one.test")));
+    CHECK_OK(alias_remove(d, news, NULL));
+    CHECK(leads_to(&x, "news@one.test", "one.test"));
+    CHECK_OK(account_add(d, news, SL("secret")));
+    CHECK(!*way(&x, "news@one.test"));
+    CHECK_OK(account_remove(d, news));
+    CHECK_OK(account_remove(d, SL("old@one.test")));
+    CHECK(!way(&x, "any@one.test") && !way(&x, "news@one.test"));
+    CHECK(take(&x, "one.test") == ERR_NOT_FOUND);
+    CHECK_OK(account_add(d, news, SL("secret")));
+    CHECK(!*way(&x, "news@one.test"));
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(inbound_forget(x.s, account));
+        CHECK_OK(inbound_each(x.s, SL(""), count, &n));
+        CHECK_INT(n, 0);
+    }
+    send_fixture_end(&x);
+}
+
+/* What an operator gave of a name that another account has stays with that account. */
+TEST(inbound_that_was_given_stays_with_who_had_the_name)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct directory *d = x.f.s->directory;
+    struct slice desk = SL("desk@one.test");
+    CHECK_OK(account_add(d, desk, SL("secret")));
+    CHECK_OK(hook(&x, "desk@one.test"));
+    CHECK(leads_to(&x, "desk@one.test", "desk@one.test"));
+    sends_close(&x.s);
+    CHECK_OK(sends_open(&x.s, &(struct sends_conf){.store = x.f.s, .hostname = SL("mail.one.test")}));
+    CHECK(leads_to(&x, "desk@one.test", "desk@one.test"));
+    CHECK_OK(account_remove(d, desk));
+    CHECK(!way(&x, "desk@one.test"));
+    CHECK_OK(account_add(d, desk, SL("secret")));
+    CHECK(!*way(&x, "desk@one.test"));
+    send_fixture_end(&x);
+}
+
+/* ---- room ---- */
+
+static bool asks(struct inbound_room *r, const char *account, uint64_t need, struct inbound_place *p)
+{
+    CHECK_OK(inbound_room_ask(r, sl_cstr(account), need, p));
+    return inbound_room_granted(r, p);
+}
+
+TEST(inbound_room_is_shared_and_nobody_passes)
+{
+    enum { LARGE = INBOUND_ROOM / 2, SMALL = 1000 };
+    struct inbound_room *r = inbound_room_new();
+    struct inbound_place hog[4], large, small, last;
+    CHECK(asks(r, "hog", LARGE, &hog[0]) && asks(r, "hog", LARGE, &hog[1]));
+    CHECK(!asks(r, "one", INBOUND_ROOM, &large) && !asks(r, "two", SMALL, &small));
+    CHECK(!asks(r, "hog", LARGE, &hog[2]) && !asks(r, "hog", SMALL, &hog[3]));
+    inbound_room_leave(r, &hog[0]);
+    /* what is large waits for all of it, and what is small and came later does not pass */
+    CHECK(!inbound_room_granted(r, &large) && !inbound_room_granted(r, &small));
+    inbound_room_leave(r, &hog[1]);
+    CHECK(!inbound_room_granted(r, &hog[2]) && inbound_room_granted(r, &large));
+    inbound_room_shrink(r, &large, SMALL);
+    CHECK(inbound_room_granted(r, &small) && inbound_room_granted(r, &hog[2]));
+    CHECK(inbound_room_granted(r, &hog[3]) && asks(r, "three", SMALL, &last));
+    inbound_room_leave(r, &hog[2]);
+    inbound_room_leave(r, &hog[3]);
+    inbound_room_leave(r, &large);
+    inbound_room_leave(r, &small);
+    inbound_room_leave(r, &last);
+    inbound_room_free(&r);
+}
+
+TEST(inbound_room_lets_no_account_wait_without_end)
+{
+    struct inbound_room *r = inbound_room_new();
+    struct inbound_place p[INBOUND_WAITING + 1], more;
+    for (int i = 0; i <= INBOUND_WAITING; i++) CHECK(asks(r, "hog", INBOUND_ROOM, &p[i]) == (i == 0));
+    CHECK_ERR(inbound_room_ask(r, SL("hog"), 1, &more), ERR_BUSY);
+    for (int i = INBOUND_WAITING; i > 0; i--) inbound_room_leave(r, &p[i]); /* they were canceled */
+    CHECK(asks(r, "other", 1, &more) == false);
+    inbound_room_leave(r, &p[0]);
+    CHECK(inbound_room_granted(r, &more));
+    inbound_room_leave(r, &more);
+    inbound_room_free(&r);
 }
 
 static void set_raw(void *arg, struct inbound *in)
@@ -248,6 +403,38 @@ TEST(inbound_form_of_many_texts)
     struct slice f = form_of(&a, ar_cstr(&a, buf_slice(&letter)), false);
     size_t at = sl_find(f, SL("name=\"text\"\r\n\r\n"));
     CHECK(at != SL_NONE && sl_find(sl_from(f, at), SL("8999\r\n--B")) == 15 + (size_t)TEXTS * EACH - 4);
+    buf_free(&letter);
+    ar_free(&a);
+}
+
+/* A byte of an old charset is up to three in UTF-8, and no more; where one character is cut does not matter.
+ */
+TEST(inbound_form_is_within_what_is_counted)
+{
+    enum { BYTES = 300001 };
+    struct arena a = {0};
+    for (int raw = 0; raw < 2; raw++) {
+        struct buf letter = BUF_INIT, form;
+        buf_str(&letter, "Content-Type: text/plain; charset=windows-1252\r\n\r\n");
+        for (int i = 0; i < BYTES; i++) buf_char(&letter, '\200');
+        struct inbound_letter in = {.text = buf_slice(&letter), .boundary = SL("B"), .raw = raw};
+        buf_init(&form, INBOUND_FORM_TIMES * letter.n + INBOUND_FORM_MORE);
+        inbound_form(&form, &in);
+        CHECK(!form.over && form.n > (raw ? 1 : 3) * (size_t)BYTES);
+        buf_free(&form);
+        buf_init(&form, BYTES);
+        inbound_form(&form, &in);
+        CHECK(form.over && form.n <= BYTES);
+        buf_free(&form);
+        buf_free(&letter);
+    }
+    struct buf letter = BUF_INIT;
+    buf_str(&letter,
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
+    for (int i = 0; i < 30000; i++) buf_str(&letter, "=E2=82=AC");
+    struct slice f = form_of(&a, ar_cstr(&a, buf_slice(&letter)), false);
+    CHECK(sl_find(f, SL("\357\277\275")) == SL_NONE && sl_ends(f, SL("\342\202\254\r\n--B--\r\n")) == false);
+    CHECK(sl_find(f, SL("\342\202\254\r\n--B\r\n")) != SL_NONE);
     buf_free(&letter);
     ar_free(&a);
 }

@@ -46,10 +46,10 @@ struct sends {
     bool webhook_private;
     queue_deliver *file;
     void *file_ctx;
-    int64_t inbound_keep;   /* seconds */
-    struct map inbounds;    /* tokens of names whose mail is handed to URLs; under the lock */
-    uint64_t inbound_bytes; /* of letters that are being handed over; under the lock */
-    int64_t started_at;     /* unix seconds */
+    int64_t inbound_keep; /* seconds */
+    struct map inbounds;  /* tokens of names whose mail is handed to URLs (inbound.c); under the lock */
+    struct inbound_room *inbound_room;
+    int64_t started_at; /* unix seconds */
     struct group fibers;
     bool started, stopping, woken;
     int64_t look_again;        /* rt_now(): when sends that are due later are looked for */

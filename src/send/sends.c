@@ -24,6 +24,7 @@ int sends_open(struct sends **out, const struct sends_conf *conf)
     s->file_ctx = conf->file_ctx;
     s->inbound_keep = conf->inbound_keep_s ? conf->inbound_keep_s : INBOUND_KEEP_S;
     map_init(&s->inbounds, false);
+    s->inbound_room = inbound_room_new();
     map_init(&s->telling, false);
     map_init(&s->fresh, false);
     s->node = xcalloc(1, sizeof *s->node);
@@ -47,7 +48,8 @@ void sends_close(struct sends **sp)
     if (!s) return;
     map_free(&s->taking);
     map_free(&s->telling);
-    map_free(&s->inbounds);
+    inbound_close(s);
+    inbound_room_free(&s->inbound_room);
     map_free(&s->fresh);
     free(s->node);
     map_free(&s->runs);

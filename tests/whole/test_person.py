@@ -76,19 +76,24 @@ def test_an_account_goes_with_all_that_names_it(home, tmp_path):
         assert imap.setacl("INBOX", "ann@one.test", "lr")[0] == "OK"
     with home.imap("ann") as imap:
         assert imap.setacl("INBOX", "bob@one.test", "lr")[0] == "OK"
+    home.tram("inbound", "add", "ann@one.test", "desk@one.test", "https://hook.test/ann")
+    home.tram("inbound", "add", "bob@one.test", "ann@one.test", "https://hook.test/bob")
     told = home.json("person", "export", "ann@one.test", str(tmp_path / "ann"))
-    assert told["mail"] >= 1 and {"shared", "hints", "trace"} <= set(places(told))
+    assert told["mail"] >= 1 and {"shared", "hints", "trace", "inbound"} <= set(places(told))
+    assert '"url":"https://hook.test/ann"' in (tmp_path / "ann/records.jsonl").read_text()
     mail = [p.read_text() for p in (tmp_path / "ann/mail").rglob("*") if p.is_file() and re.search(r"/(cur|new)/", str(p))]
     assert any("for ann" in text for text in mail)
 
     refused = home.tram("person", "erase", "ann@one.test", status=1)
     assert "--account" in refused.stderr
     erased = home.json("person", "erase", "ann@one.test", "--account")
+    assert "hook.test/ann" not in home.tram("inbound", "list").stdout and places(erased)["inbound"]["found"] == 1
     assert erased["account_removed"] and places(erased)["shared"]["erased"] == 1 and places(erased)["hints"]["erased"] == 1
     home.tram("account", "show", "ann@one.test", status=1)
     home.tram("trace", "ann@one.test", status=1)
     with home.imap("bob") as imap:
         assert b"ann" not in imap.getacl("INBOX")[1][0]
+    home.tram("inbound", "remove", "ann@one.test")
     assert set(places(home.json("person", "erase", "ann@one.test"))) <= {"audit", "queue"}
     home.tram("verify")
     assert any(a["what"] == "person erase" and a["outcome"] == "done" for a in home.json("audit")["acts"])

@@ -278,10 +278,12 @@ def test_sendgrid_inbound_parse_settings(home):
         assert sendgrid(home, where, method="GET")[2] == {"result": []}
     finally:
         home.key = before
+    home.tram("domain", "admin", "remove", "one.test", "alice@one.test")
+    assert sendgrid(home, f"{where}/one.test", {"url": "https://two.test/new"}, "PATCH")[0] == 403
+    assert sendgrid(home, f"{where}/one.test", method="GET")[2]["url"] == "https://two.test/all"
     for name in ("alice%40one.test", "one.test"):
         assert sendgrid(home, f"{where}/{name}", method="DELETE")[0] == 204
     assert sendgrid(home, one, method="DELETE")[0] == 404
-    home.tram("domain", "admin", "remove", "one.test", "alice@one.test")
 
 
 def test_sendgrid_webhook_settings(home):
