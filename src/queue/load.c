@@ -15,8 +15,12 @@ static void mark_damaged(struct q_rcpt *r, struct slice key)
 {
     uint64_t g = 0, n = 0;
     if (key.n == 29) (void)(num_u64(sl_sub(key, 18, 23), 99999, &g) && num_u64(sl_from(key, 24), 99999, &n));
-    *r = (struct q_rcpt){
-        .g = (uint32_t)g, .n = (uint32_t)n, .state = Q_HELD, .damaged = true, .address = SL("(damaged)")};
+    *r = (struct q_rcpt){.g = (uint32_t)g,
+                         .n = (uint32_t)n,
+                         .state = Q_HELD,
+                         .damaged = true,
+                         .key = key,
+                         .address = SL("(damaged)")};
     log_error("queue", "the row %.*s is damaged; see `tram verify`", SLF(key));
 }
 

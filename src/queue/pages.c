@@ -10,6 +10,9 @@
  * A letter that cannot be read is thrown away in the same way back: a row h in place of the envelope, then
  * its rows, page by page. */
 #include "pages.h"
+
+#include <stdio.h>
+
 #include "base/text.h"
 #include "kv/record.h"
 #include "queue_i.h"
@@ -47,19 +50,87 @@ int queue_tx_pages_there(struct kv_tx *tx, struct arena *a, const struct letter_
 
 /* ---- giving up ---- */
 
-void queue_tx_pages_throw(struct kv_tx *tx, struct arena *a, const struct letter_id *id)
+struct counting {
+    size_t n, most;
+};
+
+static int count_row(void *arg, struct slice key, struct slice value)
+{
+    struct counting *c = arg;
+    (void)key, (void)value;
+    return ++c->n == c->most;
+}
+
+/* Rows of this kind ('g', 'r') that the letter has; counting ends at `most`. */
+static int count_rows(struct kv_tx *tx, struct arena *a, char kind, const struct letter_id *id,
+                      struct counting *c)
+{
+    struct slice from = ar_printf(a, "%c%s/", kind, id->s);
+    c->n = 0;
+    int e = kv_tx_scan(tx, from, kv_prefix_end(a, from), count_row, c);
+    return e < 0 ? e : 0;
+}
+
+/* Of a letter whose envelope is not there. */
+static int has_rows(struct kv_tx *tx, struct arena *a, const struct letter_id *id)
+{
+    struct counting c = {.most = 1};
+    int e = count_rows(tx, a, 'g', id, &c);
+    if (!e && !c.n) e = count_rows(tx, a, 'r', id, &c);
+    return e || c.n ? e : err_set(ERR_NOT_FOUND, "no letter %s is in the queue", id->s);
+}
+
+/* Its envelope is good: is the row that was not still bad? */
+static int is_bad(struct kv_tx *tx, struct arena *a, const struct q_envelope *env, struct slice key,
+                  bool *bad)
+{
+    struct counting c = {.most = env->groups};
+    struct slice row;
+    struct q_group g;
+    struct q_rcpt r;
+    *bad = false;
+    if (key.p[key.n - 1] == '/') {
+        int e = env->groups ? count_rows(tx, a, 'g', &env->l.id, &c) : 0;
+        *bad = c.n < env->groups;
+        return e;
+    }
+    int e = kv_tx_get(tx, key, &row);
+    if (!e)
+        *bad =
+            key.p[0] == 'g' ? q_group_get(row, 0, &g) != 0 : key.p[0] == 'r' && q_rcpt_get(key, row, &r) != 0;
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
+/* Since somebody looked, its envelope may have come, or the letter to its end. */
+static int judge_again(struct kv_tx *tx, struct arena *a, const struct letter_id *id, struct slice key)
+{
+    struct slice row;
+    struct q_envelope env;
+    bool bad = false;
+    int e = kv_tx_get(tx, queue_key_accepting(a, id), &row);
+    if (!e) return err_set(ERR_NOT_FOUND, "no letter %s is in the queue", id->s);
+    if (e == ERR_NOT_FOUND) e = kv_tx_get(tx, queue_key_envelope(a, id), &row);
+    if (e == ERR_NOT_FOUND) return has_rows(tx, a, id);
+    if (e || q_envelope_get(row, id, &env) != 0) return e;
+    e = is_bad(tx, a, &env, key, &bad);
+    if (!e && bad) kv_tx_del(tx, queue_key_age(a, env.age, id));
+    return e || bad ? e
+                    : err_set(ERR_STATE, "%s has changed meanwhile and can be read; nothing is thrown away",
+                              id->s);
+}
+
+int queue_tx_pages_throw(struct kv_tx *tx, struct arena *a, const struct letter_id *id, struct slice bad)
 {
     struct buf b = BUF_INIT;
-    struct slice row, key = queue_key_envelope(a, id);
-    struct q_envelope e;
-    if (kv_tx_get(tx, key, &row) == 0 && q_envelope_get(row, id, &e) == 0)
-        kv_tx_del(tx, queue_key_age(a, e.age, id));
-    kv_tx_del(tx, key);
+    int e = judge_again(tx, a, id, bad);
+    if (e) return e;
+    kv_tx_del(tx, queue_key_envelope(a, id));
     queue_tx_count(tx, -1, 0);
     rec_begin(&b, ACCEPTING_ROW);
     rec_put_u64(&b, 'd', 1);
     kv_tx_put_record(tx, queue_key_accepting(a, id), &b);
     buf_free(&b);
+    return 0;
 }
 
 bool queue_pages_unseen(struct shard *s, const struct letter_id *id)
@@ -78,6 +149,7 @@ struct drop {
     struct arena *a;
     size_t n; /* rows of this page */
     bool more;
+    char last[KV_KEY_MAX + 2], from[KV_KEY_MAX + 2]; /* behind the last row of this page, of those before */
 };
 
 static int drop_rcpt(void *arg, struct slice key, struct slice value)
@@ -85,6 +157,7 @@ static int drop_rcpt(void *arg, struct slice key, struct slice value)
     struct drop *d = arg;
     (void)value;
     kv_tx_del(d->tx, key);
+    snprintf(d->last, sizeof d->last, "%.*s ", SLF(key));
     return ++d->n == QUEUE_PAGE;
 }
 
@@ -101,15 +174,20 @@ static int drop_group(void *arg, struct slice key, struct slice value)
     return drop_rcpt(d, key, value);
 }
 
+/* Rows of this kind from where the page before ended: what is erased is not read again. */
+static int drop_rows(struct drop *d, char kind, kv_visit *visit)
+{
+    struct slice all = ar_printf(d->a, "%c%s/", kind, d->id->s);
+    return kv_tx_scan(d->tx, d->from[0] == kind ? sl_cstr(d->from) : all, kv_prefix_end(d->a, all), visit, d);
+}
+
 /* Recipients first, which are counted; then groups. */
 static int drop_page(struct drop *d)
 {
-    struct slice from = ar_printf(d->a, "r%s/", d->id->s);
     d->n = 0;
-    int e = kv_tx_scan(d->tx, from, kv_prefix_end(d->a, from), drop_rcpt, d);
+    int e = d->from[0] == 'g' ? 0 : drop_rows(d, 'r', drop_rcpt);
     if (e >= 0 && d->n) queue_tx_count(d->tx, 0, -(int64_t)d->n);
-    from = ar_printf(d->a, "g%s/", d->id->s);
-    if (e == 0 && !d->n) e = kv_tx_scan(d->tx, from, kv_prefix_end(d->a, from), drop_group, d);
+    if (e == 0 && !d->n) e = drop_rows(d, 'g', drop_group);
     d->more = d->n > 0;
     return e < 0 ? e : 0;
 }
@@ -138,9 +216,11 @@ static int drop(struct shard *s, const struct letter_id *id, int64_t older)
 {
     struct drop d = {.id = id, .older = older, .more = true};
     int e = 0;
-    while (!e && d.more)
+    while (!e && d.more) {
         e = fiber_canceled() ? ERR_CANCELED
                              : kv_transact_large(s->q->store->kv, shard_object(s), drop_tx, &d);
+        memcpy(d.from, d.last, sizeof d.from);
+    }
     return e;
 }
 

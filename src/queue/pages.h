@@ -15,9 +15,12 @@ MUST_CHECK int queue_unseen_get(struct slice row, struct q_unseen *out);
 /* Within a transaction. note: a page is written now. there: ERR_BUSY when somebody gave the letter up. */
 void queue_tx_pages_note(struct kv_tx *tx, struct arena *a, const struct letter_id *id, int64_t now);
 MUST_CHECK int queue_tx_pages_there(struct kv_tx *tx, struct arena *a, const struct letter_id *id);
-/* A letter is none any more: its envelope goes, its pages are left for queue_pages_drop(). Whatever of it can
- * be read. */
-void queue_tx_pages_throw(struct kv_tx *tx, struct arena *a, const struct letter_id *id);
+/* A letter that cannot be read is none any more: its envelope goes, its pages are left for
+ * queue_pages_drop(). bad: the row that was found damaged or missing before this transaction (`gID/`: rows of
+ * groups are missing); it is judged again here. ERR_STATE: it can be read by now, and nothing is changed;
+ * ERR_NOT_FOUND: nothing is left of the letter, or it is being accepted. */
+MUST_CHECK int queue_tx_pages_throw(struct kv_tx *tx, struct arena *a, const struct letter_id *id,
+                                    struct slice bad);
 /* Are there pages of it that nobody is to see? SUSPENDS. */
 bool queue_pages_unseen(struct shard *s, const struct letter_id *id);
 /* Erases the pages of a letter whose envelope did not come, or is gone; what is not done at an error is done

@@ -68,7 +68,8 @@ struct q_rcpt {
     bool expired;             /* failed because its time was over */
     bool barred;              /* held since it came, for the reason in the envelope (hold) */
     struct slice source;      /* that the last attempt left from; or empty */
-    bool damaged;             /* its row cannot be read: HELD, and nothing else is known of it */
+    bool damaged;             /* its row cannot be read: HELD, and nothing else is known of it but: */
+    struct slice key;         /* of that row */
 };
 /* A row of the schedule knows what its order and its limits need. */
 enum { Q_DUE_DOMAIN_MAX = 60 };

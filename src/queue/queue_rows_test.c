@@ -1,4 +1,5 @@
 /* queue_rows_test.c - rows of the queue and origins of its letters: round trips, limits, damage. */
+#include "pages.h"
 #include "queue_test.h"
 #include "store/origin.h"
 
@@ -85,6 +86,61 @@ TEST(queue_damaged_rows_stop_nothing_and_can_be_dropped)
         buf_free(&said);
         end(&t);
     }
+}
+
+struct throwing {
+    const struct letter_id *id;
+    struct slice row;
+};
+
+static int throw_tx(struct kv_tx *tx, void *arg)
+{
+    const struct throwing *x = arg;
+    struct arena a = {0};
+    int e = queue_tx_pages_throw(tx, &a, x->id, x->row);
+    ar_free(&a);
+    return e;
+}
+
+static int being_accepted(struct kv_tx *tx, void *id)
+{
+    struct arena a = {0};
+    queue_tx_pages_note(tx, &a, id, 1);
+    ar_free(&a);
+    return 0;
+}
+
+static bool one_is_left(struct tester *t) { return stats(t).letters == 1 && stats(t).sending == 0; }
+
+/* Who threw it away had looked before its envelope came, or before its end. */
+TEST(queue_throws_nothing_away_that_came_or_ended_meanwhile)
+{
+    struct tester t;
+    struct slice row;
+    REQUIRE(begin(&t, NULL));
+    struct letter l = letter_to(&t, "alice@one.test", "ok@two.test"),
+                  stays = letter_to(&t, "alice@one.test", "temp@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK_OK(accept_letter(t.q, &stays));
+    const struct slice rows[] = {queue_key_envelope(&t.f.a, &l.id), queue_key_group(&t.f.a, &l.id, 0),
+                                 queue_key_rcpt(&t.f.a, &l.id, 0, 0), ar_printf(&t.f.a, "g%s/", l.id.s)};
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        CHECK_ERR(kv_transact(t.f.s->kv, SL("q:000"), throw_tx, &(struct throwing){&l.id, rows[i]}),
+                  ERR_STATE);
+    CHECK_INT(stats(&t).letters, 2);
+    go(&t);
+    CHECK(until(&t, one_is_left));
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        CHECK_ERR(kv_transact(t.f.s->kv, SL("q:000"), throw_tx, &(struct throwing){&l.id, rows[i]}),
+                  ERR_NOT_FOUND);
+    CHECK_INT(stats(&t).letters, 1);
+    CHECK_INT(stats(&t).recipients, 1);
+    CHECK_ERR(kv_get(t.f.s->kv, SL("q:000"), queue_key_accepting(&t.f.a, &l.id), &t.f.a, &row),
+              ERR_NOT_FOUND);
+    CHECK_OK(kv_transact(t.f.s->kv, SL("q:000"), being_accepted, &l.id));
+    CHECK_ERR(kv_transact(t.f.s->kv, SL("q:000"), throw_tx, &(struct throwing){&l.id, rows[0]}),
+              ERR_NOT_FOUND);
+    end(&t);
 }
 
 static bool first_is_done(struct tester *t) { return t->attempts == 1 && stats(t).sending == 0; }

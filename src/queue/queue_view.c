@@ -113,7 +113,7 @@ static int damage_of(struct shard *s, const struct q_envelope *e, int env, const
     if (env) note_bad(x, queue_key_envelope(a, &e->l.id));
     int bad = look_at_group(s, x, &e->l.id);
     for (size_t i = 0; i < n; i++)
-        if (r[i].damaged) note_bad(x, queue_key_rcpt(a, &e->l.id, r[i].g, r[i].n));
+        if (r[i].damaged) note_bad(x, r[i].key);
     if (!env && x->groups < e->groups) note_bad(x, ar_printf(a, "g%s/", e->l.id.s));
     if (x->bad)
         *out = ar_printf(a, "%zu of its rows in the index cannot be read or %s missing, the first is %.*s",
@@ -149,8 +149,9 @@ static struct slice *ways_of(const struct queue *q, const struct q_envelope *e, 
     return text;
 }
 
+/* *bad: the row that damage is told of; or empty. */
 static int info_of(struct shard *s, const struct q_envelope *e, int env, struct arena *a,
-                   struct queue_info *out)
+                   struct queue_info *out, struct slice *bad_row)
 {
     struct q_rcpt *r;
     size_t n;
@@ -159,6 +160,7 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
     size_t room = n ? r[n - 1].g + 1 : 0; /* rows come in order of group */
     struct looking look = {.a = a, .room = room, .group = ar_array(a, struct q_group, room)};
     if (!bad) bad = damage_of(s, e, env, r, n, &look, &damage);
+    *bad_row = look.first;
     if (bad) return bad;
     if (env == ERR_NOT_FOUND && !n && !look.groups) return ERR_NOT_FOUND;
     struct schedule_ask x = {
@@ -199,16 +201,26 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
 
 static bool is_unreadable(int e) { return e == ERR_NOT_FOUND || err_is_damage(e); }
 
-int queue_show(struct queue *q, const struct letter_id *id, struct arena *a, struct queue_info *out)
+static int show(struct queue *q, const struct letter_id *id, struct arena *a, struct queue_info *out,
+                struct slice *bad_row)
 {
     struct shard *s = queue_shard(q, id);
     struct q_envelope e;
-    int env = queue_load_envelope(s, id, a, &e), bad = env;
-    if (env == ERR_NOT_FOUND && queue_pages_unseen(s, id)) bad = env;
-    else if (is_unreadable(env))
+    int env = queue_load_envelope(s, id, a, &e), bad;
+    bool unseen = env == ERR_NOT_FOUND && queue_pages_unseen(s, id);
+    /* the envelope takes the place of the row of what is unseen: it may have come between the two */
+    if (env == ERR_NOT_FOUND && !unseen) env = queue_load_envelope(s, id, a, &e);
+    bad = env;
+    if (!unseen && is_unreadable(env))
         e = (struct q_envelope){.l = {.id = *id, .received = letter_id_time(id)}}, bad = 0;
-    if (!bad) bad = info_of(s, &e, env, a, out);
+    if (!bad) bad = info_of(s, &e, env, a, out, bad_row);
     return bad == ERR_NOT_FOUND ? err_set(bad, "no letter %s is in the queue", id->s) : bad;
+}
+
+int queue_show(struct queue *q, const struct letter_id *id, struct arena *a, struct queue_info *out)
+{
+    struct slice bad_row;
+    return show(q, id, a, out, &bad_row);
 }
 
 /* "mx.two.test [127.0.0.3]:25" is of mx.two.test, of two.test and of test. */
@@ -455,22 +467,19 @@ static void offer_groups(struct shard *s, struct arena *a, const struct acting *
 struct dropping {
     struct store *store;
     const struct letter_id *id;
-    struct slice damage;
+    struct slice damage, row; /* the first row that is damaged */
 };
 
 static int throw_tx(struct kv_tx *tx, void *arg)
 {
     const struct dropping *x = arg;
     struct arena a = {0};
-    struct slice row;
-    bool unseen = kv_tx_get(tx, queue_key_accepting(&a, x->id), &row) == 0;
-    if (!unseen) {
-        queue_tx_pages_throw(tx, &a, x->id);
+    int e = queue_tx_pages_throw(tx, &a, x->id, x->row);
+    if (!e)
         trace_tx_addf(x->store->trace, tx, x->id, TRACE_DROPPED, SL(""),
                       "an operator threw it away; nobody is told. %.*s", SLF(x->damage));
-    }
     ar_free(&a);
-    return 0;
+    return e;
 }
 
 /* A letter that cannot be read goes as a whole: nothing of it could come to an end. */
@@ -479,10 +488,11 @@ static int drop_damaged(struct queue *q, const struct letter_id *id, bool *done)
     struct shard *s = queue_shard(q, id);
     struct arena a = {0};
     struct queue_info info;
+    struct slice row;
     *done = false;
-    int e = queue_show(q, id, &a, &info);
+    int e = show(q, id, &a, &info, &row);
     if (!e && info.damage.n) {
-        struct dropping x = {q->store, id, info.damage};
+        struct dropping x = {q->store, id, info.damage, row};
         e = kv_transact(q->store->kv, shard_object(s), throw_tx, &x);
         *done = !e;
     }
