@@ -23,11 +23,13 @@ struct images_report {
 };
 /* Makes an image of each object that changed since its last one, and forgets those of objects that are gone.
  * A crash at any step leaves the image before. gently: takes a third of the time, for whoever has some; a
- * directory that this process did not change is passed over. ERR_BUSY: another one is at it. SUSPENDS. */
+ * directory that this process did not change is passed over, and sends get five minutes. ERR_BUSY: another
+ * one is at it. SUSPENDS. */
 MUST_CHECK int images_write(struct store *s, enum images_of which, bool gently, struct images_report *out);
 
-/* When this process last found or made the image of every object, all readable: unix seconds of the beginning
- * of that round; 0: not yet. What changed since then may be missing from an index that is made again. */
+/* When this process last found or made the image of every object but sends, all readable: unix seconds of the
+ * beginning of that round; 0: not yet. What changed since then may be missing from an index that is made
+ * again. */
 int64_t images_complete(const struct store *s);
 
 /* ---- an index made again ---- */

@@ -15,7 +15,8 @@
 #include "crypto/crypto.h"
 
 enum { PART_LEAST = 32 << 10, PART_MOST = 160 << 10, PART_MASK = 255, TOGETHER = 64, SOUGHT_MOST = 100 };
-static const int64_t pause_most = RT_S / 2;
+enum { OVER_MOST = 4096 };
+static const int64_t pause_most = RT_S / 2, sends_most = 300 * RT_S;
 
 /* Images whose rows wait to be put together. */
 struct done {
@@ -34,6 +35,11 @@ struct images {
     size_t ndone;
     struct slice gone[TOGETHER]; /* names of images that are nobody's, in the arena */
     size_t ngone;
+    bool anew;          /* the list at hand is written though it did not change */
+    struct slice *over; /* names that went from it and still have images, OVER_MOST at most; in `later` */
+    size_t nover;
+    struct arena later;
+    uint64_t sends;       /* that are not over */
     struct body_ref *pin; /* bodies that no row names yet */
     size_t npin, pins;
 };
@@ -224,11 +230,18 @@ static int sends_each(struct images *all, int (*each)(void *arg, struct slice ob
 
 static int add_name(void *im, struct slice object) { return add_row(im, object, SL("\1")); }
 
+static int add_send(void *arg, struct slice object)
+{
+    struct imaging *im = arg;
+    im->all->sends++;
+    return add_name(im, object);
+}
+
 static int add_all(struct imaging *im)
 {
     /* The names of all domains, and of sends that are not over, so that none comes back that was removed. */
     if (sl_eq(im->object, SL("d:"))) return kv_each_object(im->all->s->kv, SL("d:"), SL("d;"), add_name, im);
-    if (sl_eq(im->object, SL("s:"))) return sends_each(im->all, add_name, im);
+    if (sl_eq(im->object, SL("s:"))) return sends_each(im->all, add_send, im);
     if (sl_starts(im->object, SL("u:"))) return add_account(im);
     return object_rows(im->all->s, im->object, add_row, im);
 }
@@ -290,6 +303,7 @@ static int know_part(void *arg, struct slice digest, const struct body_ref *ref)
 static bool head_stays(struct imaging *im, struct slice digest)
 {
     uint64_t pack = body_ref_pack(&im->before.head);
+    if (image_is_list(im->object) && im->all->anew) return false;
     return im->has_before && sl_eq(im->before.digest, digest) &&
            !map_get(&im->all->vacate, sl(&pack, sizeof pack)) && sl_eq(im->before.account, im->account);
 }
@@ -407,12 +421,54 @@ static int each_account(void *arg, const char *acc)
 
 static int each_object(void *arg, struct slice object) { return image_object(arg, object); }
 
-/* The list of names first: an image that is younger than the list counts without being on it. */
+static int forget_gone(struct images *all);
+static int has_object(struct images *all, struct slice object, bool *yes);
+
+static int note_over(void *arg, struct slice object, struct slice value)
+{
+    struct images *all = arg;
+    bool there = true;
+    (void)value;
+    int e = image_is_list(object) ? 0 : has_object(all, object, &there);
+    if (e || there) return e;
+    all->anew = true;
+    if (!all->over) all->over = ar_array(&all->later, struct slice, OVER_MOST);
+    if (all->nover < OVER_MOST) all->over[all->nover++] = ar_dup(&all->later, object);
+    return 0;
+}
+
+static int forget_over(struct images *all)
+{
+    int e = commit(all); /* the list */
+    for (size_t i = 0; e == 0 && i < all->nover; i++) {
+        all->gone[all->ngone++] = all->over[i];
+        if (all->ngone == TOGETHER) e = forget_gone(all);
+    }
+    return e ? e : forget_gone(all);
+}
+
+/* A list of names, and no image more of what it does not name. An image that is younger than the list counts
+ * without being on it: so one whose object went again before it was on any list comes back unless a list
+ * without it is written behind it, though that says what the one before said. */
+static int image_list(struct images *all, struct slice list, struct slice end)
+{
+    uint64_t failed = all->report->failed;
+    all->anew = false;
+    all->nover = 0;
+    int e = object_range(all->s, SL("_images"), list, end, note_over, all);
+    if (e == 0) e = image_object(all, list);
+    if (e == 0 && all->nover && all->report->failed == failed) e = forget_over(all);
+    all->over = NULL;
+    ar_reset(&all->later);
+    return e;
+}
+
+/* The list first. */
 static int image_directory(struct images *all)
 {
     uint64_t generation = directory_generation(all->s->directory) + 1;
     if (all->gently && all->s->imaged == generation) return 0;
-    int e = image_object(all, SL("d:"));
+    int e = image_list(all, SL("d:"), SL("d;"));
     if (e == 0) e = kv_each_object(all->s->kv, SL("d:"), SL("d;"), each_object, all);
     if (e == 0 && !all->report->failed) all->s->imaged = generation;
     return e;
@@ -456,13 +512,14 @@ static int has_object(struct images *all, struct slice object, bool *yes)
     return *yes || e == ERR_NOT_FOUND ? 0 : e;
 }
 
-/* An image whose object is gone is nobody's. */
+/* An image whose object is gone is nobody's. Of what stands on a list image_list() forgets it. */
 static int look_at_row(void *arg, struct slice object, struct slice value)
 {
     struct images *all = arg;
     bool there;
     int e = has_object(all, object, &there);
     if (e) return e;
+    if (!there && (sl_starts(object, SL("s:")) || sl_starts(object, SL("d:")))) return 0;
     if (!there) {
         all->gone[all->ngone++] = ar_dup(&all->a, object);
         return all->ngone == TOGETHER ? forget_gone(all) : 0;
@@ -504,16 +561,50 @@ static const char *const put_as_they_are[][2] = {{"_acme", "_acme "},
                                                  {"x:", "x;"},
                                                  {"y:", "y;"}};
 
-static int write_all(struct images *all, enum images_of which)
+/* Sends of a round, by their order. */
+struct some_sends {
+    struct images *all;
+    uint64_t i, from, to;
+    int64_t until;
+};
+
+static int each_send(void *arg, struct slice object)
+{
+    struct some_sends *x = arg;
+    uint64_t i = x->i++;
+    if (i < x->from || i >= x->to) return 0;
+    if (x->all->gently && rt_now() >= x->until) return 1;
+    return image_object(x->all, object);
+}
+
+/* Running sends change all the time, and there may be very many: gently they get some minutes of a round,
+ * which begins with any of them, so that each has its turn. */
+static int image_sends(struct images *all)
+{
+    all->sends = 0;
+    int e = image_list(all, SL("s:"), SL("s;"));
+    uint64_t first = all->gently && all->sends ? rt_random_below(all->sends) : 0;
+    struct some_sends x = {.all = all, .from = first, .to = UINT64_MAX, .until = rt_now() + sends_most};
+    if (e == 0) e = sends_each(all, each_send, &x);
+    x.i = x.from = 0;
+    x.to = first;
+    if (e == 0 && first) e = sends_each(all, each_send, &x);
+    return e < 0 ? e : 0;
+}
+
+/* Sends behind the accounts, whose images do not wait for theirs. */
+static int write_all(struct images *all, enum images_of which, int64_t began)
 {
     int e = which == IMAGES_OF_ALL ? find_vacated(all) : 0;
     if (e == 0) e = image_directory(all);
     for (size_t i = 0; e == 0 && which == IMAGES_OF_ALL && i < COUNT_OF(put_as_they_are); i++)
         e = kv_each_object(all->s->kv, sl_cstr(put_as_they_are[i][0]), sl_cstr(put_as_they_are[i][1]),
                            each_object, all);
-    if (e == 0 && which == IMAGES_OF_ALL) e = image_object(all, SL("s:"));
-    if (e == 0 && which == IMAGES_OF_ALL) e = sends_each(all, each_object, all);
     if (e == 0 && which == IMAGES_OF_ALL) e = accounts_each(all->s, each_account, all);
+    if (e == 0 && which == IMAGES_OF_ALL) e = commit(all);
+    if (e == 0 && which == IMAGES_OF_ALL && !all->report->failed)
+        __atomic_store_n(&all->s->all_imaged, began, __ATOMIC_RELAXED);
+    if (e == 0 && which == IMAGES_OF_ALL) e = image_sends(all);
     int ended = commit(all); /* what is made is made */
     return e ? e : ended;
 }
@@ -528,12 +619,12 @@ int images_write(struct store *s, enum images_of which, bool gently, struct imag
     map_init(&all.vacate, false);
     ar_init(&all.a, 0);
     int64_t began = rt_wall_seconds();
-    int e = write_all(&all, which);
-    if (e == 0 && which == IMAGES_OF_ALL && !out->failed)
-        __atomic_store_n(&s->all_imaged, began, __ATOMIC_RELAXED);
+    ar_init(&all.later, 0);
+    int e = write_all(&all, which, began);
     map_free(&all.alive);
     map_free(&all.vacate);
     ar_free(&all.a);
+    ar_free(&all.later);
     free(all.pin);
     __atomic_store_n(&s->imaging, false, __ATOMIC_RELEASE);
     return e;

@@ -129,6 +129,18 @@ int image_rows(struct store *s, const struct body_ref *head,
     return image_head(s, head, &(struct image_reader){give_part, give_rows, &r});
 }
 
+/* A row of a send of which there is one: what those who use it need at least. The store does not know more.
+ */
+static bool send_row_good(struct slice key, struct slice value)
+{
+    struct rec r;
+    uint8_t needs = key.p[0] == 'h' ? 'a' : key.p[0] == 's' ? 's' : 0;
+    bool found = !needs;
+    if (rec_open(&r, value, 1) != 0) return false;
+    while (rec_next(&r)) found |= r.tag == needs && r.field.n;
+    return rec_error(&r) == 0 && found;
+}
+
 bool image_row_good(struct arena *a, struct slice object, struct slice key, struct slice value)
 {
     struct account_row acc;
@@ -136,6 +148,7 @@ bool image_row_good(struct arena *a, struct slice object, struct slice key, stru
     struct message m;
     uint32_t box;
     if (sl_starts(object, SL("d:"))) return directory_row_check(a, key, value) == 0;
+    if (sl_starts(object, SL("s:")) && key.n == 1) return send_row_good(key, value);
     if (!sl_starts(object, SL("u:"))) return true;
     if (sl_eq(key, SL("a"))) return account_row_get(value, &acc) == 0;
     if (sl_starts(key, SL("b/"))) return box_row_get(value, 0, &b) == 0;

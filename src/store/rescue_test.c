@@ -117,6 +117,58 @@ TEST(a_send_has_an_image_until_it_is_over)
     fixture_end(&f);
 }
 
+struct one_row {
+    const char *key;
+    struct slice value;
+};
+
+static int put_one(struct kv_tx *tx, void *arg)
+{
+    const struct one_row *x = arg;
+    kv_tx_put(tx, sl_cstr(x->key), x->value);
+    return 0;
+}
+
+/* It began behind one list and was over before the next: that one says what the one before said, and has to
+ * be the younger all the same, or the send comes back. */
+TEST(a_send_that_is_over_leaves_a_list_that_is_younger_than_its_image)
+{
+    struct fixture f;
+    struct slice row;
+    if (!fixture_begin(&f)) return;
+    CHECK_OK(kv_transact(f.s->kv, SL("_sends"), put_send_row, "a/" SEND));
+    CHECK_OK(kv_transact(f.s->kv, SL("s:" SEND), put_send_row, "h"));
+    write_images(&f);
+    CHECK_OK(kv_get(f.s->kv, SL("_images"), SL("s:" SEND), &f.a, &row));
+    CHECK_OK(kv_transact(f.s->kv, SL("_sends"), end_send, "a/" SEND));
+    write_images(&f);
+    CHECK_INT(write_images(&f).written, 0);
+    struct image_row list = image_of(&f, "s:");
+    CHECK_OK(kv_transact(f.s->kv, SL("_images"), put_one, &(struct one_row){"s:" SEND, row}));
+    CHECK_INT(write_images(&f).written, 1);
+    CHECK(image_of(&f, "s:").stamp > list.stamp);
+    CHECK_ERR(kv_get(f.s->kv, SL("_images"), SL("s:" SEND), &f.a, &row), ERR_NOT_FOUND);
+    CHECK_INT(write_images(&f).written, 0);
+    fixture_end(&f);
+}
+
+/* The rows of a send of which there is one are looked at as those of an account are. */
+TEST(a_damaged_row_of_a_send_is_in_the_image_as_it_was)
+{
+    struct fixture f;
+    struct slice row;
+    if (!fixture_begin(&f)) return;
+    CHECK_OK(kv_transact(f.s->kv, SL("_sends"), put_send_row, "a/" SEND));
+    CHECK_OK(kv_transact(f.s->kv, SL("s:" SEND), put_send_row, "h"));
+    CHECK_OK(kv_transact(f.s->kv, SL("s:" SEND), put_send_row, "c"));
+    CHECK_OK(kv_get(f.s->kv, SL("s:" SEND), SL("c"), &f.a, &row));
+    write_images(&f);
+    CHECK_OK(kv_transact(f.s->kv, SL("s:" SEND), put_one, &(struct one_row){"c", SL("\1x")}));
+    write_images(&f);
+    CHECK(sl_eq(count_image(&f, "s:" SEND, SL("c")).found, row));
+    fixture_end(&f);
+}
+
 TEST(of_a_giant_only_what_changed_is_written_again)
 {
     struct fixture f;
