@@ -26,9 +26,10 @@ static const char *const may_differ[] = {
      "drop ID` does not."),
     ("Of letters on their way attempts, delays and holds are forgotten; the trace and what was counted for "
      "DMARC reports to others are lost."),
-    ("A campaign that is held stands as its image has it: `tram campaign resume ID` goes on there, and who "
-     "got a "
-     "letter since gets a second one; `tram campaign cancel ID` ends it. Sends taken after the last images, "
+    ("A campaign that is held stands as its image has it, also one that had not begun: orders since then (a "
+     "pause, a cancel) are not known. `tram campaign resume ID` goes on there, and who got a letter since "
+     "gets "
+     "a second one; `tram campaign cancel ID` ends it. Sends taken after the last images, "
      "sends that were over, events and statistics are lost."),
     "Domains, accounts, aliases, passwords and keys are as in the image of their domain.",
 };
@@ -60,13 +61,17 @@ static json_t *send_json(struct arena *a, const struct send_back *s)
 {
     json_t *o = json_object();
     json_object_set_new(o, "id", json_string(s->id.s));
-    reply_text(o, "account", s->account);
+    if (s->account.n) reply_text(o, "account", s->account);
     if (s->campaign.n) reply_text(o, "campaign", s->campaign);
     reply_text(o, "image", say_time(a, s->when, rt_wall_seconds()));
     reply_int(o, "letters", (int64_t)s->letters);
     reply_int(o, "given", (int64_t)s->given);
     reply_int(o, "lost", (int64_t)s->lost);
     json_object_set_new(o, "held", json_boolean(s->held));
+    json_object_set_new(o, "begun", json_boolean(s->begun));
+    json_object_set_new(o, "over", json_boolean(s->over));
+    json_object_set_new(o, "unknown", json_boolean(s->unknown));
+    json_object_set_new(o, "gone", json_boolean(s->gone));
     return o;
 }
 
@@ -133,16 +138,30 @@ static void print_account(json_t *o, struct buf *out)
     buf_char(out, '\n');
 }
 
+static bool is_so(json_t *o, const char *name) { return json_is_true(json_object_get(o, name)); }
+
 static void print_back(json_t *o, struct buf *out)
 {
-    buf_printf(out, "  campaign %s of %s stands as of %s: %lld of %lld letters were given to the queue",
-               arg_text(o, "id"), arg_text(o, "account"), arg_text(o, "image"), number(o, "given"),
-               number(o, "letters"));
+    if (is_so(o, "gone")) {
+        buf_printf(out, "  campaign %s is lost: the head in its image of %s cannot be read\n",
+                   arg_text(o, "id"), arg_text(o, "image"));
+        return;
+    }
+    buf_printf(out, "  campaign %s of %s stands as of %s: ", arg_text(o, "id"), arg_text(o, "account"),
+               arg_text(o, "image"));
+    if (is_so(o, "unknown"))
+        buf_str(out, "how far it was cannot be read, so that everybody gets it again if it is resumed");
+    else if (!is_so(o, "begun")) buf_str(out, "it had not begun");
+    else
+        buf_printf(out, "%lld of %lld letters were given to the queue", number(o, "given"),
+                   number(o, "letters"));
     if (number(o, "lost"))
-        buf_printf(out, ", of which up to %lld recipients had not got theirs and will not",
+        buf_printf(out, ", of which at least %lld recipients had not got theirs and will not",
                    number(o, "lost"));
     buf_printf(out, "; %s\n",
-               json_is_true(json_object_get(o, "held")) ? "it is held" : "it had not begun, or was stopped");
+               is_so(o, "over")   ? "it was over"
+               : is_so(o, "held") ? "it is held, for orders since then are not known"
+                                  : "an order had stopped it");
 }
 
 static void print_losses(json_t *b, struct buf *out)

@@ -77,7 +77,6 @@ static int take_letter(void *ctx, const struct rescue_letter *from)
     return e;
 }
 
-/* A send without what all its letters share can go on never: it is as if it were not there. */
 static int take_send(void *ctx, struct slice object, int64_t when)
 {
     struct rebuilding *x = ctx;

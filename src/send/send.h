@@ -218,12 +218,15 @@ struct send_back {
     struct slice account, campaign; /* account: its address */
     int64_t when;                   /* it stands as it stood then, unix seconds */
     uint64_t letters, given,
-        lost;  /* given to the queue by then; recipients of these, at most, whose letters are lost */
-    bool held; /* whom it reached since nobody knows: it is paused, and says why. Else it had not begun, or an
-                * order had stopped it */
+        lost;     /* given to the queue by then; recipients of these, at least, whose letters are lost */
+    bool held;    /* whom it reached since, and which orders it got, nobody knows: it is paused, and says why.
+                   * Else an order had stopped it, or it was over */
+    bool begun;   /* by then */
+    bool unknown; /* how far it was cannot be read: given and lost are not known */
+    bool over;    /* nothing was left to be done */
+    bool gone; /* its head cannot be read: nothing of it is there any more, and only id and when are known */
 };
-/* A send whose rows came back from an image of that time, before sends_start(). Lies in a. ERR_NOT_FOUND,
- * ERR_CORRUPT: it can go on never. SUSPENDS. */
+/* A send whose rows came back from an image of that time, before sends_start(). Lies in a. SUSPENDS. */
 MUST_CHECK int send_take_back(struct store *s, struct slice object, int64_t when, struct arena *a,
                               struct send_back *out);
 

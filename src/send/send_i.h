@@ -91,6 +91,7 @@ MUST_CHECK int send_order_get(struct slice row, struct send_order *o);
 struct send_head {
     struct slice account, address;             /* id and address of the account */
     struct slice key, campaign, batch, digest; /* digest: of a request of which send.digest is a part */
+    struct slice claim, claimed; /* SUM of its row i/ACCOUNT/SUM and the digest in it; or empty */
     struct slice category[SEND_CATEGORIES_MAX];
     size_t ncategories;
     enum stream stream;
@@ -114,6 +115,9 @@ MUST_CHECK int send_letter_get(struct slice field, struct arena *a, struct send_
 void send_object(const struct letter_id *send, char out[24]); /* "s:ID" */
 struct slice send_key_page(struct arena *a, uint64_t first, unsigned row);
 struct slice send_key_common(struct arena *a, unsigned row);
+/* The row of a key of idempotency in SENDS_OBJECT. */
+struct slice send_key_claim(struct arena *a, struct slice account, struct slice sum);
+void send_claim_put(struct buf *b, const struct letter_id *send, struct slice digest, int64_t when);
 
 /* send_take.c: what all sends together know of it: that it is to be run, and where it stands in its account's
  * list. */

@@ -47,6 +47,19 @@ struct slice send_key_page(struct arena *a, uint64_t first, unsigned row)
 
 struct slice send_key_common(struct arena *a, unsigned row) { return ar_printf(a, "b/%05u", row); }
 
+struct slice send_key_claim(struct arena *a, struct slice account, struct slice sum)
+{
+    return ar_printf(a, "i/%.*s/%.*s", SLF(account), SLF(sum));
+}
+
+void send_claim_put(struct buf *b, const struct letter_id *send, struct slice digest, int64_t when)
+{
+    rec_begin(b, ROW_VERSION);
+    rec_put(b, 'i', sl_cstr(send->s));
+    rec_put(b, 'd', digest);
+    rec_put_u64(b, 't', (uint64_t)when);
+}
+
 /* ---- the head ---- */
 
 void send_head_put(struct buf *b, const struct send_head *h)
@@ -69,6 +82,8 @@ void send_head_put(struct buf *b, const struct send_head *h)
     rec_put_u64(b, 'n', h->numbers);
     rec_opt_u64(b, 'e', h->events);
     rec_opt(b, 'd', h->digest);
+    rec_opt(b, 'i', h->claim);
+    rec_opt(b, 'D', h->claimed);
 }
 
 int send_head_get(struct slice row, struct send_head *h)
@@ -83,6 +98,8 @@ int send_head_get(struct slice row, struct send_head *h)
         case 'c': h->campaign = r.field; break;
         case 'b': h->batch = r.field; break;
         case 'd': h->digest = r.field; break;
+        case 'i': h->claim = r.field; break;
+        case 'D': h->claimed = r.field; break;
         case 'C':
             if (h->ncategories < SEND_CATEGORIES_MAX) h->category[h->ncategories++] = r.field;
             break;

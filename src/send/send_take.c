@@ -230,10 +230,7 @@ static int claim_tx(struct kv_tx *tx, void *arg)
     if (!e && x->found) {
         x->id = id;
     } else if (!e) {
-        rec_begin(&b, 1);
-        rec_put(&b, 'i', sl_cstr(x->id.s));
-        rec_put(&b, 'd', x->digest);
-        rec_put_u64(&b, 't', (uint64_t)x->now);
+        send_claim_put(&b, &x->id, x->digest, x->now);
         kv_tx_put_record(tx, x->key, &b);
     }
     buf_free(&b);
@@ -281,7 +278,9 @@ static int claim(struct send_writer *w, struct slice key, struct arena *a, struc
     uint8_t sum[HASH_MAX];
     hash_once(HASH_SHA256, key, sum);
     hex_encode(&hex, sl((const char *)sum, 16));
-    x.key = ar_printf(&w->a, "i/%.*s/%.*s", SLF(w->head.account), SLF(buf_slice(&hex)));
+    w->head.claim = ar_dup(&w->a, buf_slice(&hex));
+    w->head.claimed = w->digest;
+    x.key = send_key_claim(&w->a, w->head.account, w->head.claim);
     buf_free(&hex);
     int e = kv_transact(w->s->store->kv, SL(SENDS_OBJECT), claim_tx, &x);
     if (e) return e;

@@ -162,7 +162,7 @@ static int restore_directory(struct rescue *r)
         if (sl_starts(it.key, SL("u:")) || image_is_list(it.key) || rescue_image(r, it.key, &h)) continue;
         if (list && !map_get(&names, it.key) && h->body < list->body) continue;
         e = restore_object(r, it.key, h);
-        if (e == 0 && send && r->conf->send) e = sooner(r->conf->send(r->conf->ctx, it.key, h->when));
+        if (e == 0 && send && r->conf->send) e = r->conf->send(r->conf->ctx, it.key, h->when);
     }
     map_free(&names);
     if (e == 0 && !r->report->domains)
