@@ -199,6 +199,39 @@ EACH_ENGINE(objects_are_listed)
     CHECK(n == 0 && !more);
 }
 
+struct visits {
+    size_t n, stop_at;
+    char last[16];
+    bool in_order;
+};
+
+static int visit_object(void *arg, struct slice object)
+{
+    struct visits *v = arg;
+    v->in_order &= sl_cmp(sl_cstr(v->last), object) < 0;
+    snprintf(v->last, sizeof v->last, "%.*s", SLF(object));
+    return ++v->n == v->stop_at ? 7 : 0;
+}
+
+/* More than a page of names. */
+EACH_ENGINE(each_object_is_visited)
+{
+    enum { OBJECTS = KV_PAGE_MAX + 50 };
+    for (int i = 0; i < OBJECTS; i++) {
+        char object[16];
+        snprintf(object, sizeof object, "v:%05d", i);
+        kv_note(s->kv, sl_cstr(object), SL("k"), SL("v"));
+    }
+    CHECK_OK(put(s->kv, "w:other", "k", "v"));
+    struct visits all = {.in_order = true}, some = {.stop_at = OBJECTS - 5};
+    CHECK_OK(kv_each_object(s->kv, SL("v:"), SL("v;"), visit_object, &all));
+    CHECK(all.n == OBJECTS && all.in_order);
+    CHECK_INT(kv_each_object(s->kv, SL("v:"), SL("v;"), visit_object, &some), 7);
+    CHECK_INT(some.n, OBJECTS - 5);
+    CHECK_OK(kv_passed_over(SL("v:1"), "counted", err_set(ERR_CORRUPT, "a row is damaged")));
+    CHECK_INT(kv_passed_over(SL("v:1"), "counted", ERR_IO), ERR_IO);
+}
+
 /* ---- erasing ---- */
 
 enum { ERASED_FEW = 3, ERASED_MANY = 1000 }; /* few are deleted one by one, many as a range */
