@@ -22,10 +22,12 @@ struct search {
     int know;
     size_t i; /* its index in the view */
     struct view_msg m;
-    const struct message *record;
+    struct reader_records *records;
+    const struct message *record; /* NULL: not read yet */
     struct slice head;
-    bool threads; /* a key asks for them */
-    bool beyond;  /* a key asks for a field that is not in `heads` */
+    bool threads;   /* a key asks for them */
+    bool by_record; /* a key asks for what stands in records */
+    bool beyond;    /* a key asks for a field that is not in `heads` */
     struct reader_digests heads;
     uint64_t thread;
     int64_t sent; /* day of the Date field, as written; -1 = none */
@@ -129,8 +131,19 @@ static int prepare(struct search *x, struct imap_search *k, struct slice charset
             k->number = at < s->nkeywords ? (uint64_t)1 << (FLAG_KEYWORD_FIRST + at) : 0;
             break;
         }
+        case IMAP_KEY_BEFORE:
+        case IMAP_KEY_ON:
+        case IMAP_KEY_SINCE:
+        case IMAP_KEY_SAVEDBEFORE:
+        case IMAP_KEY_SAVEDON:
+        case IMAP_KEY_SAVEDSINCE:
+        case IMAP_KEY_LARGER:
+        case IMAP_KEY_SMALLER:
+        case IMAP_KEY_OLDER:
+        case IMAP_KEY_YOUNGER:
+        case IMAP_KEY_EMAILID: x->by_record = true; break;
         case IMAP_KEY_THREADID:
-            x->threads = true;
+            x->threads = x->by_record = true;
             k->number = 0;
             if (sl_starts(k->text, SL("T")) && !num_hex64(sl_from(k->text, 1), &k->number)) k->number = 0;
             break;
@@ -251,7 +264,7 @@ static enum answer simple_key(struct search *x, const struct imap_search *k)
 {
     enum answer r = view_key(x, k);
     if (r == MAYBE && excluded(x, k)) return NO;
-    if (r == MAYBE && x->know >= KNOW_RECORD) r = record_key(x, k);
+    if (r == MAYBE && x->record) r = record_key(x, k);
     if (r == MAYBE && x->know >= KNOW_HEADER) r = header_key(x, k);
     if (r == MAYBE && x->know >= KNOW_TEXT) r = text_key(k);
     return r;
@@ -326,11 +339,19 @@ static enum answer ask(struct search *x, const struct imap_search *k)
 
 /* ---- one message ---- */
 
+static bool head_is_kept(struct search *x)
+{
+    return !x->threads && !x->beyond && reader_digest(&x->heads, x->m.uid, &x->head);
+}
+
+static int know_record(struct search *x)
+{
+    return x->record ? 0 : reader_record(x->records, x->m.uid, &x->record);
+}
+
 static int read_message(struct search *x)
 {
     struct reader *rd;
-    if (x->know == KNOW_HEADER && !x->threads && !x->beyond && reader_digest(&x->heads, x->m.uid, &x->head))
-        return 0;
     int e = imapd_reader(x->s, x->m.uid, x->record, &rd);
     if (!e && x->know == KNOW_HEADER) e = reader_head(rd, &x->a, &x->head);
     if (!e && x->know == KNOW_HEADER && x->threads) e = reader_thread(rd, &x->a, &x->thread);
@@ -338,31 +359,36 @@ static int read_message(struct search *x)
     return e;
 }
 
-/* Learns the next thing about the message. Where it cannot be read there is nothing in it. */
-static int learn(struct search *x, struct reader_records *records)
+/* Learns the next thing about the message. Where it cannot be read there is nothing in it. The record is half
+ * of what a search for a kept field would cost: it is read for who asks for it, and for reading on. */
+static int learn(struct search *x)
 {
     x->know++;
-    if (x->know == KNOW_RECORD) return reader_record(records, x->m.uid, &x->record);
-    int e = read_message(x);
+    if (x->know == KNOW_RECORD) return x->by_record ? know_record(x) : 0;
+    if (x->know == KNOW_HEADER && head_is_kept(x)) return 0;
+    int e = know_record(x);
+    if (e) return e;
+    e = read_message(x);
     if (!imapd_unreadable(x->s, e, x->m.uid, &x->unread)) return e;
     if (x->know == KNOW_HEADER) x->head = SL(""), x->thread = 0;
     return 0;
 }
 
 /* 1: it matches, 0: not (or it is gone). */
-static int judge(struct search *x, const struct imap_search *key, struct reader_records *records, size_t i)
+static int judge(struct search *x, const struct imap_search *key, size_t i)
 {
     enum answer r;
     int e = 0;
     x->i = i;
     x->m = view_at(x->s->view, i);
     x->know = KNOW_VIEW;
+    x->record = NULL;
     x->sent_known = false;
     ar_reset(&x->a);
-    while ((r = ask(x, key)) == MAYBE && x->know < KNOW_TEXT && !(e = learn(x, records))) {
+    while ((r = ask(x, key)) == MAYBE && x->know < KNOW_TEXT && !(e = learn(x))) {
     }
     if (r == YES && x->ranked) {
-        while (!e && x->know < KNOW_TEXT) e = learn(x, records);
+        while (!e && x->know < KNOW_TEXT) e = learn(x);
         if (!e) x->score = score(x, key);
     }
     if (e) return e == ERR_NOT_FOUND ? 0 : e;
@@ -383,9 +409,10 @@ static int search_all(struct search *x, const struct imap_search *key, struct im
     size_t max = s->server->conf.messages_max, first = s->told > max ? s->told - max : 0;
     if (!s->told) return 0;
     if (first) out->cut = view_at(s->view, first).uid;
+    x->records = &records;
     reader_records_begin(&records, s->server->conf.store, imapd_box(s), view_at(s->view, s->told - 1).uid);
     for (size_t i = first; i < s->told && r >= 0 && !conn_error(s->c); i++) {
-        r = judge(x, key, &records, i);
+        r = judge(x, key, i);
         if (r == 1) keep_found(x, i, out);
         imapd_progress(s, i - first, s->told - first);
         fiber_breathe();
@@ -402,10 +429,11 @@ static int search_changed(struct search *x, const struct imap_search *key, uint6
     struct reader_records records;
     int r = 0;
     if (!s->told) return 0;
+    x->records = &records;
     reader_records_begin(&records, s->server->conf.store, imapd_box(s), view_at(s->view, s->told - 1).uid);
     for (size_t i = 0; i < s->told && r >= 0 && !conn_error(s->c); i++) {
         struct view_msg m = view_at(s->view, i);
-        if (m.modseq > since && !m.gone) r = judge(x, key, &records, i);
+        if (m.modseq > since && !m.gone) r = judge(x, key, i);
         if (m.modseq > since && !m.gone && r == 1) keep_found(x, i, out);
         fiber_breathe();
     }
