@@ -30,6 +30,20 @@ static int read_row(struct kv_tx *tx, const char *key, struct slice *row, bool *
     return e == ERR_NOT_FOUND || err_is_damage(e) ? 0 : e;
 }
 
+static bool may_be_in_key(struct slice word, size_t most)
+{
+    for (size_t i = 0; i < word.n; i++)
+        if (word.p[i] <= ' ' || word.p[i] > '~' || word.p[i] == '/') return false;
+    return word.n <= most;
+}
+
+/* What names of rows are made of may be damaged, too. */
+static int check_names(struct send_head *h)
+{
+    if (!may_be_in_key(h->claim, 32)) h->claim = SL("");
+    return may_be_in_key(h->account, 19) ? 0 : err_set(ERR_CORRUPT, "the head names no account");
+}
+
 /* ERR_NOT_FOUND, ERR_CORRUPT, ERR_VERSION: of the head. */
 static int read_known(struct kv_tx *tx, struct known *k)
 {
@@ -37,6 +51,7 @@ static int read_known(struct kv_tx *tx, struct known *k)
     *k = (struct known){0};
     int e = kv_tx_get(tx, SL("h"), &row);
     if (!e) e = send_head_get(row, &k->h);
+    if (!e) e = check_names(&k->h);
     if (!e) e = read_row(tx, "c", &row, &k->counted);
     if (!e && row.n && send_count_get(row, &k->c)) k->counted = false, k->c = (struct send_count){0};
     if (!e) e = read_row(tx, "s", &row, &k->ordered);

@@ -121,6 +121,23 @@ TEST(send_without_a_head_is_told_as_lost_and_leaves_nothing)
     end(&t);
 }
 
+/* It would name a row that cannot be; the other sends come back all the same. */
+TEST(send_whose_head_names_an_account_that_cannot_be_is_told_as_lost)
+{
+    struct tester t;
+    struct send_head h;
+    struct buf b = BUF_INIT;
+    if (!begin(&t, 0, SL(""))) return;
+    CHECK_OK(send_head_read(t.x.s, &t.t.id, &t.x.f.a, &h));
+    h.account = SL("\1x");
+    send_head_put(&b, &h);
+    put_row(&t, "h", buf_slice(&b));
+    buf_free(&b);
+    come_back(&t);
+    CHECK(t.back.gone);
+    end(&t);
+}
+
 TEST(send_that_comes_back_counts_as_lost_what_was_counted_as_queued)
 {
     struct tester t;
