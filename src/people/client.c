@@ -62,17 +62,27 @@ static void put_back(struct links *l, LDAP **kept, LDAP *ld)
 
 static bool is_gone(int rc) { return rc == LDAP_SERVER_DOWN || rc == LDAP_CONNECT_ERROR; }
 
-/* ERR_UNREACHABLE: nobody could be answered now; ERR_IO: this question was not. */
-static int failed(LDAP *ld, int rc, const char *what)
+static int say(LDAP *ld, int e, int rc, const char *what)
 {
     char *more = NULL;
-    bool all = is_gone(rc) || rc == LDAP_TIMEOUT || rc == LDAP_UNAVAILABLE || rc == LDAP_BUSY;
     if (ld) ldap_get_option(ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &more);
-    int e = err_set(all ? ERR_UNREACHABLE : ERR_IO, "the directory of people cannot be %s: %s%s%.*s", what,
-                    ldap_err2string(rc), more && *more ? ": " : "",
-                    SLF(sl_sub(sl_cstr(more ? more : ""), 0, 200)));
+    e = err_set(e, "the directory of people cannot be %s: %s%s%.*s", what, ldap_err2string(rc),
+                more && *more ? ": " : "", SLF(sl_sub(sl_cstr(more ? more : ""), 0, 200)));
     ldap_memfree(more);
     return e;
+}
+
+/* ERR_UNREACHABLE: nobody could be answered now; ERR_IO: this question was not. A question that takes long,
+ * or that the server is too busy for, says nothing of others: anybody may ask one. */
+static int failed(LDAP *ld, int rc, const char *what)
+{
+    return say(ld, is_gone(rc) || rc == LDAP_UNAVAILABLE ? ERR_UNREACHABLE : ERR_IO, rc, what);
+}
+
+/* Before there is a question. */
+static int not_ready(LDAP *ld, int rc, const char *what)
+{
+    return rc == LDAP_TIMEOUT ? say(ld, ERR_UNREACHABLE, rc, what) : failed(ld, rc, what);
 }
 
 /* Nothing that an ldap.conf of the machine says makes a connection less safe than this. */
@@ -114,7 +124,7 @@ static int dial(const struct people_conf *c, struct arena *a, LDAP **ld)
     if (!rc && sl_starts(c->server, SL("ldap://")) && !people_is_near(c->server))
         rc = ldap_start_tls_s(*ld, NULL, NULL);
     if (!rc) return 0;
-    int e = failed(*ld, rc, "reached");
+    int e = not_ready(*ld, rc, "reached");
     hang_up(*ld);
     *ld = NULL;
     return e;
@@ -173,6 +183,14 @@ static int read_entry(LDAP *ld, LDAPMessage *entry, const struct people_conf *c,
     return e;
 }
 
+/* RFC 4511 section 4.5.3: who is not here may be where a reference leads to, and no reference is followed. */
+static int nobody(LDAP *ld, LDAPMessage *got)
+{
+    return ldap_count_references(ld, got) > 0
+               ? strange("references to other servers and no entry: whether there is one cannot be known")
+               : ERR_NOT_FOUND;
+}
+
 static int search_on(LDAP *ld, const struct people_conf *c, struct slice filter, struct arena *a, int *rc,
                      struct people_entry *out)
 {
@@ -186,7 +204,7 @@ static int search_on(LDAP *ld, const struct people_conf *c, struct slice filter,
     if (*rc == LDAP_SIZELIMIT_EXCEEDED || n > 1)
         e = strange("several entries: an address must be one person's");
     else if (*rc) e = failed(ld, *rc, "searched");
-    else e = n == 1 ? read_entry(ld, ldap_first_entry(ld, got), c, a, out) : ERR_NOT_FOUND;
+    else e = n == 1 ? read_entry(ld, ldap_first_entry(ld, got), c, a, out) : nobody(ld, got);
     ldap_msgfree(got);
     return e;
 }
@@ -194,7 +212,7 @@ static int search_on(LDAP *ld, const struct people_conf *c, struct slice filter,
 static int log_in(LDAP *ld, const struct people_conf *c, struct arena *a)
 {
     int rc = c->login.n ? bind_as(ld, a, c->login, c->password) : 0;
-    return rc ? failed(ld, rc, "asked as ldap_login says") : 0;
+    return rc ? not_ready(ld, rc, "asked as ldap_login says") : 0;
 }
 
 int ldap_ask(void *arg, const struct people_conf *c, struct slice filter, struct arena *a,

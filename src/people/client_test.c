@@ -1,0 +1,87 @@
+/* client_test.c - what answers of a server mean: one that says the same to whatever it is asked. */
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include "base/test.h"
+#include "people_i.h"
+
+struct server {
+    int listens;
+    const char *says;
+    size_t n;
+};
+
+static void *serve(void *arg)
+{
+    struct server *s = arg;
+    char question[2000];
+    int c = accept(s->listens, NULL, NULL);
+    if (c < 0) return NULL;
+    if (read(c, question, sizeof question) > 0 && write(c, s->says, s->n) == (ssize_t)s->n)
+        while (read(c, question, sizeof question) > 0) {
+        }
+    close(c);
+    return NULL;
+}
+
+/* At a free port of this machine; 0: there is none. */
+static int listen_here(struct server *s)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    s->listens = socket(AF_INET, SOCK_STREAM, 0);
+    if (s->listens < 0 || bind(s->listens, (struct sockaddr *)&at, sizeof at) || listen(s->listens, 1) ||
+        getsockname(s->listens, (struct sockaddr *)&at, &n))
+        return 0;
+    return ntohs(at.sin_port);
+}
+
+/* What ldap_ask() says when this is the answer. */
+static int answered(const char *says, size_t n)
+{
+    struct server s = {.says = says, .n = n};
+    struct links *l = links_new();
+    struct people_entry out;
+    struct arena a;
+    pthread_t t;
+    int port = listen_here(&s), e = ERR_STATE;
+    ar_init(&a, 0);
+    struct people_conf c = {.server = ar_printf(&a, "ldap://127.0.0.1:%d", port),
+                            .base = SL("o=x"),
+                            .address = SL("mail"),
+                            .id = SL("entryUUID")};
+    if (port && pthread_create(&t, NULL, serve, &s) == 0) {
+        e = ldap_ask(l, &c, SL("(mail=al@one.test)"), &a, &out);
+        links_free(&l);
+        pthread_join(t, NULL);
+    }
+    links_free(&l);
+    close(s.listens);
+    ar_free(&a);
+    return e;
+}
+
+/* RFC 4511 section 4.2: message 1, SearchResultDone with a result code. */
+#define DONE(code) "\x30\x0c\x02\x01\x01\x65\x07\x0a\x01" code "\x04\x00\x04\x00"
+#define REFERENCE "\x30\x15\x02\x01\x01\x73\x10\x04\x0eldap://y.test/"
+#define ANSWERED(says) answered(says, sizeof(says) - 1)
+
+TEST(client_knows_nobody_when_it_is_said_so)
+{
+    CHECK_ERR(ANSWERED(DONE("\x00")), ERR_NOT_FOUND);
+    CHECK_ERR(ANSWERED(REFERENCE DONE("\x00")), ERR_IO); /* he may be there: section 4.5.3 */
+    CHECK_ERR(ANSWERED(DONE("\x0a")), ERR_IO);           /* or there: section 4.1.10 */
+    CHECK_ERR(ANSWERED(DONE("\x20")), ERR_IO);           /* no such base */
+    CHECK(err_is_temporary(ERR_IO));
+}
+
+TEST(client_tells_one_question_from_a_server_that_answers_none)
+{
+    CHECK_ERR(ANSWERED(DONE("\x03")), ERR_IO); /* timeLimitExceeded */
+    CHECK_ERR(ANSWERED(DONE("\x33")), ERR_IO); /* busy */
+    CHECK_ERR(ANSWERED(DONE("\x34")), ERR_UNREACHABLE);
+}
