@@ -268,14 +268,23 @@ struct making {
     char random[MARK];
 };
 
+/* Somebody elsewhere takes no name of ours, whatever it stands for: ERR_EXISTS then, and another may do. */
+static int name_is_free(struct kv_tx *tx, const struct making *m)
+{
+    struct slice row;
+    bool elsewhere = m->acc.elsewhere.n > 0;
+    int e = kv_tx_get(tx, m->key, &row);
+    if (e == ERR_NOT_FOUND && elsewhere) e = kv_tx_get(tx, local_key(m->a, 'l', m->acc.local), &row);
+    if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
+    e = maillist_tx_free(tx, m->a, m->acc.local);
+    return e == ERR_STATE && elsewhere ? ERR_EXISTS : e;
+}
+
 static int announce(struct kv_tx *tx, void *arg)
 {
     struct making *m = arg;
-    struct slice row;
     struct buf b = BUF_INIT;
-    int e = kv_tx_get(tx, m->key, &row);
-    if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
-    e = maillist_tx_free(tx, m->a, m->acc.local);
+    int e = name_is_free(tx, m);
     if (e) return e;
     rec_begin(&b, ACCOUNT_VERSION);
     rec_put(&b, 'w', m->mark);
@@ -288,9 +297,7 @@ static int appear(struct kv_tx *tx, void *arg)
 {
     struct making *m = arg;
     struct slice row;
-    int e = kv_tx_get(tx, m->key, &row);
-    if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
-    e = maillist_tx_free(tx, m->a, m->acc.local);
+    int e = name_is_free(tx, m);
     if (e) return e;
     e = kv_tx_get(tx, m->tombstone, &row);
     if (e) return e == ERR_NOT_FOUND ? ERR_STATE : e;
@@ -408,8 +415,10 @@ static int change_account(struct kv_tx *tx, void *arg)
     bool was = c->acc.disabled, claimed = !e && has_id(&c->acc);
     struct slice id = c->acc.elsewhere;
     if (!e) e = c->change(c);
+    bool moved = !e && !sl_eq(c->acc.elsewhere, id);
+    if (moved) e = elsewhere_tx_claim(tx, c->a, &c->acc);
     if (e) return e;
-    if (claimed && !c->acc.elsewhere.n) kv_tx_del(tx, elsewhere_key(c->a, id));
+    if (moved && claimed) kv_tx_del(tx, elsewhere_key(c->a, id));
     put_account(tx, c->key, &c->acc);
     return was == c->acc.disabled ? 0 : duties_follow(tx, c->a, c->key, &c->acc, !c->acc.disabled);
 }

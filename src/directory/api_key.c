@@ -483,7 +483,8 @@ int api_key_admit(struct api_keys *keys, struct arena *a, const struct api_key *
     int e = account_of(keys, a, k, out);
     if (e == ERR_NOT_FOUND || e == ERR_SYNTAX) return err_set(ERR_DENIED, "the account of the key is gone");
     if (e) return e;
-    account_refresh(keys->dir, out); /* of a person elsewhere who is gone no key counts either */
+    account_refresh(keys->dir, a, ASK_FOR_LOGINS,
+                    out); /* of a person elsewhere who is gone no key counts either */
     if (out->disabled) return err_set(ERR_DENIED, "the account of the key is disabled");
     if (!count(keys, k, from, &note))
         return err_set(

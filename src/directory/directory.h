@@ -141,8 +141,8 @@ struct account {
     struct slice local, domain;
     bool disabled;          /* by us, or gone: it takes no mail, and nobody logs in */
     bool disabled_here;     /* by us */
-    struct slice elsewhere; /* of a person of a directory elsewhere: its id there in hex, or "-" where there
-                               are none; else empty */
+    struct slice elsewhere; /* of a person of a directory elsewhere: its id there (people_entry), or "-" where
+                               there are none; else empty */
     bool gone;              /* that directory does not know it any more */
     int64_t created;
     struct scram_keys keys;
@@ -198,6 +198,9 @@ MUST_CHECK int account_row_parse(struct arena *a, struct slice domain, struct sl
 /* ---- people of a directory elsewhere (LDAP): accounts that are made when they are first asked for ---- */
 
 struct people;
+/* For whom that directory is asked: the names that strangers write to, however many, do not stand before
+ * people who log in (offload_for()). */
+enum { ASK_FOR_LETTERS = 1, ASK_FOR_LOGINS = 2 };
 /* Before there are loops; stays the caller's. Such an account has a random password here that nobody knows:
  * who it is is proved there, or by an app password. */
 void directory_set_people(struct directory *dir, struct people *people);
@@ -205,10 +208,11 @@ void directory_set_people(struct directory *dir, struct people *people);
  * domain_name() have them. ERR_NOT_FOUND: nobody, or no directory is set; temporary errors: it cannot be
  * known, or the address was another person's before. */
 MUST_CHECK int account_elsewhere(struct directory *dir, struct arena *a, struct slice local,
-                                 struct slice domain, struct account *out);
+                                 struct slice domain, uint64_t asker, struct account *out);
 /* Is the account's person still there? Sets acc->gone and acc->disabled, and in the row, as it is told; while
- * nobody tells, the last word counts. Nothing for accounts of our own. */
-void account_refresh(struct directory *dir, struct account *acc);
+ * nobody tells, the last word counts. acc->elsewhere may lie in the arena afterwards. Nothing for accounts of
+ * our own. */
+void account_refresh(struct directory *dir, struct arena *a, uint64_t asker, struct account *acc);
 /* Does the password prove it there? 0, ERR_DENIED (also for accounts of our own), temporary errors. */
 MUST_CHECK int account_prove(struct directory *dir, const struct account *acc, struct slice password,
                              uint64_t asker);

@@ -104,6 +104,7 @@ struct directory {
     struct lock lock;
     bool keep_sha1;
     struct people *people; /* or NULL */
+    bool told_id;          /* elsewhere.c: that ldap_id is another now, and somebody is not found */
     struct map domains;    /* name -> twice the turn of its last change, + 1 when it is here */
     uint64_t turn, generation;
     char *first; /* resolve.c: the node's first account, as of the generation first_at */

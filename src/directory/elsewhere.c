@@ -51,6 +51,90 @@ static int made(struct directory *dir, struct arena *a, const struct people_entr
     return e;
 }
 
+/* ---- an id of another attribute (ldap_id) ---- */
+
+/* Is the account the person's, who has its address? An id of an attribute that the settings do not name any
+ * more cannot say no; but who was gone under it may have left the address to somebody else. */
+static bool is_theirs(struct directory *dir, const struct account *acc, const struct people_entry *p)
+{
+    if (sl_eq(acc->elsewhere, id_of(p))) return true;
+    if (people_id_counts(dir->people, acc->elsewhere)) return false;
+    return !acc->gone || sl_eq(acc->elsewhere, NO_ID);
+}
+
+struct adoption {
+    struct slice was, id;
+};
+
+static int change_id(struct account_change *c)
+{
+    const struct adoption *x = c->arg;
+    if (!sl_eq(c->acc.elsewhere, x->was) && !sl_eq(c->acc.elsewhere, x->id)) return ERR_STATE;
+    c->acc.elsewhere = x->id;
+    return 0;
+}
+
+/* The account that is_theirs() has their id, and from now on that of the attribute that counts.
+ * ERR_NOT_FOUND: the person has another account in this domain, so this one is not theirs, or another has the
+ * name now. */
+static int adopt(struct directory *dir, struct account *acc, const struct people_entry *p)
+{
+    struct adoption x = {acc->elsewhere, id_of(p)};
+    if (sl_eq(x.was, x.id)) return 0;
+    int e = account_change(dir, acc->address, &(struct account_change){.change = change_id, .arg = &x});
+    if (e == ERR_EXISTS || e == ERR_STATE) return ERR_NOT_FOUND;
+    if (e) {
+        log_warn("directory", "the account %.*s cannot get the id that ldap_id names now: %s",
+                 SLF(acc->address), err_text(e));
+        return e;
+    }
+    log_info("directory", "the account %.*s has the id that ldap_id names now", SLF(acc->address));
+    acc->elsewhere = x.id;
+    return 0;
+}
+
+/* ---- the account that a person gets ---- */
+
+/* Does an alias or a list here have the name, or a name that it stands for at an alias domain? Also one whose
+ * row cannot be read: it is somebody's. */
+static int is_ours(struct directory *dir, struct arena *a, struct slice local, struct slice domain, bool *yes)
+{
+    struct alias x;
+    struct maillist l;
+    enum maillist_role role;
+    int e = alias_get(dir, a, local, domain, &x);
+    if (e == ERR_NOT_FOUND) e = maillist_named(dir, a, local, domain, &l, &role);
+    *yes = !e || err_is_damage(e);
+    return *yes || e == ERR_NOT_FOUND ? 0 : e;
+}
+
+static int stands_for_ours(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
+                           bool *yes)
+{
+    struct domain d;
+    struct account acc;
+    int e = is_ours(dir, a, local, domain, yes);
+    if (!e && !*yes) e = domain_get(dir, a, domain, &d);
+    if (e || *yes || !d.alias_of.n) return e;
+    e = account_read(dir, a, local, d.alias_of, &acc);
+    *yes = !e || err_is_damage(e);
+    if (e == ERR_NOT_FOUND) return is_ours(dir, a, local, d.alias_of, yes);
+    return *yes ? 0 : e;
+}
+
+/* May the name be that of an account that is new? */
+static int look_at_free(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
+                        struct slice *name, struct slice *taken)
+{
+    struct slice one = mail_addr_join(a, local, domain);
+    bool ours;
+    int e = stands_for_ours(dir, a, local, domain, &ours);
+    if (e) return e;
+    if (ours) *taken = one;
+    else if (!name->n || sl_cmp(one, *name) < 0) *name = one;
+    return ERR_NOT_FOUND;
+}
+
 /* What the person's addresses lead to: an account that is theirs, or one of our own, which comes first and in
  * which nobody elsewhere has a say (0); else ERR_NOT_FOUND and in *name the first that nobody has. The values
  * of an attribute have no order: by its bytes is as good as any, and always the same. *taken: by others. */
@@ -58,16 +142,19 @@ static int look_at_names(struct directory *dir, struct arena *a, const struct pe
                          struct account *out, struct slice *name, struct slice *taken)
 {
     struct slice local, domain;
+    int e = ERR_NOT_FOUND;
     *name = *taken = (struct slice){0};
-    for (size_t i = 0; i < p->n; i++) {
+    for (size_t i = 0; e == ERR_NOT_FOUND && i < p->n; i++) {
         if (!may_name(dir, a, p->address[i], &local, &domain)) continue;
-        struct slice one = mail_addr_join(a, local, domain);
-        int e = account_read(dir, a, local, domain, out);
-        if (!e && out->elsewhere.n && !sl_eq(out->elsewhere, id_of(p))) *taken = one;
-        else if (e != ERR_NOT_FOUND) return e;
-        else if (!name->n || sl_cmp(one, *name) < 0) *name = one;
+        e = account_read(dir, a, local, domain, out);
+        if (e == ERR_NOT_FOUND) {
+            e = look_at_free(dir, a, local, domain, name, taken);
+            continue;
+        }
+        if (!e && out->elsewhere.n) e = is_theirs(dir, out, p) ? adopt(dir, out, p) : ERR_NOT_FOUND;
+        if (e == ERR_NOT_FOUND) *taken = mail_addr_join(a, local, domain);
     }
-    return ERR_NOT_FOUND;
+    return e;
 }
 
 /* ERR_CONFLICT: there is no name for the account, or somebody else had it before, and his mail is there.
@@ -78,9 +165,11 @@ static int make(struct directory *dir, struct arena *a, const struct people_entr
     int e = look_at_names(dir, a, p, out, &name, &taken);
     if (e != ERR_NOT_FOUND) return e;
     if (!name.n && taken.n)
-        return err_set(ERR_CONFLICT,
-                       "the account %.*s is another person's of the directory elsewhere: rename or remove it",
-                       SLF(taken));
+        return err_set(
+            ERR_CONFLICT,
+            "the name %.*s of a person of the directory elsewhere is taken here, by another's account, "
+            "an alias or a list: rename or remove that",
+            SLF(taken));
     if (!name.n)
         return err_set(ERR_CONFLICT,
                        "%.*s has no address here in the directory elsewhere that an account could have",
@@ -122,65 +211,87 @@ static void set_gone(struct directory *dir, struct account *acc, bool gone)
                  gone ? "does not know any more" : "knows again", SLF(acc->address));
 }
 
-/* By an id whose addresses have changed, or are not its own alone: one of those that it has now must be found
- * as the settings say. */
-static int person_renamed(struct directory *dir, struct arena *a, const struct account *acc,
+/* By an id whose addresses have changed, or are not its own alone, or which does not count any more: one of
+ * the addresses that it has now must be found as the settings say. */
+static int person_renamed(struct directory *dir, struct arena *a, const struct account *acc, uint64_t asker,
                           struct people_entry *out)
 {
     struct people_entry p;
     struct slice local, domain;
-    int e = sl_eq(acc->elsewhere, NO_ID) ? ERR_NOT_FOUND : people_find_id(dir->people, a, acc->elsewhere, &p);
+    int e = people_find_id(dir->people, a, acc->elsewhere, asker, &p);
     if (e) return e;
     int worst = ERR_NOT_FOUND;
     for (size_t i = 0, n = 0; i < p.n && n < WAYS_BACK; i++) {
         if (!may_name(dir, a, p.address[i], &local, &domain)) continue;
         n++;
-        e = people_find(dir->people, a, local, domain, out);
-        if (!e && sl_eq(out->id, acc->elsewhere)) return 0;
+        e = people_find(dir->people, a, local, domain, asker, out);
+        if (!e && (p.id.n ? sl_eq(out->id, p.id) : sl_eq(out->dn, p.dn))) return 0;
         if (e && e != ERR_NOT_FOUND) worst = e;
     }
     return worst;
 }
 
 /* ERR_IO: the question could not be answered, another may be. */
-static int person_of(struct directory *dir, struct arena *a, const struct account *acc,
-                     struct people_entry *out)
+static int find_person(struct directory *dir, struct arena *a, const struct account *acc, uint64_t asker,
+                       struct people_entry *out)
 {
-    int e = people_find(dir->people, a, acc->local, acc->domain, out);
-    if (!e && sl_eq(id_of(out), acc->elsewhere)) return 0;
+    int e = people_find(dir->people, a, acc->local, acc->domain, asker, out);
+    if (!e && is_theirs(dir, acc, out)) return 0;
     if (e && e != ERR_NOT_FOUND && e != ERR_IO) return e;
-    int again = person_renamed(dir, a, acc, out);
+    int again = person_renamed(dir, a, acc, asker, out);
     return again == ERR_NOT_FOUND && e == ERR_IO ? e : again;
 }
 
-void account_refresh(struct directory *dir, struct account *acc)
+static int person_of(struct directory *dir, struct arena *a, struct account *acc, uint64_t asker,
+                     struct people_entry *out)
 {
-    struct arena a;
+    int e = find_person(dir, a, acc, asker, out);
+    return e ? e : adopt(dir, acc, out);
+}
+
+/* Somebody whose id does not count any more, and whose address leads to nobody, may be there under another.
+ */
+static void cannot_tell(struct directory *dir, const struct account *acc)
+{
+    lock_take(&dir->lock);
+    bool told = dir->told_id;
+    dir->told_id = true;
+    lock_release(&dir->lock);
+    if (!told)
+        log_warn("directory",
+                 "ldap_id was another when %.*s was made, and the directory elsewhere does not tell by the "
+                 "address whose it is now: this account, and others like it, stay as they are until they are "
+                 "renamed to an address that the person has there",
+                 SLF(acc->address));
+}
+
+void account_refresh(struct directory *dir, struct arena *a, uint64_t asker, struct account *acc)
+{
     struct people_entry p;
     if (!acc->elsewhere.n || !dir->people) return;
-    ar_init(&a, 0);
-    int e = person_of(dir, &a, acc, &p);
-    if (!e || e == ERR_NOT_FOUND) set_gone(dir, acc, e != 0);
-    ar_free(&a);
+    int e = person_of(dir, a, acc, asker, &p);
+    if (e == ERR_NOT_FOUND && !people_id_counts(dir->people, acc->elsewhere)) cannot_tell(dir, acc);
+    else if (!e || e == ERR_NOT_FOUND) set_gone(dir, acc, e != 0);
 }
 
 int account_prove(struct directory *dir, const struct account *acc, struct slice password, uint64_t asker)
 {
     struct arena a;
     struct people_entry p;
+    struct account now = *acc;
     if (!acc->elsewhere.n || !dir->people) return ERR_DENIED;
     ar_init(&a, 0);
-    int e = person_of(dir, &a, acc, &p);
+    int e = person_of(dir, &a, &now, ASK_FOR_LOGINS, &p);
     if (!e) e = people_prove(dir->people, p.dn, password, asker);
     ar_free(&a);
     return e == ERR_NOT_FOUND ? ERR_DENIED : e;
 }
 
 int account_elsewhere(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
-                      struct account *out)
+                      uint64_t asker, struct account *out)
 {
     struct people_entry p;
-    int e = dir->people ? people_find(dir->people, a, local, domain, &p) : ERR_NOT_FOUND;
+    int e = dir->people ? people_find(dir->people, a, local, domain, asker, &p) : ERR_NOT_FOUND;
     if (e) return e;
     for (int i = 0; i < TRIES; i++) {
         e = made(dir, a, &p, domain, out);

@@ -61,7 +61,7 @@ TEST(elsewhere_people_get_accounts_when_they_are_written_to)
     CHECK(resolve(&w.f, "carol", "two.test").result == RESOLVED_NO_USER);
     CHECK_INT(accounts(&w), 3);
     CHECK(!get(&w, "bob@one.test").elsewhere.n);
-    CHECK_SL(get(&w, "carol@one.test").elsewhere, "37");
+    CHECK_SL(get(&w, "carol@one.test").elsewhere, "entryuuid=37");
     struct account acc = get(&w, "carol@one.test");
     CHECK_OK(account_may_send_as(w.f.dir, &acc, SL("cc"), SL("one.test")));
     CHECK_ERR(account_may_send_as(w.f.dir, &acc, SL("al"), SL("one.test")), ERR_DENIED);
@@ -87,7 +87,7 @@ TEST(elsewhere_people_prove_themselves_there)
     struct world w;
     struct account acc;
     REQUIRE(begin(&w));
-    CHECK_OK(account_elsewhere(w.f.dir, &w.f.a, SL("carol"), SL("one.test"), &acc));
+    CHECK_OK(account_elsewhere(w.f.dir, &w.f.a, SL("carol"), SL("one.test"), ASK_FOR_LOGINS, &acc));
     CHECK_OK(account_prove(w.f.dir, &acc, SL("secret"), 0));
     CHECK_ERR(account_prove(w.f.dir, &acc, SL("guess"), 0), ERR_DENIED);
     CHECK_ERR(account_prove(w.f.dir, &acc, SL(""), 0), ERR_DENIED);
@@ -175,11 +175,12 @@ TEST(elsewhere_an_address_that_another_person_gets_keeps_the_mail_of_the_first)
     struct account acc = get(&w, "carol@one.test");
     CHECK(acc.gone);
     CHECK_ERR(account_prove(w.f.dir, &acc, SL("new"), 0), ERR_DENIED);
-    CHECK_ERR(account_elsewhere(w.f.dir, &w.f.a, SL("carol"), SL("one.test"), &acc), ERR_CONFLICT);
+    CHECK_ERR(account_elsewhere(w.f.dir, &w.f.a, SL("carol"), SL("one.test"), ASK_FOR_LOGINS, &acc),
+              ERR_CONFLICT);
     CHECK_OK(account_rename(w.f.dir, SL("carol@one.test"), SL("carol.old@one.test")));
     CHECK_OK(alias_remove(w.f.dir, SL("carol@one.test"), NULL));
     CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
-    CHECK_SL(get(&w, "carol@one.test").elsewhere, "3737");
+    CHECK_SL(get(&w, "carol@one.test").elsewhere, "entryuuid=3737");
     CHECK_ERR(directory_resolve(w.f.dir, &w.f.a, SL("far"), SL("elsewhere.example"), &r), 0);
     CHECK(r.result == RESOLVED_NOT_LOCAL);
     end(&w);
@@ -194,12 +195,170 @@ static int spoil(struct kv_tx *tx, void *arg)
 TEST(elsewhere_a_damaged_row_costs_nobody_the_account)
 {
     struct world w;
-    struct slice key = SL("e:37");
+    struct slice key = SL("e:entryuuid=37");
     REQUIRE(begin(&w));
     CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
     CHECK_OK(kv_transact(w.f.kv, SL("d:one.test"), spoil, &key));
     CHECK(reaches(&w.f, "cc", "one.test", "carol@one.test"));
     CHECK_INT(accounts(&w), 3);
     CHECK_ERR(directory_row_check(&w.f.a, key, SL("\x7f")), ERR_VERSION);
+    end(&w);
+}
+
+/* ---- names that are ours ---- */
+
+static void add_alias(struct world *w, const char *address, const char *target)
+{
+    struct slice to = sl_cstr(target);
+    CHECK_OK(alias_add(w->f.dir, sl_cstr(address), &to, 1));
+}
+
+TEST(elsewhere_people_take_no_alias_and_no_list)
+{
+    struct world w;
+    REQUIRE(begin(&w));
+    w.t.v[0] =
+        (struct table_person){"uid=zoe", "1", {"info@one.test", "all-owner@one.test", "zoe@one.test"}, "z"};
+    w.t.v[1] = (struct table_person){"uid=yan", "2", {"team@one.test", "yan@one.test"}, "y"};
+    w.t.v[2] = (struct table_person){"uid=ida", "3", {"help@one.test"}, "i"};
+    set_people(&w);
+    add_alias(&w, "info@one.test", "bob@one.test");
+    add_alias(&w, "help@one.test", "bob@one.test");
+    struct maillist list = {.address = SL("all@one.test"), .owner = SL("bob@one.test"), .hourly = 60};
+    CHECK_OK(maillist_add(w.f.dir, &list));
+    list.address = SL("team@one.test");
+    CHECK_OK(maillist_add(w.f.dir, &list));
+    CHECK(reaches(&w.f, "zoe", "one.test", "zoe@one.test"));
+    CHECK(reaches(&w.f, "yan", "one.test", "yan@one.test"));
+    CHECK(reaches(&w.f, "info", "one.test", "bob@one.test"));
+    CHECK(reaches(&w.f, "all-owner", "one.test", "bob@one.test"));
+    CHECK(reaches(&w.f, "team", "one.test", "team@one.test"));
+    struct account acc = get(&w, "zoe@one.test");
+    CHECK_ERR(account_may_send_as(w.f.dir, &acc, SL("info"), SL("one.test")), ERR_DENIED);
+    CHECK_ERR(account_elsewhere(w.f.dir, &w.f.a, SL("help"), SL("one.test"), ASK_FOR_LOGINS, &acc),
+              ERR_CONFLICT);
+    CHECK(reaches(&w.f, "help", "one.test", "bob@one.test"));
+    end(&w);
+}
+
+TEST(elsewhere_people_are_behind_what_an_alias_domain_stands_for)
+{
+    struct world w;
+    struct account acc;
+    REQUIRE(begin(&w));
+    CHECK_OK(domain_add_alias(w.f.dir, SL("three.test"), SL("one.test")));
+    add_alias(&w, "info@one.test", "alice@one.test");
+    w.t.v[0] = (struct table_person){
+        "uid=zoe", "1", {"bob@three.test", "info@three.test", "zoe@three.test"}, "secret"};
+    set_people(&w);
+    CHECK(reaches(&w.f, "bob", "three.test", "bob@one.test"));
+    CHECK(reaches(&w.f, "zoe", "three.test", "zoe@three.test"));
+    CHECK(reaches(&w.f, "bob", "three.test", "bob@one.test"));
+    CHECK(reaches(&w.f, "info", "three.test", "alice@one.test"));
+    CHECK_ERR(account_get(w.f.dir, &w.f.a, SL("bob@three.test"), &acc), ERR_NOT_FOUND);
+    end(&w);
+}
+
+/* Between the look at the names and the account an alias gets there first. */
+static int make_late(void *ctx, const char *id, struct slice mark)
+{
+    struct world *w = ctx;
+    add_alias(w, "carol@one.test", "bob@one.test");
+    return test_home_make(w->f.kv, id, mark);
+}
+
+static int made_late(void *ctx, const char *id, struct slice mark, bool *yes)
+{
+    return test_home_made_as(((struct world *)ctx)->f.kv, id, mark, yes);
+}
+
+static int erase_late(void *ctx, const char *id) { return test_home_erase(((struct world *)ctx)->f.kv, id); }
+
+TEST(elsewhere_an_alias_that_comes_meanwhile_is_not_taken)
+{
+    struct world w;
+    struct account acc;
+    REQUIRE(begin(&w));
+    struct account_home home = {&w, make_late, made_late, erase_late};
+    directory_close(&w.f.dir);
+    CHECK_OK(directory_open(&w.f.dir, w.f.kv, &home));
+    directory_set_people(w.f.dir, w.people);
+    w.t.v[0].address[1] = "zz@one.test";
+    CHECK_OK(account_elsewhere(w.f.dir, &w.f.a, SL("zz"), SL("one.test"), ASK_FOR_LETTERS, &acc));
+    CHECK_SL(acc.address, "zz@one.test");
+    CHECK(reaches(&w.f, "carol", "one.test", "bob@one.test"));
+    CHECK_INT(accounts(&w), 3);
+    end(&w);
+}
+
+/* ---- ldap_id is another ---- */
+
+static void set_other_id(struct world *w)
+{
+    struct people_conf c = table_conf(&w->t);
+    c.id = SL("employeeNumber");
+    people_close(&w->people);
+    people_open(&w->people, &c);
+    directory_set_people(w->f.dir, w->people);
+}
+
+TEST(elsewhere_another_ldap_id_disables_nobody)
+{
+    struct world w;
+    REQUIRE(begin(&w));
+    w.t.number[0] = "1001", w.t.number[1] = "1002", w.t.number[2] = "1003";
+    w.t.v[1] = (struct table_person){"uid=dan", "8", {"dan@one.test"}, "other"};
+    w.t.v[2] = (struct table_person){"uid=eve", "9", {"eve@one.test"}, "e"};
+    set_people(&w);
+    CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+    CHECK(reaches(&w.f, "dan", "one.test", "dan@one.test"));
+    CHECK(reaches(&w.f, "eve", "one.test", "eve@one.test"));
+    uint64_t before = get(&w, "carol@one.test").authority;
+    w.t.v[1].address[0] = "dan.new@one.test";                                 /* found by the old id */
+    w.t.v[2] = (struct table_person){"uid=fay", "10", {"fay@one.test"}, "f"}; /* eve cannot be found */
+    set_other_id(&w);
+    CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+    CHECK(reaches(&w.f, "dan", "one.test", "dan@one.test"));
+    CHECK(reaches(&w.f, "eve", "one.test", "eve@one.test"));
+    CHECK(!get(&w, "eve@one.test").gone);
+    CHECK_SL(get(&w, "carol@one.test").elsewhere, "employeenumber=31303031");
+    CHECK_SL(get(&w, "dan@one.test").elsewhere, "employeenumber=31303032");
+    CHECK_SL(get(&w, "eve@one.test").elsewhere, "entryuuid=39");
+    CHECK(get(&w, "carol@one.test").authority == before); /* nobody's session ends */
+    struct account acc = get(&w, "carol@one.test");
+    CHECK_OK(account_prove(w.f.dir, &acc, SL("secret"), 0));
+    w.t.v[0].address[0] = "carol.new@one.test"; /* from now on by the new one */
+    set_other_id(&w);
+    CHECK(reaches(&w.f, "carol.new", "one.test", "carol@one.test"));
+    w.t.n = 0;
+    set_other_id(&w);
+    CHECK(resolve(&w.f, "carol", "one.test").result == RESOLVED_DISABLED);
+    end(&w);
+}
+
+/* Who was gone already left the address to another. */
+TEST(elsewhere_another_ldap_id_gives_nobody_the_mail_of_others)
+{
+    struct world w;
+    struct account acc;
+    REQUIRE(begin(&w));
+    w.t.number[0] = "2001", w.t.number[1] = "1001";
+    CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+    w.t.v[0] = (struct table_person){"uid=carol2", "77", {"carol@one.test"}, "new"};
+    set_people(&w);
+    CHECK(resolve(&w.f, "carol", "one.test").result == RESOLVED_DISABLED);
+    set_other_id(&w);
+    CHECK(resolve(&w.f, "carol", "one.test").result == RESOLVED_DISABLED);
+    acc = get(&w, "carol@one.test");
+    CHECK_ERR(account_prove(w.f.dir, &acc, SL("new"), 0), ERR_DENIED);
+    CHECK_ERR(account_elsewhere(w.f.dir, &w.f.a, SL("carol"), SL("one.test"), ASK_FOR_LOGINS, &acc),
+              ERR_CONFLICT);
+    w.t.v[1] = (struct table_person){"uid=carol", "7", {"first@one.test"}, "secret"}; /* she is back */
+    set_other_id(&w);
+    CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+    CHECK_SL(get(&w, "carol@one.test").elsewhere, "employeenumber=31303031");
+    acc = get(&w, "carol@one.test");
+    CHECK_ERR(account_prove(w.f.dir, &acc, SL("new"), 0), ERR_DENIED);
+    CHECK_OK(account_prove(w.f.dir, &acc, SL("secret"), 0));
     end(&w);
 }

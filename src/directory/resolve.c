@@ -20,6 +20,7 @@ struct resolving {
     struct directory *dir;
     struct arena *a;
     struct routes *out;
+    uint64_t asker; /* for whom the directory elsewhere is asked: ASK_FOR_LETTERS, ASK_FOR_LOGINS, or 0 */
     struct map expanded; /* aliases whose targets are in out already */
     size_t cap, steps;
     char home[20]; /* id of the account whose own address, perhaps with a +tag, was asked for */
@@ -111,7 +112,7 @@ static int resolve_exact(struct resolving *r, struct slice local, struct slice d
     int e = account_read(r->dir, r->a, local, domain, &acc);
     bool account = e == 0;
     if (account) {
-        account_refresh(r->dir, &acc);
+        account_refresh(r->dir, r->a, r->asker, &acc);
         add_account(r, &acc, detail);
         if (!up) memcpy(r->home, acc.id, sizeof r->home);
         if (acc.disabled) return 0;
@@ -230,7 +231,7 @@ static int resolve_elsewhere(struct resolving *r, struct slice local, struct sli
     struct account acc;
     size_t plus = sl_chr(local, '+');
     struct slice name = plus == SL_NONE || !plus ? local : sl_sub(local, 0, plus);
-    int e = account_elsewhere(r->dir, r->a, name, domain, &acc);
+    int e = account_elsewhere(r->dir, r->a, name, domain, r->asker, &acc);
     if (e && is_duty(name)) return ERR_NOT_FOUND; /* somebody here takes it, whoever may be elsewhere */
     if (e) return e;
     bool own = sl_eq(acc.local, name) && sl_eq(acc.domain, domain);
@@ -247,7 +248,6 @@ static int resolve_name(struct resolving *r, struct slice local, struct slice do
     size_t plus = sl_chr(local, '+');
     if (e == ERR_NOT_FOUND && plus != SL_NONE && plus > 0)
         e = resolve_exact(r, sl_sub(local, 0, plus), sl_from(local, plus + 1), domain, up);
-    if (e == ERR_NOT_FOUND) e = resolve_elsewhere(r, local, domain, up);
     return e;
 }
 
@@ -263,8 +263,11 @@ static int follow_domain(struct resolving *r, struct slice local, struct slice *
 
 static int resolve_local(struct resolving *r, struct slice local, struct slice domain, const struct step *up)
 {
+    struct slice asked = domain;
     int e = resolve_name(r, local, domain, up);
     if (e == ERR_NOT_FOUND) e = follow_domain(r, local, &domain, up);
+    if (e == ERR_NOT_FOUND) e = resolve_elsewhere(r, local, asked, up); /* behind all that are our own */
+    if (e == ERR_NOT_FOUND && !sl_eq(asked, domain)) e = resolve_elsewhere(r, local, domain, up);
     if (e == ERR_NOT_FOUND) e = resolve_catch_all(r, domain, up);
     if (e == ERR_NOT_FOUND) e = resolve_duty(r, local, domain);
     return e;
@@ -328,7 +331,7 @@ static int resolve(struct resolving *r, struct slice local, struct slice domain)
 int directory_resolve(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
                       struct routes *out)
 {
-    struct resolving r = {.dir = dir, .a = a, .out = out};
+    struct resolving r = {.dir = dir, .a = a, .out = out, .asker = ASK_FOR_LETTERS};
     return resolve(&r, local, domain);
 }
 
@@ -351,7 +354,7 @@ static int is_granted(struct directory *dir, struct arena *a, struct slice grant
     size_t at = sl_rchr(grant, '@'), plus = sl_chr(local, '+');
     struct slice base = plus == SL_NONE || !plus ? local : sl_sub(local, 0, plus), gl = sl_sub(grant, 0, at);
     struct routes routes;
-    struct resolving r = {.dir = dir, .a = a, .out = &routes};
+    struct resolving r = {.dir = dir, .a = a, .out = &routes, .asker = ASK_FOR_LOGINS};
     *yes = at != SL_NONE && sl_eq(sl_from(grant, at + 1), domain) &&
            (!at || sl_eq(gl, local) || sl_eq(gl, base));
     if (*yes || at == SL_NONE || !at || !home[0] || !sl_eq(sl_from(grant, at + 1), domain)) return 0;
@@ -383,7 +386,7 @@ int account_may_send_as(struct directory *dir, const struct account *acc, struct
     struct arena a;
     ar_init(&a, 0);
     struct routes routes;
-    struct resolving r = {.dir = dir, .a = &a, .out = &routes};
+    struct resolving r = {.dir = dir, .a = &a, .out = &routes, .asker = ASK_FOR_LOGINS};
     int e = resolve(&r, local, domain);
     bool may = !e && (strcmp(r.home, acc->id) == 0 || leads_to(&r, acc->id));
     if (!e && !may) e = has_grant(dir, &a, acc, local, domain, r.home, &may);

@@ -59,7 +59,7 @@ static void ask_elsewhere(struct authority *x)
     x->ask_at = rt_now() + ask_every;
     ar_init(&a, 0);
     if (account_read(x->dir, &a, sl_cstr(x->local), sl_cstr(x->domain), &now) == 0)
-        account_refresh(x->dir, &now);
+        account_refresh(x->dir, &a, ASK_FOR_LOGINS, &now);
     ar_free(&a);
 }
 

@@ -147,8 +147,9 @@ static int find_elsewhere(struct login *l, struct arena *a, struct slice user, s
     if (!e) e = domain_get(l->dir, a, domain, &d);
     if (e) return e;
     local = local_name(a, local);
-    e = account_elsewhere(l->dir, a, local, domain, out);
-    return e == ERR_NOT_FOUND && d.alias_of.n ? account_elsewhere(l->dir, a, local, d.alias_of, out) : e;
+    e = account_elsewhere(l->dir, a, local, domain, ASK_FOR_LOGINS, out);
+    if (e != ERR_NOT_FOUND || !d.alias_of.n) return e;
+    return account_elsewhere(l->dir, a, local, d.alias_of, ASK_FOR_LOGINS, out);
 }
 
 int login_find(struct login *l, struct arena *a, struct slice user, struct account *out)
@@ -158,7 +159,7 @@ int login_find(struct login *l, struct arena *a, struct slice user, struct accou
         return err_set(ERR_NOT_FOUND, "the login needs the whole address, name@domain");
     int e = account_get(l->dir, a, user, out);
     if (e == ERR_NOT_FOUND) e = find_by_alias_domain(l, a, user, out);
-    if (!e) account_refresh(l->dir, out);
+    if (!e) account_refresh(l->dir, a, ASK_FOR_LOGINS, out);
     if (e == ERR_NOT_FOUND) e = find_elsewhere(l, a, user, out);
     if (e == ERR_SYNTAX) return ERR_NOT_FOUND;
     if (!e && out->disabled) return err_set(ERR_DENIED, "the account %.*s is disabled", SLF(out->address));

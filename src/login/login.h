@@ -21,8 +21,9 @@ struct login_try {
 };
 /* For PLAIN and LOGIN: the account's password, here or in the directory elsewhere, or one of its app
  * passwords (out->by). Temporary errors: that directory cannot be asked. ERR_DENIED for a wrong password, an
- * unknown user and a disabled account alike, in the same time. SUSPENDS (offload; a password that was right
- * within the last ten minutes is remembered as a keyed hash). */
+ * unknown user and a disabled account alike; in the same time where the passwords are here, while a person of
+ * the directory elsewhere takes the time of a bind more than a name that nobody has there. SUSPENDS (offload;
+ * a password that was right within the last ten minutes is remembered as a keyed hash). */
 MUST_CHECK int login_password(struct login *l, struct arena *a, const struct login_try *t,
                               struct account *out);
 /* The same after SCRAM has proved the password of `app`, NULL: the account's own: may it be used for that,

@@ -1,4 +1,6 @@
-/* login_sim.c - a session of somebody whom the directory elsewhere does not know any more. */
+/* login_sim.c - people of a directory elsewhere: who is not known any more, and who waits behind whom. */
+#include <stdio.h>
+
 #include "base/test.h"
 #include "login.h"
 #include "people/people_test.h"
@@ -18,48 +20,110 @@ static int home_made_as(void *ctx, const char *id, struct slice mark, bool *yes)
 
 static int home_erases(void *ctx, const char *id) { return home_does(ctx, id, SL("")); }
 
+struct world {
+    struct table t;
+    struct people *people;
+    struct directory *dir;
+    struct kv *kv;
+    struct arena a;
+    size_t asked; /* strangers */
+};
+
+static void begin(struct world *w)
+{
+    static const struct account_home home = {NULL, home_does, home_made_as, home_erases};
+    *w = (struct world){.t = {.v = {{"uid=carol", "7", {"carol@one.test"}, "secret"}}, .n = 1}};
+    struct people_conf c = table_conf(&w->t);
+    ar_init(&w->a, 0);
+    CHECK_OK(kv_mem_open(&w->kv, NULL));
+    CHECK_OK(directory_open(&w->dir, w->kv, &home));
+    people_open(&w->people, &c);
+    directory_set_people(w->dir, w->people);
+    CHECK_OK(domain_add(w->dir, SL("one.test")));
+}
+
+static void end(struct world *w)
+{
+    directory_close(&w->dir);
+    people_close(&w->people);
+    kv_close(&w->kv);
+    ar_free(&w->a);
+}
+
 static int session_ends(void *arg)
 {
-    struct table t = {.v = {{"uid=carol", "7", {"carol@one.test"}, "secret"}}, .n = 1};
-    struct people_conf c = table_conf(&t);
-    struct account_home home = {NULL, home_does, home_made_as, home_erases};
-    struct directory *dir;
-    struct people *people;
+    struct world w;
     struct authority x = {0};
     struct account acc;
-    struct arena a;
-    struct kv *kv;
     (void)arg;
-    ar_init(&a, 0);
-    CHECK_OK(kv_mem_open(&kv, NULL));
-    CHECK_OK(directory_open(&dir, kv, &home));
-    people_open(&people, &c);
-    directory_set_people(dir, people);
-    CHECK_OK(domain_add(dir, SL("one.test")));
-    CHECK_OK(account_elsewhere(dir, &a, SL("carol"), SL("one.test"), &acc));
-    authority_begin(&x, dir, &acc, NULL);
+    begin(&w);
+    CHECK_OK(account_elsewhere(w.dir, &w.a, SL("carol"), SL("one.test"), ASK_FOR_LOGINS, &acc));
+    authority_begin(&x, w.dir, &acc, NULL);
     CHECK_OK(fiber_sleep(121 * RT_S));
-    t.fails = ERR_UNREACHABLE; /* silence takes nothing from anybody */
+    w.t.fails = ERR_UNREACHABLE; /* silence takes nothing from anybody */
     CHECK_OK(authority_check(&x));
-    t.fails = 0;
-    t.n = 0;
+    w.t.fails = 0;
+    w.t.n = 0;
     CHECK_OK(authority_check(&x)); /* it is not asked all the time */
     CHECK_OK(fiber_sleep(61 * RT_S));
     CHECK_ERR(authority_check(&x), ERR_DENIED);
     authority_end(&x);
-    directory_close(&dir);
-    people_close(&people);
-    kv_close(&kv);
-    ar_free(&a);
+    end(&w);
     return 0;
 }
 
-TEST(login_of_a_person_gone_elsewhere_ends)
+/* ---- strangers and people ---- */
+
+static void takes_long(struct table *t)
+{
+    (void)t;
+    rt_pause(100 * RT_MS);
+}
+
+static void write_to_somebody(void *arg)
+{
+    struct world *w = arg;
+    struct routes r;
+    struct arena a;
+    char local[20];
+    ar_init(&a, 0);
+    snprintf(local, sizeof local, "n%zu", w->asked++);
+    CHECK_OK(directory_resolve(w->dir, &a, sl_cstr(local), SL("one.test"), &r));
+    ar_free(&a);
+}
+
+static int logs_in_meanwhile(void *arg)
+{
+    enum { STRANGERS = 200 };
+    struct world w;
+    struct login *l;
+    struct account acc;
+    struct group g;
+    (void)arg;
+    begin(&w);
+    CHECK_OK(login_open(&l, w.kv, w.dir));
+    w.t.on_search = takes_long;
+    group_init(&g);
+    for (int i = 0; i < STRANGERS; i++) CHECK_OK(group_go(&g, "stranger", write_to_somebody, &w));
+    CHECK_OK(fiber_sleep(RT_MS));
+    CHECK_OK(login_find(l, &w.a, SL("carol@one.test"), &acc));
+    CHECK(w.t.searches < 20); /* those in hand, and one in between */
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(w.t.searches, STRANGERS + 1);
+    login_close(&l);
+    end(&w);
+    return 0;
+}
+
+static void run(int (*fn)(void *))
 {
     struct sim *s = sim_new(1);
     struct sim_node *n = sim_node(s, "x.test", "127.0.0.2");
-    sim_node_start(n, session_ends, NULL);
+    sim_node_start(n, fn, NULL);
     sim_run(s, 1000 * RT_S);
     CHECK(!sim_node_running(n));
     sim_free(&s);
 }
+
+TEST(login_of_a_person_gone_elsewhere_ends) { run(session_ends); }
+TEST(login_of_people_elsewhere_waits_behind_no_strangers) { run(logs_in_meanwhile); }

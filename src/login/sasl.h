@@ -9,7 +9,8 @@
  *     }
  *     r == SASL_DONE: x.account has logged in; else an error
  *
- * Unknown users, disabled accounts and wrong passwords are not told apart, in time either. */
+ * Unknown users, disabled accounts and wrong passwords are not told apart; in time either, but for people of
+ * a directory elsewhere (login_password()). */
 #pragma once
 #include "login.h"
 

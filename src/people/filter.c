@@ -59,11 +59,11 @@ static bool filter_is_whole(struct slice f)
 }
 
 /* RFC 4512 section 1.4: a short name or an OID. */
-static bool is_attribute(struct slice s)
+bool people_is_attribute(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (!is_alnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '.') return false;
-    return true;
+    return s.n <= PEOPLE_ATTRIBUTE_MAX;
 }
 
 static struct slice host_of(struct slice server)
@@ -104,7 +104,9 @@ int people_check(const struct people_conf *c)
                        "ldap_filter \"%.*s\" must be a filter in parentheses that asks for %%s, the address, "
                        "or %%u, what stands before its @ (%%d: its domain)",
                        SLF(c->filter));
-    if (!is_attribute(c->address) || !is_attribute(c->id))
-        return err_set(ERR_SYNTAX, "ldap_address and ldap_id must be names of attributes");
+    if (!people_is_attribute(c->address) || !people_is_attribute(c->id))
+        return err_set(ERR_SYNTAX,
+                       "ldap_address and ldap_id must be names of attributes, of %d bytes at most",
+                       PEOPLE_ATTRIBUTE_MAX);
     return 0;
 }

@@ -160,7 +160,26 @@ bool people_cover(const struct people *p, struct slice domain)
     return yes;
 }
 
-int people_find(struct people *p, struct arena *a, struct slice local, struct slice domain,
+static struct slice attribute_of(struct slice id)
+{
+    size_t equals = sl_chr(id, '=');
+    return equals == SL_NONE ? (struct slice){0} : sl_sub(id, 0, equals);
+}
+
+bool people_id_counts(const struct people *p, struct slice id)
+{
+    return sl_eqi(attribute_of(id), p->conf.id);
+}
+
+static int search(struct people *p, uint64_t asker, struct question *q)
+{
+    int e = ask(p, asker, q);
+    if (!e && q->out->id.n)
+        q->out->id = ar_printf(q->a, "%.*s=%.*s", SLF(ar_lower(q->a, p->conf.id)), SLF(q->out->id));
+    return e;
+}
+
+int people_find(struct people *p, struct arena *a, struct slice local, struct slice domain, uint64_t asker,
                 struct people_entry *out)
 {
     struct question q = {.a = a, .out = out};
@@ -171,7 +190,7 @@ int people_find(struct people *p, struct arena *a, struct slice local, struct sl
     if (recall(p, a, address, out, &e)) return e;
     e = people_filter(a, p->conf.filter, local, domain, &q.filter);
     if (e) return ERR_NOT_FOUND; /* so long an address nobody has */
-    e = ask(p, 0, &q);
+    e = search(p, asker, &q);
     if (!e && !p->conf.address.n) {
         out->address = ar_new(a, struct slice);
         *out->address = address;
@@ -181,27 +200,29 @@ int people_find(struct people *p, struct arena *a, struct slice local, struct sl
     return e;
 }
 
-static struct slice filter_of_id(const struct people *p, struct arena *a, struct slice id)
+static struct slice filter_of_id(struct arena *a, struct slice attribute, struct slice value)
 {
     struct buf f = BUF_INIT;
-    buf_printf(&f, "(%.*s=", SLF(p->conf.id));
-    people_escape(&f, id);
+    buf_printf(&f, "(%.*s=", SLF(attribute));
+    people_escape(&f, value);
     buf_char(&f, ')');
     struct slice filter = ar_dup(a, buf_slice(&f));
     buf_free(&f);
     return filter;
 }
 
-int people_find_id(struct people *p, struct arena *a, struct slice id, struct people_entry *out)
+int people_find_id(struct people *p, struct arena *a, struct slice id, uint64_t asker,
+                   struct people_entry *out)
 {
     struct question q = {.a = a, .out = out};
     struct buf raw = BUF_INIT;
-    struct slice key = ar_cat(a, SL("="), id); /* no address */
+    struct slice key = ar_cat(a, SL("="), id), attribute = attribute_of(id); /* no address */
     *out = (struct people_entry){0};
-    int e = p->conf.id.n && id.n && !hex_decode(&raw, id) ? 0 : ERR_NOT_FOUND;
+    bool good = attribute.n && people_is_attribute(attribute);
+    int e = good && !hex_decode(&raw, sl_from(id, attribute.n + 1)) && raw.n ? 0 : ERR_NOT_FOUND;
     if (!e && !recall(p, a, key, out, &e)) {
-        q.filter = filter_of_id(p, a, buf_slice(&raw));
-        e = ask(p, 0, &q);
+        q.filter = filter_of_id(a, attribute, buf_slice(&raw));
+        e = search(p, asker, &q);
         if (!e || e == ERR_NOT_FOUND) keep(p, key, out, !e);
     }
     buf_free(&raw);

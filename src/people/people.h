@@ -13,21 +13,24 @@
 enum {
     PEOPLE_KNOWN_MAX = 20000, /* addresses that are remembered; then all are forgotten */
     PEOPLE_ADDRESSES_MAX = 64,
-    PEOPLE_DN_MAX = 1000, /* bytes */
-    PEOPLE_ID_MAX = 64,
+    PEOPLE_DN_MAX = 1000,      /* bytes */
+    PEOPLE_ID_MAX = 64,        /* bytes of the value */
+    PEOPLE_ATTRIBUTE_MAX = 60, /* and of the attribute's name: both are in the key of a row */
     PEOPLE_FILTER_MAX = 2000,
 };
 
 /* An entry. */
 struct people_entry {
-    struct slice dn, id; /* id: bytes of the attribute that never changes, in hex; or empty */
+    struct slice dn;
+    struct slice id; /* the attribute that never changes, as NAME=HEX with the name in lower case; or empty */
     struct slice *address;
     size_t n;
 };
 
 struct people_conf;
 /* One question, asked on a thread of the pool: what a test hands in instead of libldap. BLOCKS.
- * filter: a whole one. ERR_NOT_FOUND: there is no entry; else a temporary error in words. */
+ * filter: a whole one. out->id: the value alone, in hex. ERR_NOT_FOUND: there is no entry; else a temporary
+ * error in words, ERR_UNREACHABLE when nobody's question can be answered now. */
 typedef int people_search(void *arg, const struct people_conf *c, struct slice filter, struct arena *a,
                           struct people_entry *out);
 /* ERR_DENIED: that is not the password of the entry; else a temporary error. Neither dn nor password is
@@ -62,12 +65,15 @@ struct people;
 void people_open(struct people **out, const struct people_conf *c);
 void people_close(struct people **p);
 bool people_cover(const struct people *p, struct slice domain); /* are people of that domain there? */
+/* Is the id (or an empty one) of the attribute that the settings name now? */
+bool people_id_counts(const struct people *p, struct slice id);
 /* Who has this address, given as local_name() and domain_name() have it? The person lies in the arena.
- * ERR_NOT_FOUND: nobody; temporary errors: it cannot be known. SUSPENDS. */
+ * ERR_NOT_FOUND: nobody; temporary errors: it cannot be known. asker: as offload_for() has it. SUSPENDS. */
 MUST_CHECK int people_find(struct people *p, struct arena *a, struct slice local, struct slice domain,
-                           struct people_entry *out);
-/* The same of an id, whatever the addresses are now. SUSPENDS. */
-MUST_CHECK int people_find_id(struct people *p, struct arena *a, struct slice id, struct people_entry *out);
+                           uint64_t asker, struct people_entry *out);
+/* The same of an id, whatever the addresses are now; also of an id that does not count any more. SUSPENDS. */
+MUST_CHECK int people_find_id(struct people *p, struct arena *a, struct slice id, uint64_t asker,
+                              struct people_entry *out);
 /* Is that the password of the entry? 0, ERR_DENIED, or a temporary error. An empty password is none, whatever
- * the server would say (RFC 4513 section 5.1.2). asker: as offload_for() has it. SUSPENDS. */
+ * the server would say (RFC 4513 section 5.1.2). SUSPENDS. */
 MUST_CHECK int people_prove(struct people *p, struct slice dn, struct slice password, uint64_t asker);

@@ -11,3 +11,4 @@ MUST_CHECK int ldap_ask(void *arg, const struct people_conf *c, struct slice fil
 MUST_CHECK int ldap_prove(void *arg, const struct people_conf *c, struct slice dn, struct slice password);
 /* filter.c: is it on this machine, so that nobody else can listen? */
 bool people_is_near(struct slice server);
+bool people_is_attribute(struct slice s); /* also an empty one: of a setting that is left out */

@@ -8,6 +8,8 @@
 static const struct table one_person = {
     .v = {{"uid=al,dc=one,dc=test", "7", {"al@one.test", "alice@one.test"}, "secret"}}, .n = 1};
 
+enum { ASKER = 1 };
+
 struct world {
     struct table t;
     struct people *p;
@@ -16,7 +18,7 @@ struct world {
 
 static int find(struct world *w, const char *local, struct people_entry *out)
 {
-    return people_find(w->p, &w->a, sl_cstr(local), SL("one.test"), out);
+    return people_find(w->p, &w->a, sl_cstr(local), SL("one.test"), ASKER, out);
 }
 
 static int remembers(void *arg)
@@ -25,7 +27,7 @@ static int remembers(void *arg)
     struct people_entry p;
     for (int i = 0; i < 3; i++) {
         CHECK_OK(find(w, "al", &p));
-        CHECK(sl_eq(p.dn, SL("uid=al,dc=one,dc=test")) && sl_eq(p.id, SL("37")) && p.n == 2);
+        CHECK(sl_eq(p.dn, SL("uid=al,dc=one,dc=test")) && sl_eq(p.id, SL("entryuuid=37")) && p.n == 2);
         CHECK(sl_eq(p.address[1], SL("alice@one.test")));
         CHECK_ERR(find(w, "nobody", &p), ERR_NOT_FOUND);
     }
@@ -37,7 +39,7 @@ static int remembers(void *arg)
     CHECK_OK(fiber_sleep(60 * RT_S));
     w->t.n = 0;
     CHECK_ERR(find(w, "al", &p), ERR_NOT_FOUND);
-    CHECK_ERR(people_find(w->p, &w->a, SL("al"), SL("two.test"), &p), ERR_NOT_FOUND);
+    CHECK_ERR(people_find(w->p, &w->a, SL("al"), SL("two.test"), ASKER, &p), ERR_NOT_FOUND);
     CHECK_INT(w->t.searches, 4); /* two.test is not theirs */
     return 0;
 }

@@ -11,15 +11,19 @@ struct table_person {
 };
 struct table {
     struct table_person v[4];
+    const char *number[4]; /* employeeNumber, or NULL */
     size_t n, searches, binds;
-    int fails; /* what every question ends with, or 0 */
+    int fails;                          /* what every question ends with, or 0 */
+    void (*on_search)(struct table *t); /* or NULL */
 };
 
-static inline bool table_matches(const struct table_person *p, struct slice filter)
+static inline bool table_matches(const struct table_person *p, const char *number, struct slice filter)
 {
     char f[300];
     snprintf(f, sizeof f, "(entryUUID=%s)", p->id);
-    if (sl_eq(filter, sl_cstr(f))) return true;
+    if (sl_eqi(filter, sl_cstr(f))) return true;
+    snprintf(f, sizeof f, "(employeeNumber=%s)", number ? number : "none");
+    if (sl_eqi(filter, sl_cstr(f))) return true;
     for (size_t i = 0; i < 3 && p->address[i]; i++) {
         snprintf(f, sizeof f, "(mail=%s)", p->address[i]);
         if (sl_eq(filter, sl_cstr(f))) return true;
@@ -32,13 +36,14 @@ static inline int table_search(void *arg, const struct people_conf *c, struct sl
 {
     struct table *t = arg;
     struct buf hex = BUF_INIT;
-    (void)c;
     t->searches++;
+    if (t->on_search) t->on_search(t);
     if (t->fails) return err_set(t->fails, "the table is away");
     for (size_t i = 0; i < t->n; i++) {
         const struct table_person *p = &t->v[i];
-        if (!table_matches(p, filter)) continue;
-        hex_encode(&hex, sl_cstr(p->id));
+        if (!table_matches(p, t->number[i], filter)) continue;
+        if (!sl_eq(c->id, SL("employeeNumber"))) hex_encode(&hex, sl_cstr(p->id));
+        else if (t->number[i]) hex_encode(&hex, sl_cstr(t->number[i]));
         *out = (struct people_entry){
             .dn = sl_cstr(p->dn), .id = ar_dup(a, buf_slice(&hex)), .address = ar_array(a, struct slice, 3)};
         buf_free(&hex);
