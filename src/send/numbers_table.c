@@ -152,6 +152,7 @@ static int forget_old(struct sends *s, struct slice account)
         e = kv_erase(s->store->kv, object, from, to);
         if (!e) e = kv_erase(s->store->kv, object, ar_cat(&a, SL("n/"), from), ar_cat(&a, SL("n/"), to));
     }
+    if (!e) e = standing_care(s, object);
     ar_free(&a);
     return e;
 }

@@ -54,7 +54,7 @@ def test_one_failed_sync_is_left_behind_without_a_restart(home):
     until(lambda: home.json("queue", "list")["letters"] == [], 30, "an empty queue")
     wanted = sorted(["before"] + [f"direct-{n}" for n in range(3)] + [f"queued-{n}" for n in range(3)])
     assert sorted(subjects(home, "bob")) == wanted
-    assert "opened again" in home.log.read_text()
+    home.logged("opened again")
     home.kill()  # nothing that was told rests on what the disk only pretended to have
     home.start()
     assert sorted(subjects(home, "bob")) == wanted

@@ -169,9 +169,9 @@ def test_the_log_and_the_trace_tell_of_letters_and_logins(one):
         client.ehlo()
         client.mail("x@elsewhere.test")
         assert client.rcpt("nobody@one.test")[0] == 550
-    lines = one.log.read_text().splitlines()
-    def told(*words):
-        return [line for line in lines if all(word in line for word in words)]
+    def told(*words):  # lines are written some milliseconds after what they tell
+        return until(lambda: [line for line in one.log.read_text().splitlines() if all(word in line for word in words)],
+                       5, f"the line with {words}")
     assert told("info login: event=refused user=alice@one.test", f'session="smtpd {one.address.rsplit(".", 3)[0]}')
     assert told("info login: event=accepted user=alice@one.test") and told("user=bob@one.test", 'session="imap')
     assert told("info letter: event=received id=", 'session="smtpd ', "alice@one.test")

@@ -381,21 +381,20 @@ def test_an_account_of_which_too_many_bounce_pauses_its_bulk_mail_everywhere(hom
         why = lambda: call(home, "GET", f"/v1/campaigns/{taken['id']}")[1].get("why", "")
         w.until(lambda: "more than 10 of 100" in why(), what="the campaign to be paused")
         call(home, "POST", f"/v1/campaigns/{taken['id']}/resume")
-        end = w.until(lambda: "paused until" in why() and why(), what="the account to be paused")
-        assert "recipients of the last 7 days" in end, end
+        w.until(lambda: "paused until" in home.tram("account", "show", "bad@one.test").stdout, what="the account to be paused")
         status, refused = call(home, "POST", "/v1/campaigns", lines(head, {"to": "ann@one.test"}))
         assert status == 429 and "bulk mail of this account is paused until" in refused["detail"], refused
+        assert "recipients of the last 7 days" in refused["detail"], refused
         with home.submission("bad") as s:
             bulk = "From: bad@one.test\r\nSubject: b\r\nPrecedence: bulk\r\n\r\nx\r\n"
             with pytest.raises(smtplib.SMTPDataError) as caught:
                 s.sendmail("bad@one.test", ["ann@one.test"], bulk)
             assert caught.value.smtp_code == 450 and b"paused until" in caught.value.smtp_error
             s.sendmail("bad@one.test", ["ann@one.test"], bulk.replace("Precedence: bulk\r\n", ""))  # from one to one
-        assert "paused until" in home.tram("account", "show", "bad@one.test").stdout
         home.tram("account", "pardon", "bad@one.test")
         assert "paused until" not in home.tram("account", "show", "bad@one.test").stdout
         assert call(home, "POST", "/v1/campaigns", lines(head, {"to": "ann@one.test"}))[0] in (200, 202)
-        home.tram("campaign", "cancel", taken["id"])
+        home.tram("campaign", "cancel", taken["id"], ok=False)  # or it was over before
     finally:
         home.key = before
 

@@ -76,7 +76,7 @@ def test_before_a_newer_program_opens_the_store_it_is_kept_and_comes_back(world)
     sign = home.dir / "store" / "written-by"
     sign.write_text(SIGN.format("0.1", 2, 2))
     home.start()
-    assert "`tram rollback`" in home.log.read_text()
+    home.logged("`tram rollback`")
     send(home, "since")
     home.wait_for("alice", 2)
     said = home.tram("rollback", status=3).stderr

@@ -127,6 +127,10 @@ class Home:
             self._forget()
             assert status == 0, (status, self.log.read_text()[-3000:])
 
+    def logged(self, text):
+        """Lines of the log are written some milliseconds after what they tell."""
+        until(lambda: text in self.log.read_text(), 5, f"the line with {text!r} in the log")
+
     def kill(self):
         self.process.kill()
         self.process.wait()
