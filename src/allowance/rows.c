@@ -135,9 +135,10 @@ int allowance_forget(struct allowance *a, const char *id, struct slice address, 
     struct slice row;
     ar_init(&scratch, 0);
     known_key(address, key);
-    int e = kv_get(a->kv, object_of(sl_cstr(id), object), sl_cstr(key), &scratch, &row);
+    struct slice name = object_of(sl(id, strlen(id)), object);
+    int e = kv_get(a->kv, name, sl_cstr(key), &scratch, &row);
     *knew = !e;
-    if (!e) e = kv_transact(a->kv, object_of(sl_cstr(id), object), forget_row, key);
+    if (!e) e = kv_transact(a->kv, name, forget_row, key);
     ar_free(&scratch);
     return e == ERR_NOT_FOUND ? 0 : e;
 }
