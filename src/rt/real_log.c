@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 
-enum { RING = 256 << 10, MOMENT = 2 * RT_MS };
+enum { RING = 1 << 20, MOMENT = 2 * RT_MS };
 
 static struct {
     pthread_mutex_t mutex;
