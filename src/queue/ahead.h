@@ -1,7 +1,7 @@
 /* ahead.h - looking ahead: what is due on the disk comes into memory, shard after shard, in bounded portions.
  */
 #pragma once
-#include "ready.h"
+#include "line.h"
 
 struct ahead {
     struct queue *q;

@@ -21,6 +21,8 @@ struct dock_asked {
 /* A place for the next of the line. Sources of a pool take turns; when all that it can leave from have no
  * allowance left, others take over. */
 struct dock_asked dock_take(struct sources *all, const struct dock *d, const struct line *l);
+/* It may be asked again: nothing binds, and the first of those who wait may try. */
+void dock_open(struct ready *r, struct dock *d);
 /* Why what is due finds no room there, in a sentence in the arena. */
 struct slice dock_why(struct sources *all, const struct dock *d, const struct q_due *due, struct arena *a);
 /* "WHAT; since ..., until ..."; unix seconds, until 0: until one ends. */

@@ -8,7 +8,7 @@
 
 #include "base/civil.h"
 #include "base/text.h"
-#include "ready.h"
+#include "line.h"
 
 enum { SAMPLE = 100000 };
 
@@ -43,8 +43,8 @@ struct glance {
 
 static struct tally *tally_of(struct glance *x, const struct q_due *d)
 {
-    char text[READY_HOP_NAME];
-    struct slice name = d->local ? SL("@") : ready_hop_name(x->plan, d, text);
+    char text[HOP_NAME];
+    struct slice name = d->local ? SL("@") : hop_name(x->plan, d, text);
     struct tally *t = map_get(&x->tallies, name);
     bool gone;
     if (t) return t;

@@ -1,21 +1,16 @@
-/* ready.c - lines, senders, hops and docks: who is next. */
+/* ready.c - items, and who is next. */
 #include "ready.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "dock.h"
+#include "line.h"
 
 enum {
     NODE_QUICK = 512,   /* deliveries at once that have not lasted long */
     NODE_SLOW = 4096,   /* those that have: they wait for somebody else, and cost little but memory */
     NODE_ITEMS = 40000, /* in memory */
-    LINE_ITEMS = 100,
-    HOP_ITEMS = 2000,
-    SHARE_PART = 4,  /* of the items in memory one sender may have this part */
-    DOWN_ITEMS = 10, /* of a hop whose site does not answer */
-    ACCOUNT_AT_ONCE = 8,
-    LINE_NAME = 600,
 };
 #define QUICK_FOR RT_S
 
@@ -46,309 +41,6 @@ void ready_init(struct ready *r, struct sites *sites, struct sources *sources, s
     map_init(&r->docks, true);
     list_init(&r->crowds);
     list_init(&r->quick);
-}
-
-/* ---- crowds ---- */
-
-static void crowd_init(struct crowd *c, enum crowd_of of, size_t most)
-{
-    *c = (struct crowd){.of = of, .most = most};
-    list_init(&c->link);
-    for (int s = 0; s < STREAMS; s++) c->from[s] = c->later[s] = INT64_MAX;
-}
-
-/* A row stays on the disk. Of a shard that this pass has yet to read it comes with it, else with the next. */
-static void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const struct q_due *d,
-                        struct slice key)
-{
-    int shard = s->n / s->q->nloops;
-    if (!c->left) c->at = 0, c->key[0] = 0;
-    bool passed = shard < c->at || (shard == c->at && (c->reading || sl_cmp(key, sl_cstr(c->key)) < 0));
-    int64_t *least = passed ? c->later : c->from;
-    if (d->due < least[d->stream]) least[d->stream] = d->due;
-    c->left = true;
-    if (list_empty(&c->link)) list_push(&r->crowds, &c->link);
-}
-
-/* ---- senders, hops, docks, lines: found or made, gone when nothing is left of them ---- */
-
-static struct slice share_name(const struct q_due *d) { return d->account.n ? d->account : d->domain; }
-
-/* By which sources it leaves, as the plan says now. */
-static const struct source_way *way_of(const struct ready *r, const struct q_due *d)
-{
-    bool gone;
-    return queue_way(r->plan, d, &gone);
-}
-
-struct slice ready_hop_name(const struct source_plan *p, const struct q_due *d, char text[READY_HOP_NAME])
-{
-    bool gone;
-    const char *mark = d->tell ? "!" : d->local ? "@" : "";
-    struct slice way = queue_way(p, d, &gone)->name;
-    int n = snprintf(text, READY_HOP_NAME, "%s%.*s%s%.*s", mark, SLF(d->tell ? SL("") : d->hop),
-                     way.n ? "|" : "", SLF(way));
-    return sl(text, (size_t)(n < READY_HOP_NAME ? n : READY_HOP_NAME - 1));
-}
-
-static struct slice hop_name(const struct ready *r, const struct q_due *d, char text[READY_HOP_NAME])
-{
-    return ready_hop_name(r->plan, d, text);
-}
-
-static struct slice line_name(const struct ready *r, const struct q_due *d, char text[LINE_NAME])
-{
-    char hop[READY_HOP_NAME];
-    struct slice h = hop_name(r, d, hop);
-    int n = snprintf(text, LINE_NAME, "%d %.*s %.*s %.*s", (int)d->stream, SLF(d->account), SLF(d->domain),
-                     SLF(h));
-    return sl(text, (size_t)(n < LINE_NAME ? n : LINE_NAME - 1));
-}
-
-static struct share *share_get(struct ready *r, struct slice name)
-{
-    struct share *s = map_get(&r->shares, name);
-    if (s) return s;
-    s = xcalloc(1, sizeof *s);
-    crowd_init(&s->crowd, OF_SHARE, r->items_most / SHARE_PART);
-    s->name = xstrndup(name.p, name.n);
-    list_init(&s->waiting);
-    map_put(&r->shares, name, s);
-    return s;
-}
-
-static struct hop *hop_get(struct ready *r, const struct q_due *d)
-{
-    char text[READY_HOP_NAME];
-    struct slice name = hop_name(r, d, text);
-    struct hop *h = map_get(&r->hops, name);
-    if (h) return h;
-    h = xcalloc(1, sizeof *h);
-    crowd_init(&h->crowd, OF_HOP, HOP_ITEMS);
-    h->name = xstrndup(name.p, name.n);
-    h->local = d->local || d->tell;
-    h->quiet = rt_now();
-    h->plan = source_plan_hold(r->plan);
-    h->way = way_of(r, d);
-    list_init(&h->dock_link);
-    list_init(&h->lines);
-    list_init(&h->waiting);
-    map_put(&r->hops, name, h);
-    return h;
-}
-
-static void hop_leaves(struct ready *r, struct hop *h)
-{
-    struct dock *d = h->dock;
-    list_remove(&h->dock_link);
-    h->dock = NULL;
-    if (!d || !list_empty(&d->hops)) return;
-    heap_remove(&r->alarms, &d->alarm);
-    if (map_get(&r->docks, sl_cstr(d->name)) == d) map_del(&r->docks, sl_cstr(d->name));
-    for (size_t i = 0; i < d->npath; i++) site_put(d->path[i]);
-    heap_free(&d->lines);
-    free(d->path);
-    free(d->name);
-    free(d);
-}
-
-static void hop_check(struct ready *r, struct hop *h)
-{
-    if (!list_empty(&h->lines) || h->under_way || h->crowd.left || h->crowd.reading) return;
-    hop_leaves(r, h);
-    map_del(&r->hops, sl_cstr(h->name));
-    source_plan_drop(&h->plan);
-    free(h->name);
-    free(h);
-}
-
-static void share_check(struct ready *r, struct share *s)
-{
-    if (s->lines || s->quick || s->slow || s->crowd.left || s->crowd.reading) return;
-    map_del(&r->shares, sl_cstr(s->name));
-    free(s->name);
-    free(s);
-}
-
-static struct slice copy(struct slice s) { return sl(xstrndup(s.p, s.n), s.n); }
-
-static void line_free(struct line *l)
-{
-    free((char *)l->like.hop.p);
-    free((char *)l->like.domain.p);
-    free((char *)l->like.account.p);
-    free((char *)l->like.campaign.p);
-    free((char *)l->like.bound.p);
-    free(l->name);
-    free(l);
-}
-
-static struct line *line_get(struct ready *r, const struct q_due *d)
-{
-    char text[LINE_NAME];
-    struct slice name = line_name(r, d, text);
-    struct line *l = map_get(&r->lines, name);
-    if (l) return l;
-    l = xcalloc(1, sizeof *l);
-    crowd_init(&l->crowd, OF_LINE, LINE_ITEMS);
-    l->name = xstrndup(name.p, name.n);
-    l->stream = d->stream;
-    l->like = (struct q_due){.stream = d->stream,
-                             .local = d->local,
-                             .tell = d->tell,
-                             .hop = copy(d->hop),
-                             .domain = copy(d->domain),
-                             .account = copy(d->account),
-                             .campaign = copy(d->campaign),
-                             .bound = copy(d->bound)};
-    l->share = share_get(r, share_name(d));
-    l->share->lines++;
-    l->hop = hop_get(r, d);
-    list_push(&l->hop->lines, &l->hop_link);
-    list_init(&l->items);
-    list_init(&l->link);
-    map_put(&r->lines, name, l);
-    return l;
-}
-
-static void line_away(struct ready *r, struct line *l)
-{
-    if (l->where == READY) heap_remove(&r->able, &l->node);
-    if (l->where == AT_DOCK) heap_remove(&l->hop->dock->lines, &l->node);
-    if (l->where == AT_REST) heap_remove(&r->rests, &l->node);
-    list_remove(&l->link);
-    l->where = NOWHERE;
-}
-
-static void line_check(struct ready *r, struct line *l)
-{
-    if (list_empty(&l->items)) line_away(r, l);
-    if (!list_empty(&l->items) || l->under_way || l->crowd.left || l->crowd.reading) return;
-    struct hop *h = l->hop;
-    struct share *s = l->share;
-    list_remove(&l->hop_link);
-    s->lines--;
-    map_del(&r->lines, sl_cstr(l->name));
-    line_free(l);
-    hop_check(r, h);
-    share_check(r, s);
-}
-
-static struct line *line_of(struct crowd *c) { return CONTAINER_OF(c, struct line, crowd); }
-static struct share *share_of(struct crowd *c) { return CONTAINER_OF(c, struct share, crowd); }
-static struct hop *hop_of(struct crowd *c) { return CONTAINER_OF(c, struct hop, crowd); }
-
-bool crowd_has(const struct ready *r, struct crowd *c, const struct q_due *d)
-{
-    char text[LINE_NAME];
-    if (c->of == OF_LINE) return sl_eqi(line_name(r, d, text), sl_cstr(line_of(c)->name));
-    if (c->of == OF_SHARE) return sl_eqi(share_name(d), sl_cstr(share_of(c)->name));
-    return sl_eqi(hop_name(r, d, text), sl_cstr(hop_of(c)->name));
-}
-
-void crowd_done(struct ready *r, struct crowd *c)
-{
-    c->reading = false;
-    if (!c->left) list_remove(&c->link);
-    if (c->of == OF_LINE) line_check(r, line_of(c));
-    else if (c->of == OF_SHARE) share_check(r, share_of(c));
-    else hop_check(r, hop_of(c));
-}
-
-/* ---- a line stands where it belongs ---- */
-
-static int64_t wall(void) { return rt_wall_seconds(); }
-
-static void line_able(struct ready *r, struct line *l)
-{
-    l->where = READY;
-    l->since = wall();
-    heap_put(&r->able, &l->node, l->node.key);
-}
-
-/* It gets its turn: senders take theirs one after another, whatever they have lined up. */
-static void line_enter(struct ready *r, struct line *l)
-{
-    if (l->where != NOWHERE || list_empty(&l->items)) return;
-    struct share *s = l->share;
-    int64_t turn = s->turn > r->turn ? s->turn : r->turn;
-    s->turn = turn + 1;
-    l->node.key = (int64_t)l->stream << 48 | turn;
-    line_able(r, l);
-}
-
-static void line_waits(struct line *l, enum where where, struct link *list)
-{
-    l->where = where;
-    l->since = wall();
-    if (list) list_push(list, &l->link);
-    else heap_put(&l->hop->dock->lines, &l->node, l->node.key);
-}
-
-static bool share_has_room(const struct ready *r, const struct share *s)
-{
-    return s->quick < (r->quick_most + 1) / 2;
-}
-
-static bool hop_has_room(const struct hop *h)
-{
-    return h->under_way < (h->local ? ACCOUNT_AT_ONCE : h->known ? SIZE_MAX : 1);
-}
-
-static void wake_one(struct ready *r, struct link *waiting)
-{
-    struct link *first = list_shift(waiting);
-    if (first) line_able(r, CONTAINER_OF(first, struct line, link));
-}
-
-static void share_stir(struct ready *r, struct share *s)
-{
-    if (share_has_room(r, s)) wake_one(r, &s->waiting);
-}
-
-static void hop_stir(struct ready *r, struct hop *h)
-{
-    if (hop_has_room(h)) wake_one(r, &h->waiting);
-}
-
-/* The first of those who wait for room at the site may try. */
-static void dock_stir(struct ready *r, struct dock *d)
-{
-    struct heap_node *first = heap_least(&d->lines);
-    if (!first || CONTAINER_OF(first, struct line, node)->stream >= d->shut) return;
-    heap_remove(&d->lines, first);
-    line_able(r, CONTAINER_OF(first, struct line, node));
-}
-
-/* What one line found or did, the next may find as well. */
-static void stir(struct ready *r, struct share *s, struct hop *h)
-{
-    share_stir(r, s);
-    hop_stir(r, h);
-    if (h->dock) dock_stir(r, h->dock);
-}
-
-static void dock_open(struct ready *r, struct dock *d)
-{
-    d->shut = STREAMS;
-    d->bind = SITE_HAS_ROOM;
-    heap_remove(&r->alarms, &d->alarm);
-    dock_stir(r, d);
-}
-
-static size_t hop_most(const struct hop *h)
-{
-    bool down = h->dock && (h->dock->bind == SITE_DOWN || h->dock->bind == SITE_RESTS);
-    return down ? DOWN_ITEMS : h->crowd.most;
-}
-
-static size_t crowd_most(struct crowd *c) { return c->of == OF_HOP ? hop_most(hop_of(c)) : c->most; }
-
-bool crowd_full(struct crowd *c) { return c->n >= crowd_most(c); }
-
-int64_t crowd_wants(struct crowd *c)
-{
-    return c->left && !c->reading && c->n <= crowd_most(c) / 4 ? c->not_before : RT_NEVER;
 }
 
 /* ---- items ---- */
@@ -431,7 +123,7 @@ static void hop_unload(struct ready *r, struct hop *h)
 {
     char text[READY_KEY];
     LIST_EACH(struct line, l, &h->lines, hop_link)
-    for (size_t n = l->crowd.n - l->under_way; n && h->crowd.n > DOWN_ITEMS; n--) {
+    for (size_t n = l->crowd.n - l->under_way; n && h->crowd.n > HOP_DOWN_ITEMS; n--) {
         struct item *it = CONTAINER_OF(l->items.prev, struct item, link);
         struct q_due d = {.stream = l->stream, .due = it->due, .id = it->id, .g = it->g};
         crowd_leave(r, &h->crowd, it->shard, &d, due_key(&d, text));
@@ -442,7 +134,7 @@ static void hop_unload(struct ready *r, struct hop *h)
 
 /* ---- who is next ---- */
 
-static bool node_has_place(const struct ready *r, enum stream s)
+bool ready_has_place(const struct ready *r, enum stream s)
 {
     size_t most = s == STREAM_BULK ? r->quick_most / 4 * 3 : s ? r->quick_most / 16 * 15 : r->quick_most;
     return r->nquick < (most ? most : 1);
@@ -464,7 +156,7 @@ static bool waits_for_hop(struct line *l)
 
 static void shut(struct ready *r, struct dock *d, enum stream s, enum site_bind bind, int64_t again)
 {
-    if (d->shut == STREAMS) d->since = wall();
+    if (d->shut == STREAMS) d->since = rt_wall_seconds();
     if (s < d->shut) d->shut = s;
     d->bind = bind;
     if (again == RT_NEVER) heap_remove(&r->alarms, &d->alarm);
@@ -502,7 +194,7 @@ static bool waits_for_site(struct ready *r, struct line *l)
     l->under_way--;
     if (!taken && l->rest) {
         l->where = AT_REST;
-        l->since = wall();
+        l->since = rt_wall_seconds();
         heap_put(&r->rests, &l->node, l->rest);
     } else if (!taken && !list_empty(&l->items)) {
         line_waits(l, AT_DOCK, NULL);
@@ -531,12 +223,12 @@ struct item *ready_next(struct ready *r)
     struct heap_node *first;
     while ((first = heap_least(&r->able)) != NULL) {
         struct line *l = CONTAINER_OF(first, struct line, node);
-        if (!node_has_place(r, l->stream)) return NULL; /* those behind it have less */
+        if (!ready_has_place(r, l->stream)) return NULL; /* those behind it have less */
         heap_remove(&r->able, first);
         l->where = NOWHERE;
         bool waits = waits_for_share(r, l) || waits_for_hop(l) || waits_for_site(r, l);
         struct item *it = waits ? NULL : start(r, l);
-        stir(r, l->share, l->hop);
+        line_stir(r, l->share, l->hop);
         if (it) return it;
         line_check(r, l);
     }
@@ -588,13 +280,13 @@ static void hop_goes(struct ready *r, struct hop *h, struct slice mx_set, struct
         LIST_EACH(struct line, l, &h->lines, hop_link)
         if (l->where == AT_DOCK) line_away(r, l), line_enter(r, l);
         struct dock *d = dock_get(r, h, mx_set, host, one);
-        hop_leaves(r, h);
+        hop_undock(r, h);
         h->dock = d;
         list_push(&d->hops, &h->dock_link);
     }
     site_put(one);
     h->known = true;
-    while (!list_empty(&h->waiting)) wake_one(r, &h->waiting);
+    while (!list_empty(&h->waiting)) line_wake(r, &h->waiting);
 }
 
 static enum warm_news warm_news(enum site_news news)
@@ -705,8 +397,8 @@ void ready_site_free(struct ready *r, const struct site *s)
 
 void ready_nudge(struct ready *r, const struct q_due *d)
 {
-    char text[READY_HOP_NAME];
-    struct hop *h = map_get(&r->hops, hop_name(r, d, text));
+    char text[HOP_NAME];
+    struct hop *h = map_get(&r->hops, hop_name(r->plan, d, text));
     if (!h || !h->dock || h->dock->bind != SITE_DOWN) return;
     for (size_t i = 0; i < h->dock->npath; i++) site_nudge(h->dock->path[i]);
     dock_open(r, h->dock);
@@ -726,7 +418,7 @@ void ready_replan(struct ready *r, struct source_plan *plan)
         struct hop *h = it.value;
         const struct source_way *way = source_way_named(plan, h->way->name);
         if (!way) continue;
-        hop_leaves(r, h);
+        hop_undock(r, h);
         h->known = false;
         h->way = way;
         source_plan_drop(&h->plan);
@@ -762,54 +454,6 @@ int64_t ready_tick(struct ready *r)
         share_stir(r, s);
     }
     return next;
-}
-
-/* ---- why ---- */
-
-struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a)
-{
-    char text[LINE_NAME];
-    struct line *l = map_get(&r->lines, line_name(r, d, text));
-    struct hop *h = l ? l->hop : map_get(&r->hops, hop_name(r, d, text));
-    struct item *it = ready_find(r, &d->id, d->g);
-    bool at_site = h && h->dock && (d->stream >= h->dock->shut || (l && l->where == AT_REST));
-    if (at_site) return dock_why(r->sources, h->dock, d, a);
-    if (!l) return SL("more is due than is looked ahead at; its turn comes");
-    if (l->where == AT_SHARE)
-        return wait_words(a, SL("as many letters of this sender are under way as one sender may have"),
-                          l->since, 0);
-    if (l->where == AT_HOP)
-        return wait_words(a,
-                          h->local
-                              ? SL("as many letters to this account are being delivered as may be at once")
-                              : SL("the first letter to this domain is under way, to find its site"),
-                          l->since, 0);
-    if (l->where == READY && !node_has_place(r, l->stream))
-        return wait_words(a, SL("as many deliveries are under way as this node may have"), l->since, 0);
-    return it ? SL("its turn comes now") : SL("others of the same sender and domain come before it");
-}
-
-const char *ready_watch(struct ready *r, int64_t quiet, struct arena *a, struct slice *why, size_t *n)
-{
-    struct map_iter it = {0};
-    int64_t now = rt_now();
-    while (map_next(&r->hops, &it)) {
-        struct hop *h = it.value;
-        if (!h->crowd.n || h->under_way || now - h->quiet < quiet || (h->told && now - h->told < quiet))
-            continue;
-        LIST_EACH(struct line, l, &h->lines, hop_link)
-        {
-            struct item *first = CONTAINER_OF(l->items.next, struct item, link);
-            if (list_empty(&l->items)) continue;
-            struct q_due d = l->like;
-            d.id = first->id, d.g = first->g;
-            *why = ready_why(r, &d, a);
-            *n = h->crowd.n;
-            h->told = now;
-            return h->way->name.n ? l->like.hop.p : h->name;
-        }
-    }
-    return NULL;
 }
 
 void ready_free(struct ready *r)

@@ -12,7 +12,7 @@
 #pragma once
 #include "queue_i.h"
 
-enum { READY_KEY = 48, READY_HOP_NAME = 400 };
+enum { READY_KEY = 48 };
 
 /* Of a line, a share or a hop at most so many items are in memory. The rows of the others are left on the
  * disk and read again, shard after shard, when there is room (ahead.c). */
@@ -128,20 +128,11 @@ void ready_nudge(struct ready *r, const struct q_due *d);
  * (rt_now()). */
 int64_t ready_tick(struct ready *r);
 struct item *ready_find(const struct ready *r, const struct letter_id *id, uint32_t g);
-/* Under which name a hop lies in `hops`. */
-struct slice ready_hop_name(const struct source_plan *p, const struct q_due *d, char text[READY_HOP_NAME]);
+/* Has the node a place for one more delivery of the stream? */
+bool ready_has_place(const struct ready *r, enum stream s);
 /* Why a group that is due is not under way, in a sentence. */
 struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a);
 
 /* The next hop that has had letters in memory and no attempt for `quiet` ns, and was not named for as long;
  * its name and the reason. NULL: none. */
 const char *ready_watch(struct ready *r, int64_t quiet, struct arena *a, struct slice *why, size_t *n);
-
-/* ---- for who reads what was left on the disk ---- */
-
-int64_t
-crowd_wants(struct crowd *c); /* rt_now(): from when on there is something, and room for it; RT_NEVER */
-bool crowd_full(struct crowd *c);
-/* Does the row belong to it? */
-bool crowd_has(const struct ready *r, struct crowd *c, const struct q_due *d);
-void crowd_done(struct ready *r, struct crowd *c); /* after reading: it may be gone afterwards */

@@ -1,0 +1,229 @@
+/* line.c - lines, senders and hops: found or made, gone when nothing is left of them; what each leaves on the
+ * disk. */
+#include "line.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    LINE_ITEMS = 100,
+    HOP_ITEMS = 2000,
+    SHARE_PART = 4, /* of the items in memory one sender may have this part */
+};
+
+/* ---- crowds ---- */
+
+static void crowd_init(struct crowd *c, enum crowd_of of, size_t most)
+{
+    *c = (struct crowd){.of = of, .most = most};
+    list_init(&c->link);
+    for (int s = 0; s < STREAMS; s++) c->from[s] = c->later[s] = INT64_MAX;
+}
+
+/* A row stays on the disk. Of a shard that this pass has yet to read it comes with it, else with the next. */
+void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const struct q_due *d,
+                 struct slice key)
+{
+    int shard = s->n / s->q->nloops;
+    if (!c->left) c->at = 0, c->key[0] = 0;
+    bool passed = shard < c->at || (shard == c->at && (c->reading || sl_cmp(key, sl_cstr(c->key)) < 0));
+    int64_t *least = passed ? c->later : c->from;
+    if (d->due < least[d->stream]) least[d->stream] = d->due;
+    c->left = true;
+    if (list_empty(&c->link)) list_push(&r->crowds, &c->link);
+}
+
+/* ---- senders, hops, docks, lines: found or made, gone when nothing is left of them ---- */
+
+static struct slice share_name(const struct q_due *d) { return d->account.n ? d->account : d->domain; }
+
+/* By which sources it leaves, as the plan says now. */
+static const struct source_way *way_of(const struct ready *r, const struct q_due *d)
+{
+    bool gone;
+    return queue_way(r->plan, d, &gone);
+}
+
+struct slice hop_name(const struct source_plan *p, const struct q_due *d, char text[HOP_NAME])
+{
+    bool gone;
+    const char *mark = d->tell ? "!" : d->local ? "@" : "";
+    struct slice way = queue_way(p, d, &gone)->name;
+    int n = snprintf(text, HOP_NAME, "%s%.*s%s%.*s", mark, SLF(d->tell ? SL("") : d->hop), way.n ? "|" : "",
+                     SLF(way));
+    return sl(text, (size_t)(n < HOP_NAME ? n : HOP_NAME - 1));
+}
+
+struct slice line_name(const struct ready *r, const struct q_due *d, char text[LINE_NAME])
+{
+    char hop[HOP_NAME];
+    struct slice h = hop_name(r->plan, d, hop);
+    int n = snprintf(text, LINE_NAME, "%d %.*s %.*s %.*s", (int)d->stream, SLF(d->account), SLF(d->domain),
+                     SLF(h));
+    return sl(text, (size_t)(n < LINE_NAME ? n : LINE_NAME - 1));
+}
+
+static struct share *share_get(struct ready *r, struct slice name)
+{
+    struct share *s = map_get(&r->shares, name);
+    if (s) return s;
+    s = xcalloc(1, sizeof *s);
+    crowd_init(&s->crowd, OF_SHARE, r->items_most / SHARE_PART);
+    s->name = xstrndup(name.p, name.n);
+    list_init(&s->waiting);
+    map_put(&r->shares, name, s);
+    return s;
+}
+
+static struct hop *hop_get(struct ready *r, const struct q_due *d)
+{
+    char text[HOP_NAME];
+    struct slice name = hop_name(r->plan, d, text);
+    struct hop *h = map_get(&r->hops, name);
+    if (h) return h;
+    h = xcalloc(1, sizeof *h);
+    crowd_init(&h->crowd, OF_HOP, HOP_ITEMS);
+    h->name = xstrndup(name.p, name.n);
+    h->local = d->local || d->tell;
+    h->quiet = rt_now();
+    h->plan = source_plan_hold(r->plan);
+    h->way = way_of(r, d);
+    list_init(&h->dock_link);
+    list_init(&h->lines);
+    list_init(&h->waiting);
+    map_put(&r->hops, name, h);
+    return h;
+}
+
+void hop_undock(struct ready *r, struct hop *h)
+{
+    struct dock *d = h->dock;
+    list_remove(&h->dock_link);
+    h->dock = NULL;
+    if (!d || !list_empty(&d->hops)) return;
+    heap_remove(&r->alarms, &d->alarm);
+    if (map_get(&r->docks, sl_cstr(d->name)) == d) map_del(&r->docks, sl_cstr(d->name));
+    for (size_t i = 0; i < d->npath; i++) site_put(d->path[i]);
+    heap_free(&d->lines);
+    free(d->path);
+    free(d->name);
+    free(d);
+}
+
+static void hop_check(struct ready *r, struct hop *h)
+{
+    if (!list_empty(&h->lines) || h->under_way || h->crowd.left || h->crowd.reading) return;
+    hop_undock(r, h);
+    map_del(&r->hops, sl_cstr(h->name));
+    source_plan_drop(&h->plan);
+    free(h->name);
+    free(h);
+}
+
+static void share_check(struct ready *r, struct share *s)
+{
+    if (s->lines || s->quick || s->slow || s->crowd.left || s->crowd.reading) return;
+    map_del(&r->shares, sl_cstr(s->name));
+    free(s->name);
+    free(s);
+}
+
+static struct slice copy(struct slice s) { return sl(xstrndup(s.p, s.n), s.n); }
+
+static void line_free(struct line *l)
+{
+    free((char *)l->like.hop.p);
+    free((char *)l->like.domain.p);
+    free((char *)l->like.account.p);
+    free((char *)l->like.campaign.p);
+    free((char *)l->like.bound.p);
+    free(l->name);
+    free(l);
+}
+
+struct line *line_get(struct ready *r, const struct q_due *d)
+{
+    char text[LINE_NAME];
+    struct slice name = line_name(r, d, text);
+    struct line *l = map_get(&r->lines, name);
+    if (l) return l;
+    l = xcalloc(1, sizeof *l);
+    crowd_init(&l->crowd, OF_LINE, LINE_ITEMS);
+    l->name = xstrndup(name.p, name.n);
+    l->stream = d->stream;
+    l->like = (struct q_due){.stream = d->stream,
+                             .local = d->local,
+                             .tell = d->tell,
+                             .hop = copy(d->hop),
+                             .domain = copy(d->domain),
+                             .account = copy(d->account),
+                             .campaign = copy(d->campaign),
+                             .bound = copy(d->bound)};
+    l->share = share_get(r, share_name(d));
+    l->share->lines++;
+    l->hop = hop_get(r, d);
+    list_push(&l->hop->lines, &l->hop_link);
+    list_init(&l->items);
+    list_init(&l->link);
+    map_put(&r->lines, name, l);
+    return l;
+}
+
+void line_away(struct ready *r, struct line *l)
+{
+    if (l->where == READY) heap_remove(&r->able, &l->node);
+    if (l->where == AT_DOCK) heap_remove(&l->hop->dock->lines, &l->node);
+    if (l->where == AT_REST) heap_remove(&r->rests, &l->node);
+    list_remove(&l->link);
+    l->where = NOWHERE;
+}
+
+void line_check(struct ready *r, struct line *l)
+{
+    if (list_empty(&l->items)) line_away(r, l);
+    if (!list_empty(&l->items) || l->under_way || l->crowd.left || l->crowd.reading) return;
+    struct hop *h = l->hop;
+    struct share *s = l->share;
+    list_remove(&l->hop_link);
+    s->lines--;
+    map_del(&r->lines, sl_cstr(l->name));
+    line_free(l);
+    hop_check(r, h);
+    share_check(r, s);
+}
+
+static struct line *line_of(struct crowd *c) { return CONTAINER_OF(c, struct line, crowd); }
+static struct share *share_of(struct crowd *c) { return CONTAINER_OF(c, struct share, crowd); }
+static struct hop *hop_of(struct crowd *c) { return CONTAINER_OF(c, struct hop, crowd); }
+
+bool crowd_has(const struct ready *r, struct crowd *c, const struct q_due *d)
+{
+    char text[LINE_NAME];
+    if (c->of == OF_LINE) return sl_eqi(line_name(r, d, text), sl_cstr(line_of(c)->name));
+    if (c->of == OF_SHARE) return sl_eqi(share_name(d), sl_cstr(share_of(c)->name));
+    return sl_eqi(hop_name(r->plan, d, text), sl_cstr(hop_of(c)->name));
+}
+
+void crowd_done(struct ready *r, struct crowd *c)
+{
+    c->reading = false;
+    if (!c->left) list_remove(&c->link);
+    if (c->of == OF_LINE) line_check(r, line_of(c));
+    else if (c->of == OF_SHARE) share_check(r, share_of(c));
+    else hop_check(r, hop_of(c));
+}
+
+static size_t hop_most(const struct hop *h)
+{
+    bool down = h->dock && (h->dock->bind == SITE_DOWN || h->dock->bind == SITE_RESTS);
+    return down ? HOP_DOWN_ITEMS : h->crowd.most;
+}
+
+static size_t crowd_most(struct crowd *c) { return c->of == OF_HOP ? hop_most(hop_of(c)) : c->most; }
+
+bool crowd_full(struct crowd *c) { return c->n >= crowd_most(c); }
+
+int64_t crowd_wants(struct crowd *c)
+{
+    return c->left && !c->reading && c->n <= crowd_most(c) / 4 ? c->not_before : RT_NEVER;
+}

@@ -1,0 +1,43 @@
+/* line.h - lines, their senders (shares) and hops in memory: found or made, gone when nothing is left of
+ * them; where a line stands; and what of each crowd was left on the disk. The types are in ready.h. Nothing
+ * here suspends. */
+#pragma once
+#include "ready.h"
+
+enum {
+    HOP_NAME = 400,
+    LINE_NAME = 600,
+    HOP_DOWN_ITEMS = 10, /* in memory, of a hop whose site does not answer */
+};
+
+/* Under which names they lie in the maps of `struct ready`; in text. */
+struct slice hop_name(const struct source_plan *p, const struct q_due *d, char text[HOP_NAME]);
+struct slice line_name(const struct ready *r, const struct q_due *d, char text[LINE_NAME]);
+
+/* The line of what is due, with its share and its hop. */
+struct line *line_get(struct ready *r, const struct q_due *d);
+void line_away(struct ready *r, struct line *l);  /* it stands nowhere */
+void line_check(struct ready *r, struct line *l); /* it, its share and its hop may be gone afterwards */
+void hop_undock(struct ready *r, struct hop *h);  /* its dock, if it has one, goes with the last hop */
+
+/* It has items and stands nowhere: it gets its turn. Senders take theirs one after another. */
+void line_enter(struct ready *r, struct line *l);
+/* It waits: in the list, or for room at its dock (NULL). */
+void line_waits(struct line *l, enum where where, struct link *list);
+void line_wake(struct ready *r, struct link *waiting); /* the first of a list, if there is one */
+bool share_has_room(const struct ready *r, const struct share *s);
+bool hop_has_room(const struct hop *h);
+void share_stir(struct ready *r, struct share *s); /* one that waits there may try, if there is room */
+void hop_stir(struct ready *r, struct hop *h);
+/* What one line found or did, the next of its share, its hop and its dock may find as well. */
+void line_stir(struct ready *r, struct share *s, struct hop *h);
+
+/* A row stays on the disk. */
+void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const struct q_due *d,
+                 struct slice key);
+bool crowd_full(struct crowd *c);
+/* rt_now(): from when on there is something on the disk, and room for it; RT_NEVER */
+int64_t crowd_wants(struct crowd *c);
+/* Does the row belong to it? */
+bool crowd_has(const struct ready *r, struct crowd *c, const struct q_due *d);
+void crowd_done(struct ready *r, struct crowd *c); /* after reading: it may be gone afterwards */

@@ -1,0 +1,85 @@
+/* line_turn.c - a line stands where it belongs: among those that can be started, or where something binds. */
+#include "line.h"
+
+#include "dock.h"
+
+enum { ACCOUNT_AT_ONCE = 8 };
+
+/* ---- a line stands where it belongs ---- */
+
+static void line_able(struct ready *r, struct line *l)
+{
+    l->where = READY;
+    l->since = rt_wall_seconds();
+    heap_put(&r->able, &l->node, l->node.key);
+}
+
+/* It gets its turn: senders take theirs one after another, whatever they have lined up. */
+void line_enter(struct ready *r, struct line *l)
+{
+    if (l->where != NOWHERE || list_empty(&l->items)) return;
+    struct share *s = l->share;
+    int64_t turn = s->turn > r->turn ? s->turn : r->turn;
+    s->turn = turn + 1;
+    l->node.key = (int64_t)l->stream << 48 | turn;
+    line_able(r, l);
+}
+
+void line_waits(struct line *l, enum where where, struct link *list)
+{
+    l->where = where;
+    l->since = rt_wall_seconds();
+    if (list) list_push(list, &l->link);
+    else heap_put(&l->hop->dock->lines, &l->node, l->node.key);
+}
+
+bool share_has_room(const struct ready *r, const struct share *s)
+{
+    return s->quick < (r->quick_most + 1) / 2;
+}
+
+bool hop_has_room(const struct hop *h)
+{
+    return h->under_way < (h->local ? ACCOUNT_AT_ONCE : h->known ? SIZE_MAX : 1);
+}
+
+void line_wake(struct ready *r, struct link *waiting)
+{
+    struct link *first = list_shift(waiting);
+    if (first) line_able(r, CONTAINER_OF(first, struct line, link));
+}
+
+void share_stir(struct ready *r, struct share *s)
+{
+    if (share_has_room(r, s)) line_wake(r, &s->waiting);
+}
+
+void hop_stir(struct ready *r, struct hop *h)
+{
+    if (hop_has_room(h)) line_wake(r, &h->waiting);
+}
+
+/* The first of those who wait for room at the site may try. */
+static void dock_stir(struct ready *r, struct dock *d)
+{
+    struct heap_node *first = heap_least(&d->lines);
+    if (!first || CONTAINER_OF(first, struct line, node)->stream >= d->shut) return;
+    heap_remove(&d->lines, first);
+    line_able(r, CONTAINER_OF(first, struct line, node));
+}
+
+/* What one line found or did, the next may find as well. */
+void line_stir(struct ready *r, struct share *s, struct hop *h)
+{
+    share_stir(r, s);
+    hop_stir(r, h);
+    if (h->dock) dock_stir(r, h->dock);
+}
+
+void dock_open(struct ready *r, struct dock *d)
+{
+    d->shut = STREAMS;
+    d->bind = SITE_HAS_ROOM;
+    heap_remove(&r->alarms, &d->alarm);
+    dock_stir(r, d);
+}
