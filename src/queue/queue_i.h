@@ -128,6 +128,11 @@ MUST_CHECK int queue_tx_rcpt(struct kv_tx *tx, struct arena *a, const struct let
 void queue_tx_put_rcpt(struct kv_tx *tx, struct arena *a, const struct letter_id *id, const struct q_rcpt *r);
 /* After recipients of group g changed: its schedule row, and the end of the group or the letter. */
 MUST_CHECK int queue_tx_settle(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g);
+/* The same behind an attempt: the note that it began goes with what it came to. */
+MUST_CHECK int queue_tx_settle_ended(struct kv_tx *tx, struct arena *a, const struct letter_id *id,
+                                     uint32_t g);
+/* What has been dropped meanwhile needs no record: ERR_NOT_FOUND is none. */
+static inline int queue_gone_is_fine(int e) { return e == ERR_NOT_FOUND ? 0 : e; }
 /* The group leaves from that source from now on (empty: from any), unless an operator said otherwise. */
 MUST_CHECK int queue_tx_bind(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g,
                              struct slice source, bool fixed);
@@ -229,6 +234,10 @@ struct trip {             /* what one start of a group came to */
     struct slice words;  /* of the site; in room */
     char room[200];
 };
+static inline void trip_again(struct trip *t, int64_t due) /* it is due again then, if not before */
+{
+    if (!t->again || due < t->again) t->again = due;
+}
 MUST_CHECK int work_group(struct shard *s, const struct letter_id *id, uint32_t g, struct trip *trip);
 /* age.c. A letter that came while the clock was ahead: its time begins now, else it would wait until then.
  * SUSPENDS. */

@@ -209,3 +209,9 @@ int queue_tx_settle(struct kv_tx *tx, struct arena *a, const struct letter_id *i
     if (changed) put_group(tx, a, id, &g);
     return g.closed ? close_group(tx, a, id) : 0;
 }
+
+int queue_tx_settle_ended(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g)
+{
+    kv_tx_del(tx, queue_key_sending(a, id, g));
+    return queue_tx_settle(tx, a, id, g);
+}
