@@ -262,43 +262,50 @@ static void open_acme(struct core *core)
     if (c.directory.n) acme_open(&core->acme, &c);
 }
 
-int core_open_on(struct core *core, const struct config *conf, struct dns *dns, struct kv *kv,
-                 struct body_store *body)
+/* Who may log in, by what, and how often that may be tried. */
+static int open_logins(struct core *core, struct kv *kv)
 {
-    prepare(core, conf);
-    set_dns(core, dns);
-    memory_set_budget(config_memory(conf));
-    int e = store_open(&core->store, kv, body);
-    if (!e) audit_open(&core->audit, kv, conf->audit_keep_s);
-    guard_open(&core->guard, &(struct guard_conf){.connections = SIZE_MAX, .per_network = SIZE_MAX});
-    if (!e) e = guard_load(core->guard, kv);
+    const struct config *conf = core->conf;
     struct sender_limits defaults = sender_defaults(conf);
+    guard_open(&core->guard, &(struct guard_conf){.connections = SIZE_MAX, .per_network = SIZE_MAX});
+    int e = guard_load(core->guard, kv);
     allowance_open(&core->allowance, kv, &defaults);
     if (!e && (conf->login_mechanisms & SASL_SCRAM_SHA1)) directory_keep_sha1(core->store->directory);
     if (!e) e = open_people(core);
     if (!e) e = login_open(&core->login, kv, core->store->directory);
     if (!e) e = api_keys_open(&core->keys, kv, core->store->directory);
     if (!e) set_issuer(core);
-    if (!e) e = signing_open(&core->signing, core->store->directory);
-    if (!e) open_preflight(core);
-    if (!e) e = core_primary_read(conf, &core->arena, &core->primary);
-    if (!e) open_acme(core);
-    sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
-    struct sends_conf sc = {.store = core->store, .signing = core->signing, .hostname = conf->hostname};
-    sc.fetch = &core->fetch;
-    sc.take = intake_take;
-    sc.take_ctx = &core->intake;
-    sc.allowance = core->allowance;
-    sc.file = deliver_letter;
-    sc.file_ctx = core->store;
+    return e;
+}
+
+static int open_sends(struct core *core)
+{
+    const struct config *conf = core->conf;
+    struct sends_conf sc = {
+        .store = core->store,
+        .signing = core->signing,
+        .hostname = conf->hostname,
+        .fetch = &core->fetch,
+        .take = intake_take,
+        .take_ctx = &core->intake,
+        .allowance = core->allowance,
+        .file = deliver_letter,
+        .file_ctx = core->store,
+        .webhook_private = conf->webhook_private,
+        .site = conf->port_offset
+                    ? ar_printf(&core->arena, "%.*s:%u", SLF(conf->hostname), 443u + conf->port_offset)
+                    : conf->hostname,
+    };
     if (conf->queue_lifetime_s && conf->queue_lifetime_s / 4 * 3 < INBOUND_KEEP_S)
         sc.inbound_keep_s = conf->queue_lifetime_s / 4 * 3;
-    sc.webhook_private = conf->webhook_private;
-    sc.site = conf->port_offset
-                  ? ar_printf(&core->arena, "%.*s:%u", SLF(conf->hostname), 443u + conf->port_offset)
-                  : conf->hostname;
-    if (!e) login_mark(core->login, SL("sending"), sc.secret);
-    if (!e) e = sends_open(&core->sends, &sc);
+    login_mark(core->login, SL("sending"), sc.secret);
+    return sends_open(&core->sends, &sc);
+}
+
+static int open_queue(struct core *core, struct kv *kv)
+{
+    const struct config *conf = core->conf;
+    int e = sources_open(&core->sources, kv);
     struct queue_conf qc = {
         .hostname = conf->hostname,
         .take = intake_take,
@@ -310,11 +317,15 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
         .lifetime_s = conf->queue_lifetime_s,
         .delay_warning_s = conf->queue_delay_warning_s,
         .over_quota_is_final = conf->over_quota == OVER_QUOTA_REFUSE,
+        .maker = sends_maker(core->sends),
+        .sources = core->sources,
     };
-    if (!e) qc.maker = sends_maker(core->sends);
-    if (!e) e = sources_open(&core->sources, kv);
-    qc.sources = core->sources;
-    if (!e) e = queue_open(&core->queue, core->store, &qc);
+    return e ? e : queue_open(&core->queue, core->store, &qc);
+}
+
+static int open_reports(struct core *core)
+{
+    const struct config *conf = core->conf;
     struct dmarc_store_conf rc = {
         .store = core->store,
         .take = intake_take,
@@ -323,7 +334,6 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
         .hostname = conf->hostname,
         .gather = conf->dmarc_reports,
     };
-    if (!e) e = dmarc_store_open(&core->reports, &rc);
     struct tlsrpt_conf tc = {
         .store = core->store,
         .take = intake_take,
@@ -334,6 +344,26 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
         .gather = conf->tls_reports,
     };
     tlsrpt_open(&core->tls_reports, &tc);
+    return dmarc_store_open(&core->reports, &rc);
+}
+
+int core_open_on(struct core *core, const struct config *conf, struct dns *dns, struct kv *kv,
+                 struct body_store *body)
+{
+    prepare(core, conf);
+    set_dns(core, dns);
+    memory_set_budget(config_memory(conf));
+    int e = store_open(&core->store, kv, body);
+    if (!e) audit_open(&core->audit, kv, conf->audit_keep_s);
+    if (!e) e = open_logins(core, kv);
+    if (!e) e = signing_open(&core->signing, core->store->directory);
+    if (!e) open_preflight(core);
+    if (!e) e = core_primary_read(conf, &core->arena, &core->primary);
+    if (!e) open_acme(core);
+    if (!e) sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
+    if (!e) e = open_sends(core);
+    if (!e) e = open_queue(core, kv);
+    if (!e) e = open_reports(core);
     if (e) core_close(core);
     if (e) return e;
     set_intake(core);

@@ -292,6 +292,17 @@ static int complete_patterns(struct imapd_session *s, struct imap_list *l)
     return 0;
 }
 
+/* The names that may match, in order, in the session's arena. */
+static int gather_all(struct imapd_session *s, struct imap_list *l, struct entries *es)
+{
+    *es = (struct entries){.a = &s->a};
+    map_init(&es->by_name, false);
+    int e = complete_patterns(s, l);
+    if (!e) e = gather(s, l, es);
+    map_free(&es->by_name);
+    return e;
+}
+
 static void tell_entry(struct imapd_session *s, const struct entry *e, const struct imap_list *l, bool below)
 {
     buf_str(&s->out, "* LIST (");
@@ -339,11 +350,8 @@ void imapd_cmd_list(struct imapd_session *s, struct imap_in *in)
         imapd_bad(s, "%s", err_text(ERR_SYNTAX));
         return;
     }
-    struct entries es = {.a = &s->a};
-    int e = complete_patterns(s, &l);
-    map_init(&es.by_name, false);
-    if (!e) e = gather(s, &l, &es);
-    map_free(&es.by_name);
+    struct entries es;
+    int e = gather_all(s, &l, &es);
     if (e) {
         imapd_failed(s, e);
         return;
@@ -368,11 +376,8 @@ void imapd_cmd_lsub(struct imapd_session *s, struct imap_in *in)
     imap_sp(in);
     struct imap_list l = imap_list_args(in, true);
     if (imapd_args_bad(s, in)) return;
-    struct entries es = {.a = &s->a};
-    int e = complete_patterns(s, &l);
-    map_init(&es.by_name, false);
-    if (!e) e = gather(s, &l, &es);
-    map_free(&es.by_name);
+    struct entries es;
+    int e = gather_all(s, &l, &es);
     if (e) {
         imapd_failed(s, e);
         return;

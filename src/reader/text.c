@@ -78,8 +78,7 @@ static void feed_head(struct scan *x, struct slice head)
     struct arena a;
     struct mail_head h;
     ar_init(&a, 0);
-    if (mail_head_parse(&a, head, &h) != 0) {
-    } /* its first fields, then */
+    (void)!mail_head_parse(&a, head, &h); /* else its first fields */
     for (size_t i = 0; i < h.n; i++) {
         const struct mail_field *f = &h.field[i];
         feed(x, utf8_clean(&a, f->name));
@@ -102,21 +101,10 @@ static int feed_part_head(struct scan *x, const struct mime_part *p)
     return e;
 }
 
-bool reader_head_holds(struct slice head, struct slice field, enum collation how, struct slice folded)
+static bool text_holds(struct arena *a, struct slice body, enum collation how, struct slice folded)
 {
-    struct arena a;
-    struct mail_head h;
-    bool found = false;
-    ar_init(&a, 0);
-    if (mail_head_parse(&a, head, &h) != 0) {
-    } /* its first fields, then */
-    const struct mail_field *f = mail_head_find(&h, field, 0);
-    for (; f && !found; f = mail_head_find(&h, field, (size_t)(f - h.field) + 1)) {
-        struct slice text = collation_fold_ar(&a, how, mail_words_decode(&a, mail_unfold(&a, f->body)));
-        found = sl_find(text, folded) != SL_NONE || !folded.n;
-    }
-    ar_free(&a);
-    return found;
+    struct slice text = collation_fold_ar(a, how, mail_words_decode(a, mail_unfold(a, body)));
+    return sl_find(text, folded) != SL_NONE || !folded.n;
 }
 
 /* An address as a person reads it. */
@@ -140,19 +128,32 @@ static bool addresses_hold(struct arena *a, struct slice body, enum collation ho
     return found;
 }
 
-bool reader_head_addresses(struct slice head, struct slice field, enum collation how, struct slice folded)
+/* Does one of the header section's fields of that name? Of a section that is too long its first fields are
+ * asked. */
+static bool head_holds(struct slice head, struct slice field, enum collation how, struct slice folded,
+                       bool (*holds)(struct arena *a, struct slice body, enum collation how,
+                                     struct slice folded))
 {
     struct arena a;
     struct mail_head h;
     bool found = false;
     ar_init(&a, 0);
-    if (mail_head_parse(&a, head, &h) != 0) {
-    } /* its first fields, then */
+    (void)!mail_head_parse(&a, head, &h); /* else its first fields */
     const struct mail_field *f = mail_head_find(&h, field, 0);
     for (; f && !found; f = mail_head_find(&h, field, (size_t)(f - h.field) + 1))
-        found = addresses_hold(&a, f->body, how, folded);
+        found = holds(&a, f->body, how, folded);
     ar_free(&a);
     return found;
+}
+
+bool reader_head_holds(struct slice head, struct slice field, enum collation how, struct slice folded)
+{
+    return head_holds(head, field, how, folded, text_holds);
+}
+
+bool reader_head_addresses(struct slice head, struct slice field, enum collation how, struct slice folded)
+{
+    return head_holds(head, field, how, folded, addresses_hold);
 }
 
 /* ---- bodies ---- */
@@ -219,8 +220,7 @@ static void each_field(struct slice head, void (*each)(void *arg, struct slice f
     struct mail_head h;
     ar_init(&a, 0);
     ar_init(&one, 0);
-    if (mail_head_parse(&a, head, &h) != 0) {
-    } /* its first fields, then */
+    (void)!mail_head_parse(&a, head, &h); /* else its first fields */
     for (size_t i = 0; i < h.n; i++) {
         const struct mail_field *f = &h.field[i];
         struct mail_addrs l = {0};

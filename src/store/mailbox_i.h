@@ -105,7 +105,11 @@ int box_keyword(struct box_row *b, struct slice name, bool make);
  * ERR_LIMIT: some do not fit; *out has the others. */
 MUST_CHECK int box_flags(struct box_row *b, uint64_t bits, const struct slice *keyword, size_t n, bool make,
                          uint64_t *out);
-/* Rows of the account with keys in [from, to), page by page. SUSPENDS. */
+/* Rows of an object from one key to before another (empty: the end), page by page,
+ * while it changes. SUSPENDS. */
+MUST_CHECK int object_range(struct store *s, struct slice object, struct slice from, struct slice to,
+                            int (*each)(void *arg, struct slice key, struct slice value), void *arg);
+/* The same of an account. */
 MUST_CHECK int rows_each(struct store *s, const char *acc, struct slice from, struct slice to,
                          int (*each)(void *arg, struct slice key, struct slice value), void *arg);
 /* Counts what changed when a message's flags did. */

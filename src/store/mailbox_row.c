@@ -283,11 +283,10 @@ int account_transact_part(struct store *s, const char *acc, size_t n, kv_fn *fn,
     return e;
 }
 
-int rows_each(struct store *s, const char *acc, struct slice from, struct slice to,
-              int (*each)(void *arg, struct slice key, struct slice value), void *arg)
+int object_range(struct store *s, struct slice object, struct slice from, struct slice to,
+                 int (*each)(void *arg, struct slice key, struct slice value), void *arg)
 {
-    char room[KEY_ROOM], next[KEY_ROOM];
-    struct slice object = account_object(acc, room);
+    char next[KEY_ROOM + 1];
     struct kv_page page = {.more = true};
     struct arena a;
     int e = 0;
@@ -302,6 +301,13 @@ int rows_each(struct store *s, const char *acc, struct slice from, struct slice 
     }
     ar_free(&a);
     return e;
+}
+
+int rows_each(struct store *s, const char *acc, struct slice from, struct slice to,
+              int (*each)(void *arg, struct slice key, struct slice value), void *arg)
+{
+    char room[KEY_ROOM];
+    return object_range(s, account_object(acc, room), from, to, each, arg);
 }
 
 /* ---- counting ---- */

@@ -54,9 +54,6 @@ static inline bool image_is_list(struct slice object)
 {
     return sl_eq(object, SL("d:")) || sl_eq(object, SL("s:"));
 }
-/* Rows of an object from one key to before another (empty: the end), while it changes. SUSPENDS. */
-MUST_CHECK int object_range(struct store *s, struct slice object, struct slice from, struct slice to,
-                            int (*each)(void *arg, struct slice key, struct slice value), void *arg);
 /* Every row of an object, while it changes. SUSPENDS. */
 MUST_CHECK int object_rows(struct store *s, struct slice object,
                            int (*each)(void *arg, struct slice key, struct slice value), void *arg);

@@ -158,26 +158,6 @@ bool image_row_good(struct arena *a, struct slice object, struct slice key, stru
 
 /* ---- walks ---- */
 
-int object_range(struct store *s, struct slice object, struct slice from, struct slice to,
-                 int (*each)(void *arg, struct slice key, struct slice value), void *arg)
-{
-    char next[KEY_ROOM + 1];
-    struct kv_page page = {.more = true};
-    struct arena a;
-    int e = 0;
-    ar_init(&a, 0);
-    while (e == 0 && page.more) {
-        e = fiber_canceled() ? ERR_CANCELED : kv_walk(s->kv, object, from, to, KV_PAGE_MAX, &a, &page);
-        for (size_t i = 0; e == 0 && i < page.n; i++) e = each(arg, page.row[i].key, page.row[i].value);
-        if (e == 0 && page.n)
-            from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));
-        ar_reset(&a);
-        fiber_breathe();
-    }
-    ar_free(&a);
-    return e;
-}
-
 int object_rows(struct store *s, struct slice object,
                 int (*each)(void *arg, struct slice key, struct slice value), void *arg)
 {
