@@ -32,6 +32,9 @@ void api_failed(struct http_call *c, int e);
 
 /* auth.c: a key as Bearer ID.SECRET, or as name and password of Basic. For struct http_group. SUSPENDS. */
 int api_auth(struct http_call *c);
+/* Under which name the guard counts who says that they have the key `id`: what cannot be one is not counted
+ * under its own, for names are the peer's to choose. */
+struct slice api_counted(struct slice id);
 void api_watch(struct http_call *c, int status); /* a watch() of its group, for the audit */
 
 /* keys.c */

@@ -18,40 +18,39 @@ static int credentials(struct http_call *c, struct slice *id, struct slice *secr
     return 0;
 }
 
-static int prove(struct api *x, struct arena *a, struct slice id, struct slice secret, struct api_key *k)
+struct proof {
+    struct http_call *c;
+    struct slice id, secret;
+    struct api_key key;
+};
+
+static int prove(void *arg)
 {
+    struct proof *p = arg;
+    struct api_keys *keys = api_of(p->c)->core->keys;
     char right[API_KEY_SECRET + 1];
-    int e = api_key_read(x->core->keys, a, id, k);
-    if (!e) e = api_key_secret(x->core->keys, k, right);
-    if (!e && !same_secret(secret, sl_cstr(right)))
+    int e = api_key_read(keys, p->c->a, p->id, &p->key);
+    if (!e) e = api_key_secret(keys, &p->key, right);
+    if (!e && !same_secret(p->secret, sl_cstr(right)))
         e = err_set(ERR_DENIED, "the key is not known, or its secret is wrong");
     wipe(right, sizeof right);
     return e;
 }
 
-/* What cannot be a key is not counted under its own name: names are the peer's to choose. */
-static struct slice counted(struct slice id) { return id.n == API_KEY_ID ? id : SL("no key"); }
+struct slice api_counted(struct slice id) { return id.n == API_KEY_ID ? id : SL("no key"); }
 
 int api_auth(struct http_call *c)
 {
     struct api *x = api_of(c);
-    struct slice id, secret;
-    struct api_key k;
+    struct proof p = {.c = c};
     struct account *acc = ar_new(c->a, struct account);
-    int e = credentials(c, &id, &secret);
+    int e = credentials(c, &p.id, &p.secret);
+    if (!e) e = guard_prove(c->visit, api_counted(p.id), prove, &p);
+    if (!e) e = api_key_admit(x->core->keys, c->a, &p.key, &c->peer, acc);
     if (e) return e;
-    e = guard_try(c->visit, counted(id));
-    if (e) return e;
-    e = prove(x, c->a, id, secret, &k);
-    char sentence[ERR_TEXT_MAX];
-    snprintf(sentence, sizeof sentence, "%s", err_text(e));
-    guard_tried(c->visit, counted(id), e); /* waits when it was wrong */
-    if (e) return err_set(e, "%s", sentence);
-    e = api_key_admit(x->core->keys, c->a, &k, &c->peer, acc);
-    if (e) return e;
-    snprintf(c->key.id, sizeof c->key.id, "%s", k.id);
+    snprintf(c->key.id, sizeof c->key.id, "%s", p.key.id);
     c->key.account = acc;
-    c->key.scopes = k.scopes;
+    c->key.scopes = p.key.scopes;
     return 0;
 }
 

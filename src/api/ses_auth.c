@@ -33,46 +33,55 @@ void ses_failed(struct http_call *c, int e)
     ses_error(c, e == ERR_EXISTS ? 409 : http_status_of(e), err_text(e));
 }
 
+struct proof {
+    struct http_call *c;
+    struct sigv4 said;
+    struct api_key key;
+};
+
+/* A name that no key has is a wrong guess; one that a key has proves nothing yet. */
+static int find(void *arg)
+{
+    struct proof *p = arg;
+    int e = api_key_read(api_of(p->c)->core->keys, p->c->a, p->said.id, &p->key);
+    return e ? e : 1;
+}
+
 /* The key that is named; its secret is proved when the body is there. */
 int ses_auth(struct http_call *c)
 {
-    struct sigv4 s;
-    struct api_key k;
+    struct proof p = {.c = c};
     struct slice value = http_request_value(c->request, SL("Authorization"));
-    int e = sigv4_parse(value.p ? value : SL(""), &s);
-    if (!e) e = guard_try(c->visit, s.id.n == API_KEY_ID ? s.id : SL("no key"));
-    if (!e) e = api_key_read(api_of(c)->core->keys, c->a, s.id, &k);
-    if (!e) c->key.scopes = k.scopes;
-    return e;
+    int e = sigv4_parse(value.p ? value : SL(""), &p.said);
+    if (!e) e = guard_prove(c->visit, api_counted(p.said.id), find, &p);
+    if (e < 0) return e;
+    c->key.scopes = p.key.scopes;
+    return 0;
 }
 
-static int prove(struct http_call *c, const struct sigv4 *s, struct api_key *k)
+static int prove(void *arg)
 {
+    struct proof *p = arg;
+    struct http_call *c = p->c;
     char secret[API_KEY_SECRET + 1];
     struct api_keys *keys = api_of(c)->core->keys;
-    int e = api_key_read(keys, c->a, s->id, k);
-    if (!e) e = api_key_secret(keys, k, secret);
-    if (!e) e = sigv4_verify(c->a, s, c->request, c->body, sl_cstr(secret), rt_wall_seconds());
+    int e = api_key_read(keys, c->a, p->said.id, &p->key);
+    if (!e) e = api_key_secret(keys, &p->key, secret);
+    if (!e) e = sigv4_verify(c->a, &p->said, c->request, c->body, sl_cstr(secret), rt_wall_seconds());
     wipe(secret, sizeof secret);
     return e;
 }
 
 int ses_prove(struct http_call *c)
 {
-    struct sigv4 s;
-    struct api_key k;
+    struct proof p = {.c = c};
     struct account *acc = ar_new(c->a, struct account);
-    char sentence[ERR_TEXT_MAX];
-    int e = sigv4_parse(http_request_value(c->request, SL("Authorization")), &s);
+    int e = sigv4_parse(http_request_value(c->request, SL("Authorization")), &p.said);
+    if (!e) e = guard_prove(c->visit, api_counted(p.said.id), prove, &p);
+    if (!e) e = api_key_admit(api_of(c)->core->keys, c->a, &p.key, &c->peer, acc);
     if (e) return e;
-    e = prove(c, &s, &k);
-    snprintf(sentence, sizeof sentence, "%s", err_text(e));
-    guard_tried(c->visit, s.id.n == API_KEY_ID ? s.id : SL("no key"), e);
-    if (e) return err_set(e, "%s", sentence);
-    e = api_key_admit(api_of(c)->core->keys, c->a, &k, &c->peer, acc);
-    if (e) return e;
-    snprintf(c->key.id, sizeof c->key.id, "%s", k.id);
+    snprintf(c->key.id, sizeof c->key.id, "%s", p.key.id);
     c->key.account = acc;
-    c->key.scopes = k.scopes;
+    c->key.scopes = p.key.scopes;
     return 0;
 }

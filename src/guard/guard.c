@@ -24,17 +24,22 @@ static void add_to(struct count *c, int n, int64_t fades)
     *c = (struct count){score > 0 ? score : 0, rt_now()};
 }
 
-static int64_t score_now(const struct entry *e, int64_t fades) { return e ? faded(&e->n, fades) : 0; }
+int64_t score_now(const struct entry *e, int64_t fades) { return e ? faded(&e->n, fades) : 0; }
 
-/* Adds n to the count; what it is then. */
-static int64_t add(struct table *t, struct slice key, int n, int64_t fades)
+int64_t score_add(struct table *t, struct slice key, int n, int64_t fades)
 {
     struct entry *e = table_touch(t, key);
     add_to(&e->n, n, fades);
     return e->n.score / 1000;
 }
 
-static void shut(struct guard *g, struct slice key, const char *why)
+int64_t slowness(int64_t score, int64_t free, int64_t each)
+{
+    int64_t wait = (score - free * 1000) / 1000 * each;
+    return wait < 0 ? 0 : wait < GUARD_SLOW ? wait : GUARD_SLOW;
+}
+
+void shut_out(struct guard *g, struct slice key, const char *why)
 {
     struct entry *e = table_touch(&g->wrong, key);
     if (!is_shut(e))
@@ -46,25 +51,11 @@ static void shut(struct guard *g, struct slice key, const char *why)
 
 /* ---- names of networks and accounts ---- */
 
-static struct slice net_key(struct key *k, char kind, const struct ip *ip)
+struct slice net_key(struct key *k, char kind, const struct ip *ip)
 {
     char net[IP_TEXT_MAX + 4];
     guard_net_text(ip, net);
     return guard_key(k, kind, sl_cstr(net));
-}
-
-uint64_t guard_asker(const struct guard_visit *v) { return v ? ip_network_hash(&v->ip) : 0; }
-
-static struct slice account_key(struct key *k, struct slice user) { return guard_key(k, 'a', user); }
-
-/* An account seen from a network. */
-static struct slice pair_key(struct key *k, const struct guard_visit *v, struct slice user)
-{
-    char net[IP_TEXT_MAX + 4], both[GUARD_NAME_MAX + 1];
-    guard_net_text(&v->ip, net);
-    size_t n = (size_t)snprintf(both, sizeof both, "%s ", net), rest = GUARD_NAME_MAX - n;
-    memcpy(both + n, user.p, user.n < rest ? user.n : rest);
-    return guard_key(k, 'k', sl(both, n + (user.n < rest ? user.n : rest)));
 }
 
 /* ---- life ---- */
@@ -77,6 +68,7 @@ void guard_open(struct guard **out, const struct guard_conf *conf)
     table_open(&g->known, GUARD_KNOWN_MAX);
     table_open(&g->hand, GUARD_BLOCKS_MAX);
     map_init(&g->shares, false);
+    map_init(&g->under_way, false);
 }
 
 void guard_limit(struct guard *g, const struct guard_conf *conf)
@@ -97,6 +89,8 @@ void guard_close(struct guard **out)
     struct map_iter it = {0};
     while (map_next(&g->shares, &it)) free(it.value);
     map_free(&g->shares);
+    ASSERT(!g->under_way.count); /* who tries a login holds the guard open */
+    map_free(&g->under_way);
     free(g);
 }
 
@@ -199,126 +193,12 @@ void guard_leave(struct guard_visit *v)
     lock_release(&v->g->lock);
 }
 
-static void becomes_known(struct guard_visit *v)
+void visit_known(struct guard_visit *v)
 {
     if (!v->inside || v->known || v->door == GUARD_WORLD) return;
     count(v->g, v, -1);
     v->known = true;
     count(v->g, v, 1);
-}
-
-/* ---- logins ---- */
-
-static int refuse_try(void)
-{
-    return err_set(ERR_BUSY, "too many logins have failed; try again in %d minutes", GUARD_SHUT_MINUTES);
-}
-
-/* The owner's networks are only slowed down. */
-static int try_known(struct guard *g, struct slice pair)
-{
-    struct entry *e = table_find(&g->wrong, pair);
-    if (score_now(e, GUARD_LOGIN_FADES) >= GUARD_LOGINS_MAX * 1000 && rt_now() - e->n.at < GUARD_SLOW)
-        return refuse_try();
-    add(&g->wrong, pair, 1, GUARD_LOGIN_FADES);
-    return 0;
-}
-
-static int try_unknown(struct guard *g, const struct guard_visit *v, struct slice user)
-{
-    struct key nk, ak;
-    struct slice net = net_key(&nk, 'n', &v->ip), account = account_key(&ak, user);
-    if (is_shut(table_find(&g->wrong, net)) || is_shut(table_find(&g->wrong, account))) return refuse_try();
-    if (add(&g->wrong, net, 1, GUARD_LOGIN_FADES) > GUARD_LOGINS_MAX) shut(g, net, GUARD_WHY_LOGINS);
-    if (add(&g->wrong, account, 1, GUARD_ACCOUNT_FADES) > GUARD_LOGINS_ACCOUNT)
-        shut(g, account, GUARD_WHY_ACCOUNT);
-    return 0;
-}
-
-int guard_try(struct guard_visit *v, struct slice user)
-{
-    struct key k;
-    if (!v) return 0;
-    lock_take(&v->g->lock);
-    bool out = is_shut(table_find(&v->g->hand, guard_key(&k, 'h', user)));
-    struct slice pair = pair_key(&k, v, user);
-    int e = out ? err_set(ERR_BUSY, "logins are not taken at this moment; try again later")
-            : table_find(&v->g->known, pair) ? try_known(v->g, pair)
-                                             : try_unknown(v->g, v, user);
-    lock_release(&v->g->lock);
-    return e;
-}
-
-int guard_gate(void *visit, struct slice user) { return guard_try(visit, user); }
-
-/* One of the tries for which it was shut out was none: when no more than the most are left, it was shut out
- * too soon. Only tries that were under way at that time get here. */
-static void give_back(struct guard *g, struct slice key, int64_t most, int64_t fades)
-{
-    if (add(&g->wrong, key, -1, fades) > most) return;
-    struct entry *e = table_find(&g->wrong, key);
-    if (!is_shut(e)) return;
-    e->shut = rt_now();
-    keep_open(g, e);
-    log_info("guard", "%s is no longer shut out: the logins that were under way are right", e->key + 1);
-}
-
-/* The try that was counted was no failure. */
-static void take_back(struct guard *g, const struct guard_visit *v, struct slice user)
-{
-    struct key k;
-    if (table_find(&g->known, pair_key(&k, v, user))) {
-        add(&g->wrong, pair_key(&k, v, user), -1, GUARD_LOGIN_FADES);
-        return;
-    }
-    give_back(g, net_key(&k, 'n', &v->ip), GUARD_LOGINS_MAX, GUARD_LOGIN_FADES);
-    give_back(g, account_key(&k, user), GUARD_LOGINS_ACCOUNT, GUARD_ACCOUNT_FADES);
-}
-
-void guard_untried(struct guard_visit *v, struct slice user)
-{
-    if (!v) return;
-    lock_take(&v->g->lock);
-    take_back(v->g, v, user);
-    lock_release(&v->g->lock);
-}
-
-void guard_logged_in(struct guard_visit *v, struct slice user)
-{
-    struct key k;
-    if (!v) return;
-    lock_take(&v->g->lock);
-    take_back(v->g, v, user);
-    keep_known(v->g, table_touch(&v->g->known, pair_key(&k, v, user)));
-    becomes_known(v);
-    lock_release(&v->g->lock);
-}
-
-static int64_t slowness(int64_t score, int64_t free, int64_t each)
-{
-    int64_t wait = (score - free * 1000) / 1000 * each;
-    return wait < 0 ? 0 : wait < GUARD_SLOW ? wait : GUARD_SLOW;
-}
-
-int64_t guard_login_delay(struct guard_visit *v, struct slice user)
-{
-    struct key k;
-    if (!v) return 0;
-    lock_take(&v->g->lock);
-    struct slice pair = pair_key(&k, v, user);
-    struct entry *e =
-        table_find(&v->g->wrong, table_find(&v->g->known, pair) ? pair : net_key(&k, 'n', &v->ip));
-    int64_t wait = slowness(score_now(e, GUARD_LOGIN_FADES), GUARD_LOGINS_FREE, RT_S);
-    lock_release(&v->g->lock);
-    return wait;
-}
-
-void guard_tried(struct guard_visit *v, struct slice user, int result)
-{
-    if (!v || !user.n || result == ERR_BUSY) return; /* what was not let through was not counted */
-    if (result == 0) guard_logged_in(v, user);
-    else if (result != ERR_DENIED && result != ERR_SYNTAX && result != ERR_NOT_FOUND) guard_untried(v, user);
-    else (void)!fiber_sleep(guard_login_delay(v, user));
 }
 
 /* ---- recipients ---- */
@@ -329,8 +209,8 @@ static int64_t add_probes(struct guard_visit *v, int by, bool *out)
     struct key k;
     struct slice net = net_key(&k, 'p', &v->ip);
     lock_take(&v->g->lock);
-    int64_t n = add(&v->g->wrong, net, by, GUARD_PROBE_FADES);
-    if (n > GUARD_PROBES_MAX) shut(v->g, net, GUARD_WHY_PROBES);
+    int64_t n = score_add(&v->g->wrong, net, by, GUARD_PROBE_FADES);
+    if (n > GUARD_PROBES_MAX) shut_out(v->g, net, GUARD_WHY_PROBES);
     *out = is_shut(table_find(&v->g->wrong, net));
     lock_release(&v->g->lock);
     return n;
@@ -368,7 +248,7 @@ void guard_received(struct guard_visit *v, struct slice account)
     struct key k;
     if (!v || !v->g || speaks_for_many(&v->ip)) return;
     lock_take(&v->g->lock);
-    (void)add(&v->g->wrong, guard_key(&k, 'f', account), 1, GUARD_FLOOD_FADES);
+    (void)score_add(&v->g->wrong, guard_key(&k, 'f', account), 1, GUARD_FLOOD_FADES);
     lock_release(&v->g->lock);
 }
 
@@ -381,7 +261,7 @@ bool guard_evidence(struct guard_visit *v)
     lock_take(&g->lock);
     bool yes = faded(&g->evidence, GUARD_EVIDENCE_ALL_FADES) < GUARD_EVIDENCE_ALL * 1000 &&
                score_now(table_find(&g->wrong, net), GUARD_EVIDENCE_FADES) < GUARD_EVIDENCE * 1000;
-    if (yes) add(&g->wrong, net, 1, GUARD_EVIDENCE_FADES);
+    if (yes) score_add(&g->wrong, net, 1, GUARD_EVIDENCE_FADES);
     if (yes) add_to(&g->evidence, 1, GUARD_EVIDENCE_ALL_FADES);
     lock_release(&g->lock);
     return yes;

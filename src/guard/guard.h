@@ -37,6 +37,7 @@ enum {
 #define GUARD_FLOOD_FADES (2 * (int64_t)1000000000)         /* one more may come this often */
 #define GUARD_PROBE_FADES (10 * (int64_t)1000000000)
 #define GUARD_SHUT (GUARD_SHUT_MINUTES * 60 * (int64_t)1000000000)
+#define GUARD_WAIT (20 * (int64_t)1000000000) /* a login waits so long for others that are under way */
 #define GUARD_SLOW (10 * (int64_t)1000000000) /* the longest wait before an answer */
 
 struct guard;
@@ -75,22 +76,18 @@ void guard_leave(struct guard_visit *v); /* no effect when it did not enter */
 
 /* ---- logins ---- */
 
-/* Before a password is looked at: ERR_BUSY with the sentence when the network or the account is shut out
- * for now. Else the try counts as failed until guard_logged_in(). user: as given. */
-MUST_CHECK int guard_try(struct guard_visit *v, struct slice user);
-int guard_gate(void *visit, struct slice user); /* the same, for struct sasl */
-/* It was right: the network is one that the account is known by, the connection no stranger's. */
-void guard_logged_in(struct guard_visit *v, struct slice user);
-/* It could not be judged (the store is out of order): it does not count. */
-void guard_untried(struct guard_visit *v, struct slice user);
-/* How long the answer to a failed login waits, in nanoseconds. */
-int64_t guard_login_delay(struct guard_visit *v, struct slice user);
+/* A login: runs prove(arg) when it may be tried, and returns its value, with the sentence of an error. Only
+ * what was proved wrong (ERR_DENIED, ERR_SYNTAX, ERR_NOT_FOUND) is counted; one that is right (0) makes the
+ * network known to the account, and its connection no stranger's; a value above 0 means neither. As many may
+ * be under way at the same time as may still fail before somebody is shut out, so who guesses at once gets no
+ * more guesses than one after another; others wait for them, GUARD_WAIT at most. ERR_BUSY with the sentence:
+ * shut out for now, or waited in vain; nothing was proved then. A wrong one waits before it is told. prove()
+ * reads nothing from the peer: while it runs others wait. user: as login_name() has it. visit: a struct
+ * guard_visit or NULL, so that it fits struct sasl. SUSPENDS. */
+MUST_CHECK int guard_prove(void *visit, struct slice user, int (*prove)(void *arg), void *arg);
 /* Whose turn it is when many wait (offload_for()): the network, as a number that is not 0. 0
  * without a visit. */
 uint64_t guard_asker(const struct guard_visit *v);
-/* What came of a try that guard_try() let through: 0 right, ERR_DENIED wrong, else it could not be judged.
- * A wrong one waits here. SUSPENDS. */
-void guard_tried(struct guard_visit *v, struct slice user, int result);
 
 /* ---- recipients ---- */
 

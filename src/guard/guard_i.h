@@ -36,6 +36,7 @@ struct guard {
     struct table wrong, known, hand;
     unsigned prefixes[2][GUARD_PREFIX_MAX + 1]; /* how many networks of that length are shut out by hand */
     struct map shares;
+    struct map under_way; /* logins that are not decided yet, by the same names as `wrong` */
     size_t all, world, strangers;
     struct count evidence;
     uint64_t noted; /* rows since the last care */
@@ -64,6 +65,31 @@ void guard_prefix_text(const struct ip *ip, unsigned bits, char out[IP_TEXT_MAX 
 /* The same parsed; of an IPv6 address without a length its /64. */
 bool guard_net_parse(struct slice who, struct ip *ip, unsigned *bits);
 
+struct slice net_key(struct key *k, char kind, const struct ip *ip); /* of the network of ip */
+
+/* ---- counts (guard.c); under the lock ---- */
+
+int64_t score_now(const struct entry *e, int64_t fades); /* in thousandths; e may be NULL */
+/* Adds n to the count; what it is then, whole. */
+int64_t score_add(struct table *t, struct slice key, int n, int64_t fades);
+/* How long an answer waits at that score: `each` for every one above `free`, GUARD_SLOW at most. */
+int64_t slowness(int64_t score, int64_t free, int64_t each);
+void shut_out(struct guard *g, struct slice key, const char *why); /* of g->wrong, for GUARD_SHUT */
+void visit_known(struct guard_visit *v); /* somebody logged in: no stranger's connection any more */
+
+/* ---- one login (logins.c) ---- */
+
+/* A try that may begin, from try_begin() to try_end(): it counts as under way, as what it began as. */
+struct
+try {
+    struct guard_visit *v;
+    struct slice user; /* borrowed */
+    bool known;        /* the network was one that the account is known by */
+};
+MUST_CHECK int try_begin(struct try *t, struct guard_visit *v, struct slice user); /* SUSPENDS */
+/* result: what proving it gave; a wrong one is counted. How long its answer waits, in nanoseconds. */
+int64_t try_end(struct try *t, int result);
+
 /* ---- shut out by hand (table.c); under the lock ---- */
 
 void hand_put(struct guard *g, struct slice key, int64_t shut); /* shut: rt_now() scale, or RT_NEVER */
@@ -77,5 +103,4 @@ MUST_CHECK int rows_put_hand(struct guard *g, struct slice key, int64_t until);
 MUST_CHECK int rows_forget(struct guard *g, struct slice name); /* all that shuts it out. SUSPENDS */
 /* A row is written with the next commit, when it says something new. Under the lock; does not suspend. */
 void keep_shut(struct guard *g, struct entry *e);
-void keep_open(struct guard *g, struct entry *e); /* it is shut out no more */
 void keep_known(struct guard *g, struct entry *e);

@@ -1,5 +1,5 @@
 /* guard_sim.c - counts and blocks as time goes by. */
-#include "guard.h"
+#include "guard_i.h"
 
 #include <stdio.h>
 
@@ -7,7 +7,6 @@
 #include "base/test.h"
 #include "kv/kv.h"
 #include "kv/record.h"
-#include "rt/rt.h"
 #include "sim/sim.h"
 
 static void in_world(int (*fn)(void *), void *arg)
@@ -34,6 +33,19 @@ static struct guard *make(size_t connections, size_t per_network)
     return g;
 }
 
+/* A try that is decided at once; *delay, when not NULL: how long its answer waits. */
+static int decided(struct guard_visit *v, const char *user, int result, int64_t *delay)
+{
+    struct try t;
+    int e = try_begin(&t, v, sl_cstr(user));
+    int64_t wait = e ? 0 : try_end(&t, result);
+    if (delay) *delay = wait;
+    return e;
+}
+
+static int wrong(struct guard_visit *v, const char *user) { return decided(v, user, ERR_DENIED, NULL); }
+static int right(struct guard_visit *v, const char *user) { return decided(v, user, 0, NULL); }
+
 static int networks(void *arg)
 {
     enum { MANY = 400 };
@@ -52,7 +64,7 @@ static int networks(void *arg)
     struct guard_visit w;
     CHECK_OK(guard_enter(g, &w, &other, GUARD_WORLD));
     guard_leave(&w);
-    for (int i = 0; i < 20; i++) guard_logged_in(&v[i], SL("alice@x.test"));
+    for (int i = 0; i < 20; i++) CHECK_OK(right(&v[i], "alice@x.test"));
     for (int i = GUARD_STRANGERS; i < MANY; i++) in += guard_enter(g, &v[i], &v[0].ip, GUARD_USERS) == 0;
     CHECK_INT(in, 60); /* users and strangers together */
     for (int i = 0; i < MANY; i++) guard_leave(&v[i]);
@@ -79,7 +91,7 @@ static int neighbours(void *arg)
     CHECK_INT(in, GUARD_STRANGERS_WIDE);
     CHECK_OK(guard_enter(g, &w, &other, GUARD_WORLD));
     guard_leave(&w);
-    guard_logged_in(&v[0], SL("alice@x.test")); /* users are no strangers: there is a place again */
+    CHECK_OK(right(&v[0], "alice@x.test")); /* users are no strangers: there is a place again */
     CHECK_OK(guard_enter(g, &v[MANY - 1], &ip, GUARD_USERS));
     CHECK_ERR(guard_enter(g, &w, &ip, GUARD_USERS), ERR_LIMIT);
     CHECK_OK(guard_enter(g, &w, &here, GUARD_WORLD));
@@ -114,7 +126,7 @@ static int reserve(void *arg)
     }
     CHECK_INT(strangers, PLACES / 4); /* the last quarter is for those who log in */
     for (int i = 0; i < PLACES; i++)
-        if (w[i].inside) guard_logged_in(&w[i], SL("alice@x.test"));
+        if (w[i].inside) CHECK_OK(right(&w[i], "alice@x.test"));
     struct guard_visit more;
     struct ip ip = at("198.51.100.1");
     CHECK_OK(guard_enter(g, &more, &ip, GUARD_USERS));
@@ -135,21 +147,25 @@ static int guesses(void *arg)
     CHECK_OK(guard_enter(g, &bad, &a, GUARD_USERS));
     CHECK_OK(guard_enter(g, &home, &b, GUARD_USERS));
     CHECK_OK(guard_enter(g, &elsewhere, &c, GUARD_USERS));
-    CHECK_OK(guard_try(&home, SL("Alice@x.test")));
-    guard_logged_in(&home, SL("Alice@x.test"));
+    CHECK_OK(right(&home, "Alice@x.test"));
     size_t tried = 0;
-    for (int i = 0; i < 1000; i++) tried += guard_try(&bad, SL("alice@x.test")) == 0;
+    for (int i = 0; i < 1000; i++) {
+        int64_t delay;
+        if (decided(&bad, "alice@x.test", ERR_DENIED, &delay) != 0) continue;
+        tried++;
+        CHECK_INT(delay, tried <= GUARD_LOGINS_FREE ? 0
+                         : tried >= 15              ? GUARD_SLOW
+                                                    : (int64_t)(tried - 5) * RT_S);
+    }
     CHECK_INT(tried, GUARD_LOGINS_MAX + 1);
-    CHECK_INT(guard_login_delay(&bad, SL("alice@x.test")), GUARD_SLOW);
-    CHECK_ERR(guard_try(&bad, SL("bob@x.test")), ERR_BUSY); /* the network is shut out */
-    CHECK_OK(guard_try(&elsewhere, SL("alice@x.test")));    /* others are not */
-    guard_untried(&elsewhere, SL("alice@x.test"));
+    CHECK_ERR(wrong(&bad, "bob@x.test"), ERR_BUSY);              /* the network is shut out */
+    CHECK_OK(decided(&elsewhere, "alice@x.test", ERR_IO, NULL)); /* others are not */
     struct guard_block block[4];
     CHECK_INT(guard_blocks(g, block, 4), 1);
     CHECK_SL(sl_cstr(block[0].who), "192.0.2.1");
     fiber_sleep(GUARD_SHUT + RT_S);
     CHECK_INT(guard_blocks(g, block, 4), 0);
-    CHECK_OK(guard_try(&bad, SL("bob@x.test")));
+    CHECK_OK(wrong(&bad, "bob@x.test"));
     guard_leave(&bad), guard_leave(&home), guard_leave(&elsewhere);
     guard_close(&g);
     return 0;
@@ -157,37 +173,155 @@ static int guesses(void *arg)
 
 TEST(guesses_of_a_network_are_slowed_and_shut_out) { in_world(guesses, NULL); }
 
-/* An office where all log in at once for the first time. */
-static int all_at_once(void *arg)
-{
-    enum { USERS = GUARD_LOGINS_MAX + 1 };
-    struct guard *g = make(100, 100);
+/* ---- many at once ---- */
+
+enum { OFFICE = GUARD_STRANGERS, DERIVING = 30 };
+
+struct crowd {
+    struct guard *g;
+    int64_t takes;             /* to prove one */
+    size_t in, wrong, refused; /* what came of them */
+    size_t most, now;          /* under way at the same time */
+};
+struct person {
+    struct crowd *crowd;
     struct guard_visit v;
-    struct ip a = at("192.0.2.1");
-    char user[USERS][20];
-    (void)arg;
-    CHECK_OK(guard_enter(g, &v, &a, GUARD_USERS));
-    for (int i = 0; i < USERS; i++) {
-        snprintf(user[i], sizeof user[i], "u%d@x.test", i);
-        CHECK_OK(guard_try(&v, sl_cstr(user[i])));
-    }
-    CHECK_ERR(guard_try(&v, SL("late@x.test")), ERR_BUSY); /* as long as nobody knows */
-    guard_logged_in(&v, sl_cstr(user[0]));
-    CHECK_OK(guard_try(&v, SL("late@x.test")));
-    guard_logged_in(&v, SL("late@x.test"));
+    char user[20];
+    bool right;
+};
+
+static int derive(void *arg)
+{
+    struct person *p = arg;
+    struct crowd *c = p->crowd;
+    if (++c->now > c->most) c->most = c->now;
+    CHECK_OK(fiber_sleep(c->takes));
+    c->now--;
+    return p->right ? 0 : err_set(ERR_DENIED, "wrong password");
+}
+
+/* Who guesses goes on until shut out. */
+static void log_in(void *arg)
+{
+    struct person *p = arg;
+    int e;
+    do {
+        e = guard_prove(&p->v, sl_cstr(p->user), derive, p);
+        if (e == ERR_DENIED) CHECK_SL(sl_cstr(err_text(e)), "wrong password");
+        p->crowd->in += e == 0, p->crowd->wrong += e == ERR_DENIED, p->crowd->refused += e == ERR_BUSY;
+    } while (e == ERR_DENIED);
+}
+
+static void enter(struct person *p, struct crowd *c, const char *address, const char *user, bool is_right)
+{
+    struct ip ip = at(address);
+    *p = (struct person){.crowd = c, .right = is_right};
+    snprintf(p->user, sizeof p->user, "%s", user);
+    CHECK_OK(guard_enter(c->g, &p->v, &ip, GUARD_USERS));
+}
+
+static void all_at_once(struct person *p, size_t n)
+{
+    struct group all;
+    group_init(&all);
+    for (size_t i = 0; i < n; i++) CHECK_OK(group_go(&all, "person", log_in, &p[i]));
+    CHECK_OK(group_wait(&all));
+    for (size_t i = 0; i < n; i++) guard_leave(&p[i].v);
+    CHECK_INT(p->crowd->g->under_way.count, 0);
+}
+
+/* An office where all log in at once for the first time; then one man with fifty programs, twice. */
+static int right_at_once(void *arg)
+{
     struct guard_block block[4];
-    for (int i = 1; i < USERS; i++) guard_logged_in(&v, sl_cstr(user[i]));
-    CHECK_INT(guard_blocks(g, block, 4), 0);
-    /* one right login among too many wrong ones changes nothing */
-    for (int i = 0; i < GUARD_LOGINS_MAX; i++) CHECK_OK(guard_try(&v, SL("victim@x.test")));
-    CHECK_OK(guard_try(&v, SL("second@x.test")));
-    CHECK_ERR(guard_try(&v, SL("third@x.test")), ERR_BUSY);
-    guard_leave(&v);
-    guard_close(&g);
+    struct person p[OFFICE];
+    (void)arg;
+    for (int round = 0; round < 3; round++) {
+        struct crowd c = {.g = make(100, 100), .takes = DERIVING * RT_MS};
+        char user[20];
+        for (int i = 0; i < OFFICE; i++) {
+            snprintf(user, sizeof user, "u%d@x.test", round ? 0 : i);
+            enter(&p[i], &c, "192.0.2.1", user, true);
+        }
+        if (round == 2) CHECK_OK(right(&p[0].v, "u0@x.test")); /* the network is known */
+        all_at_once(p, OFFICE);
+        CHECK_INT(c.in, OFFICE);
+        CHECK_INT(guard_blocks(c.g, block, 4), 0);
+        guard_close(&c.g);
+    }
     return 0;
 }
 
-TEST(right_logins_shut_nobody_out) { in_world(all_at_once, NULL); }
+TEST(fifty_right_logins_at_once_get_in) { in_world(right_at_once, NULL); }
+
+static int wrong_at_once(void *arg)
+{
+    static struct person p[8 * OFFICE];
+    struct guard_block block[10];
+    char address[20];
+    (void)arg;
+    log_set_level(LOG_ERROR);
+    for (int networks = 1; networks <= 8; networks += 7) { /* from one network, and 400 sessions from eight */
+        struct crowd c = {.g = make(1000, 100), .takes = DERIVING * RT_MS};
+        for (int i = 0; i < networks * OFFICE; i++) {
+            snprintf(address, sizeof address, "192.0.%d.1", i % networks);
+            enter(&p[i], &c, address, "alice@x.test", false);
+        }
+        all_at_once(p, (size_t)networks * OFFICE);
+        size_t most = networks == 1 ? GUARD_LOGINS_MAX + 1 : GUARD_LOGINS_ACCOUNT + 1;
+        CHECK_INT(c.in, 0);
+        CHECK(c.most <= most);
+        CHECK(c.wrong >= most && c.wrong <= most + 3); /* some faded while answers waited */
+        CHECK_INT(c.refused, (size_t)networks * OFFICE);
+        CHECK(guard_blocks(c.g, block, 10) >= 1);
+        guard_close(&c.g);
+    }
+    return 0;
+}
+
+TEST(guesses_at_once_are_no_more_than_one_after_another) { in_world(wrong_at_once, NULL); }
+
+/* Those who mistype theirs shut out none of those who know it, as long as they are too few for that. */
+static int mixed_at_once(void *arg)
+{
+    struct crowd c = {.g = make(100, 100), .takes = DERIVING * RT_MS};
+    struct person p[OFFICE];
+    char user[20];
+    (void)arg;
+    log_set_level(LOG_ERROR);
+    for (int i = 0; i < OFFICE; i++) {
+        snprintf(user, sizeof user, "u%d@x.test", i);
+        enter(&p[i], &c, "192.0.2.1", user, i % 10 != 0);
+    }
+    all_at_once(p, OFFICE); /* five guess until the network is shut out */
+    CHECK_INT(c.in, OFFICE - 5);
+    CHECK(c.wrong > GUARD_LOGINS_MAX && c.wrong <= GUARD_LOGINS_MAX + 5);
+    CHECK_INT(c.refused, 5);
+    guard_close(&c.g);
+    return 0;
+}
+
+TEST(right_logins_among_guesses_get_in) { in_world(mixed_at_once, NULL); }
+
+/* A directory elsewhere that does not answer. */
+static int in_vain(void *arg)
+{
+    struct crowd c = {.g = make(100, 100), .takes = 3 * GUARD_WAIT};
+    struct person p[OFFICE];
+    struct guard_block block[4];
+    int64_t began = rt_now();
+    (void)arg;
+    for (int i = 0; i < OFFICE; i++) enter(&p[i], &c, "192.0.2.1", "alice@x.test", true);
+    all_at_once(p, OFFICE);
+    CHECK_INT(c.in, GUARD_LOGINS_MAX + 1);
+    CHECK_INT(c.refused, OFFICE - GUARD_LOGINS_MAX - 1);
+    CHECK(rt_now() - began < 3 * GUARD_WAIT + RT_S);
+    CHECK_INT(guard_blocks(c.g, block, 4), 0);
+    guard_close(&c.g);
+    return 0;
+}
+
+TEST(a_login_waits_for_others_but_not_for_ever) { in_world(in_vain, NULL); }
 
 static int many_networks(void *arg)
 {
@@ -198,19 +332,17 @@ static int many_networks(void *arg)
     char text[32];
     (void)arg;
     CHECK_OK(guard_enter(g, &home, &b, GUARD_USERS));
-    CHECK_OK(guard_try(&home, SL("alice@x.test")));
-    guard_logged_in(&home, SL("alice@x.test"));
+    CHECK_OK(right(&home, "alice@x.test"));
     for (int i = 0; i < 250; i++) {
         snprintf(text, sizeof text, "192.0.2.%d", i + 1);
         struct ip ip = at(text);
         CHECK_OK(guard_enter(g, &v, &ip, GUARD_USERS));
-        for (int k = 0; k < 4; k++) tried += guard_try(&v, SL("alice@x.test")) == 0;
+        for (int k = 0; k < 4; k++) tried += wrong(&v, "alice@x.test") == 0;
         guard_leave(&v);
     }
     CHECK_INT(tried, GUARD_LOGINS_ACCOUNT + 1);
     for (int i = 0; i < 10; i++) { /* the owner is known there, and goes on */
-        CHECK_OK(guard_try(&home, SL("alice@x.test")));
-        guard_logged_in(&home, SL("alice@x.test"));
+        CHECK_OK(right(&home, "alice@x.test"));
     }
     guard_leave(&home);
     guard_close(&g);
@@ -318,7 +450,7 @@ static int memory(void *arg)
         a.b[1] = (uint8_t)(i >> 16), a.b[2] = (uint8_t)(i >> 8), a.b[3] = (uint8_t)i;
         CHECK_OK(guard_enter(g, &v, &a, GUARD_USERS));
         snprintf(user, sizeof user, "user%d@x.test", i);
-        CHECK_OK(guard_try(&v, sl_cstr(user)));
+        CHECK_OK(wrong(&v, user));
         guard_leave(&v);
     }
     CHECK_INT(guard_entries(g), GUARD_ENTRIES_MAX);
@@ -357,10 +489,10 @@ static int by_hand(void *arg)
     CHECK_SL(sl_cstr(b[0].who), "192.0.2.0/24");
     CHECK(b[0].by_hand && b[0].left == RT_NEVER && b[1].left == 3600 * RT_S);
     CHECK_OK(guard_enter(g, &v, &home, GUARD_USERS));
-    guard_logged_in(&v, SL("alice@x.test"));
+    CHECK_OK(right(&v, "alice@x.test"));
     CHECK_OK(guard_block(g, SL("alice@x.test"), RT_NEVER));
-    CHECK_ERR(guard_try(&v, SL("alice@x.test")), ERR_BUSY); /* the owner too */
-    CHECK_OK(guard_try(&v, SL("bob@x.test")));
+    CHECK_ERR(wrong(&v, "alice@x.test"), ERR_BUSY); /* the owner too */
+    CHECK_OK(wrong(&v, "bob@x.test"));
     guard_leave(&v);
     static const char *const wrong[] = {"192.0.2.0/33", "192.0.2", "2001:db8::/129", "alice", "", "a@b/8"};
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
@@ -425,9 +557,8 @@ static int restarts(void *arg)
     CHECK_OK(guard_unblock(g, SL("10.1.1.2")));
     CHECK_OK(guard_enter(g, &home, &h, GUARD_USERS));
     CHECK_OK(guard_enter(g, &bad, &a, GUARD_USERS));
-    CHECK_OK(guard_try(&home, SL("alice@x.test")));
-    guard_logged_in(&home, SL("alice@x.test"));
-    for (int i = 0; i < GUARD_LOGINS_MAX + 1; i++) CHECK_OK(guard_try(&bad, SL("bob@x.test")));
+    CHECK_OK(right(&home, "alice@x.test"));
+    for (int i = 0; i < GUARD_LOGINS_MAX + 1; i++) CHECK_OK(wrong(&bad, "bob@x.test"));
     guard_leave(&home), guard_leave(&bad);
     fiber_sleep(60 * RT_S);
     restart(&g, &kv);
@@ -435,7 +566,7 @@ static int restarts(void *arg)
     CHECK(!enters(g, "2001:db8::1", GUARD_WORLD) && !enters(g, "10.1.1.1", GUARD_USERS));
     CHECK(enters(g, "10.1.1.2", GUARD_USERS));
     CHECK_OK(guard_enter(g, &bad, &a, GUARD_USERS));
-    CHECK_ERR(guard_try(&bad, SL("bob@x.test")), ERR_BUSY);
+    CHECK_ERR(wrong(&bad, "bob@x.test"), ERR_BUSY);
     CHECK_SL(sl_cstr(b[2].why), GUARD_WHY_LOGINS);
     CHECK(b[2].left > GUARD_SHUT - 70 * RT_S && b[2].left <= GUARD_SHUT - 50 * RT_S);
     CHECK_OK(
@@ -446,11 +577,11 @@ static int restarts(void *arg)
         struct guard_visit v;
         ip.b[2] = (uint8_t)(i >> 4), ip.b[3] = (uint8_t)i;
         CHECK_OK(guard_enter(g, &v, &ip, GUARD_USERS));
-        (void)!guard_try(&v, SL("alice@x.test"));
+        (void)!wrong(&v, "alice@x.test");
         guard_leave(&v);
     }
-    CHECK_ERR(guard_try(&other, SL("alice@x.test")), ERR_BUSY);
-    CHECK_OK(guard_try(&home, SL("alice@x.test")));
+    CHECK_ERR(wrong(&other, "alice@x.test"), ERR_BUSY);
+    CHECK_OK(right(&home, "alice@x.test"));
     guard_leave(&home), guard_leave(&other), guard_leave(&bad);
     fiber_sleep(3600 * RT_S);
     CHECK_OK(guard_care(g));
@@ -467,8 +598,8 @@ static int restarts(void *arg)
     fiber_sleep((GUARD_KNOWN_DAYS + 1) * 86400 * RT_S);
     restart(&g, &kv);
     CHECK_OK(guard_enter(g, &home, &h, GUARD_USERS));
-    for (int i = 0; i < GUARD_LOGINS_MAX + 1; i++) CHECK_OK(guard_try(&home, SL("alice@x.test")));
-    CHECK_ERR(guard_try(&home, SL("alice@x.test")), ERR_BUSY); /* shut: it is known there no more */
+    for (int i = 0; i < GUARD_LOGINS_MAX + 1; i++) CHECK_OK(wrong(&home, "alice@x.test"));
+    CHECK_ERR(wrong(&home, "alice@x.test"), ERR_BUSY); /* shut: it is known there no more */
     CHECK_INT(guard_blocks(g, b, 8), 2);
     guard_leave(&home);
     guard_close(&g);

@@ -100,13 +100,6 @@ void keep_shut(struct guard *g, struct entry *e)
     note(g, e, (struct row){.until = to_wall(e->shut)});
 }
 
-void keep_open(struct guard *g, struct entry *e)
-{
-    if (!g->kv || e->kept <= e->shut) return;
-    e->kept = e->shut;
-    note(g, e, (struct row){.until = to_wall(e->shut)});
-}
-
 void keep_known(struct guard *g, struct entry *e)
 {
     if (!g->kv || e->kept == today()) return;

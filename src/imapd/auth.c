@@ -109,11 +109,9 @@ void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
     struct slice password = imap_astring(in);
     if (imapd_args_bad(s, in)) return;
     struct slice name = login_name(s->server->conf.login, &s->a, user);
-    int e = guard_try(s->visit, name);
-    if (!e)
-        e = login_password(s->server->conf.login, &s->a,
-                           &(struct login_try){user, password, LOGIN_IMAP, guard_asker(s->visit)}, &acc);
-    guard_tried(s->visit, name, e);
+    struct login_try try = {user, password, LOGIN_IMAP, guard_asker(s->visit)};
+    int e = guard_prove(s->visit, name, login_prove,
+                        &(struct login_proof){s->server->conf.login, &s->a, &try, &acc});
     if (e) turn_away(s, e, user);
     else welcome(s, &acc);
 }
@@ -188,13 +186,11 @@ void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
         imapd_bad(s, "that was no base64");
         return;
     }
-    x.gate = guard_gate;
-    x.gate_arg = s->visit;
+    x.guard = guard_prove;
+    x.guard_arg = s->visit;
     x.asker = guard_asker(s->visit);
     x.protocol = LOGIN_IMAP;
-    bool whole = exchange(s, &x, initial ? &message : NULL, &e);
-    guard_tried(s->visit, x.name, whole ? e : ERR_DENIED);
-    if (!whole) return;
+    if (!exchange(s, &x, initial ? &message : NULL, &e)) return;
     if (e == ERR_SYNTAX) imapd_bad(s, "%s", err_text(e));
     else if (e) turn_away(s, e, x.user);
     else welcome(s, &x.account);

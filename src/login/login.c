@@ -267,3 +267,9 @@ int login_password(struct login *l, struct arena *a, const struct login_try *t, 
     if (e && (e == ERR_CANCELED || e == ERR_TIMEOUT || elsewhere) && e != ERR_DENIED) return e;
     return err_set(ERR_DENIED, "user name or password is wrong");
 }
+
+int login_prove(void *arg)
+{
+    const struct login_proof *p = arg;
+    return login_password(p->login, p->a, p->said, p->out);
+}

@@ -26,6 +26,14 @@ struct login_try {
  * a password that was right within the last ten minutes is remembered as a keyed hash). */
 MUST_CHECK int login_password(struct login *l, struct arena *a, const struct login_try *t,
                               struct account *out);
+/* The same as one function for guard_prove(); arg: struct login_proof. */
+struct login_proof {
+    struct login *login;
+    struct arena *a;
+    const struct login_try *said;
+    struct account *out;
+};
+int login_prove(void *arg);
 /* The same after SCRAM has proved the password of `app`, NULL: the account's own: may it be used for that,
  * and it is marked as used. ERR_DENIED. */
 MUST_CHECK int login_with(struct login *l, struct account *acc, const struct app_password *app,

@@ -54,20 +54,30 @@ int sasl_begin(struct sasl *x, struct login *l, struct arena *a, struct slice me
 
 /* ---- PLAIN and LOGIN ---- */
 
-/* May this user try at all? Asked before the key is derived, which costs much. */
-static int ask_gate(struct sasl *x)
+struct proof {
+    struct sasl *x;
+    struct slice said;
+    struct slice *out;
+};
+
+/* May this user try at all? Asked when everything is there that is to be proved, and before a key is derived,
+ * which costs much: nobody holds up others' tries by saying half of a proof. */
+static int guarded(struct sasl *x, int (*prove)(void *), struct proof *p)
 {
-    if (!x->gate) return 0;
-    x->name = login_name(x->login, x->a, x->user);
-    return x->gate(x->gate_arg, x->name);
+    return x->guard ? x->guard(x->guard_arg, login_name(x->login, x->a, x->user), prove, p) : prove(p);
+}
+
+static int prove_password(void *arg)
+{
+    struct proof *p = arg;
+    struct sasl *x = p->x;
+    return login_password(x->login, x->a, &(struct login_try){x->user, p->said, x->protocol, x->asker},
+                          &x->account);
 }
 
 static int finish_password(struct sasl *x, struct slice password)
 {
-    int e = ask_gate(x);
-    if (e) return e;
-    return login_password(x->login, x->a, &(struct login_try){x->user, password, x->protocol, x->asker},
-                          &x->account);
+    return guarded(x, prove_password, &(struct proof){.x = x, .said = password});
 }
 
 static int step_plain(struct sasl *x, struct slice response)
@@ -95,6 +105,14 @@ static int step_login(struct sasl *x, struct slice response, struct slice *out)
 
 /* ---- tokens (RFC 7628, and XOAUTH2 as it is done) ---- */
 
+static int prove_token(void *arg)
+{
+    struct proof *p = arg;
+    struct sasl *x = p->x;
+    return login_token(x->login, x->a, &(struct login_try){x->user, p->said, x->protocol, x->asker},
+                       &x->account);
+}
+
 /* The reason is a challenge in JSON, which the client answers with anything; then it has failed (section
  * 3.2.3). */
 static int step_bearer(struct sasl *x, struct slice response, struct slice *out)
@@ -104,10 +122,7 @@ static int step_bearer(struct sasl *x, struct slice response, struct slice *out)
     int r = sasl_bearer_parse(response, x->mechanism == SASL_XOAUTH2, &b);
     if (r) return r;
     x->user = ar_dup(x->a, b.user);
-    r = ask_gate(x);
-    if (!r)
-        r = login_token(x->login, x->a, &(struct login_try){x->user, b.token, x->protocol, x->asker},
-                        &x->account);
+    r = guarded(x, prove_token, &(struct proof){.x = x, .said = b.token});
     if (r != ERR_DENIED) return r;
     x->denied = r;
     x->why = ar_dup(x->a, sl_cstr(err_text(r)));
@@ -118,14 +133,20 @@ static int step_bearer(struct sasl *x, struct slice response, struct slice *out)
 
 /* ---- a certificate (RFC 4422 appendix A) ---- */
 
+static int prove_certificate(void *arg)
+{
+    struct proof *p = arg;
+    struct sasl *x = p->x;
+    return login_certified(x->login, x->a, x->certified, x->ncertified, p->said, &x->account);
+}
+
 /* The message is whom the client wants to be, or empty: then the certificate must name one alone. */
 static int step_external(struct sasl *x, struct slice response)
 {
     if (response.n > SASL_FIELD_MAX || !utf8_valid(response) || sl_chr(response, '\0') != SL_NONE)
         return err_set(ERR_SYNTAX, "the name must be UTF-8 of at most %d bytes", SASL_FIELD_MAX);
     x->user = response.n ? ar_dup(x->a, response) : x->ncertified ? x->certified[0] : SL("");
-    int e = ask_gate(x);
-    return e ? e : login_certified(x->login, x->a, x->certified, x->ncertified, response, &x->account);
+    return guarded(x, prove_certificate, &(struct proof){.x = x, .said = response});
 }
 
 /* ---- SCRAM ---- */
@@ -199,12 +220,23 @@ static int scram_begin(struct sasl *x, struct slice response, struct slice *out)
     int r = scram_first(&x->scram, x->a, response, x->mechanism == SASL_SCRAM_PLUS);
     if (r) return r;
     x->user = x->scram.user;
-    r = ask_gate(x);
-    if (!r) r = scram_user(x, &keys);
+    r = scram_user(x, &keys);
     if (r) return r;
     rt_random(nonce, sizeof nonce);
     *out = scram_challenge(&x->scram, &keys, b64_encode_ar(x->a, sl(nonce, sizeof nonce)));
     return SASL_MORE;
+}
+
+static int prove_scram(void *arg)
+{
+    struct proof *p = arg;
+    struct sasl *x = p->x;
+    int r = scram_final(&x->scram, p->said, p->out);
+    if (r == 0 && x->denied) r = x->denied;
+    if (r == ERR_DENIED) err_set(r, "%.*s", SLF(x->why.n ? x->why : SL("user name or password is wrong")));
+    if (r) return r;
+    return login_with(x->login, &x->account, x->scram.which ? &x->account.app[x->scram.which - 1] : NULL,
+                      x->protocol);
 }
 
 static int step_scram(struct sasl *x, struct slice response, struct slice *out)
@@ -212,15 +244,7 @@ static int step_scram(struct sasl *x, struct slice response, struct slice *out)
     int r;
     switch (x->step++) {
     case 0: return scram_begin(x, response, out);
-    case 1:
-        r = scram_final(&x->scram, response, out);
-        if (r == 0 && x->denied) r = x->denied;
-        if (r == ERR_DENIED)
-            err_set(r, "%.*s", SLF(x->why.n ? x->why : SL("user name or password is wrong")));
-        if (r == 0)
-            r = login_with(x->login, &x->account, x->scram.which ? &x->account.app[x->scram.which - 1] : NULL,
-                           x->protocol);
-        return r ? r : SASL_MORE;
+    case 1: r = guarded(x, prove_scram, &(struct proof){x, response, out}); return r ? r : SASL_MORE;
     default: /* the server's signature was sent; an empty answer ends it (RFC 5802 section 5) */
         return response.n ? err_set(ERR_SYNTAX, "nothing was to be said any more") : SASL_DONE;
     }

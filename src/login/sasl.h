@@ -46,13 +46,14 @@ struct sasl {
     unsigned mechanism;
     int step;
     struct slice user;      /* who tries, as given; for the log. Empty until it was said */
-    struct slice name;      /* what the gate was asked about (login_name()); empty before */
     struct account account; /* when done */
     struct scram_server scram;
     struct slice *certified; /* the addresses of the certificate, for EXTERNAL */
     size_t ncertified;
-    int (*gate)(void *arg, struct slice user); /* asked before a password is looked at; NULL: nobody */
-    void *gate_arg;
+    /* Runs prove(prove_arg) when a password may be looked at, and gives back what it gave (guard_prove());
+     * NULL: always. name: login_name() of the user. */
+    int (*guard)(void *arg, struct slice name, int (*prove)(void *), void *prove_arg);
+    void *guard_arg;
     uint64_t asker;    /* for login_password() */
     unsigned protocol; /* to what somebody logs in (LOGIN_SMTP ...): app passwords must be for it */
     struct slice why;  /* it was refused, for the log */

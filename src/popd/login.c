@@ -161,11 +161,9 @@ void popd_pass(struct popd_session *s, struct pop3_command *c)
     s->user = NULL;
     ar_reset(&s->a);
     struct slice name = login_name(s->conf->login, &s->a, user);
-    int e = guard_try(s->visit, name);
-    if (!e)
-        e = login_password(s->conf->login, &s->a,
-                           &(struct login_try){user, c->arg, LOGIN_POP3, guard_asker(s->visit)}, &s->account);
-    guard_tried(s->visit, name, e);
+    struct login_try try = {user, c->arg, LOGIN_POP3, guard_asker(s->visit)};
+    int e = guard_prove(s->visit, name, login_prove,
+                        &(struct login_proof){s->conf->login, &s->a, &try, &s->account});
     if (e == 0) enter(s);
     else if (e == ERR_DENIED || e == ERR_SYNTAX) failed(s, user);
     else trouble(s, e);
@@ -210,12 +208,11 @@ void popd_auth(struct popd_session *s, struct pop3_command *c)
     ar_reset(&s->a);
     int r = c->has_initial ? sasl_line_decode(&s->a, c->initial, &initial) : 0;
     if (!r) r = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, popd_logins(s), s->c);
-    x.gate = guard_gate;
-    x.gate_arg = s->visit;
+    x.guard = guard_prove;
+    x.guard_arg = s->visit;
     x.asker = guard_asker(s->visit);
     x.protocol = LOGIN_POP3;
     if (!r) r = exchange(s, &x, c->has_initial ? &initial : NULL);
-    guard_tried(s->visit, x.name, r);
     if (r == SASL_DONE) {
         s->account = x.account;
         enter(s);

@@ -121,11 +121,10 @@ void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
         smtpd_reply(s, 504, "5.5.4", "%s", err_text(e));
         return;
     }
-    x.gate = guard_gate;
-    x.gate_arg = s->visit;
+    x.guard = guard_prove;
+    x.guard_arg = s->visit;
     x.asker = guard_asker(s->visit);
     x.protocol = LOGIN_SMTP;
     if (!e) e = exchange(s, &x, given);
-    guard_tried(s->visit, x.name, e);
     answer(s, &x, e);
 }

@@ -1,11 +1,16 @@
 """App passwords, grants, alias domains, a new name: as clients that nobody here wrote meet them."""
+import base64
+import concurrent.futures
+import http.client as http_client
 import imaplib
 import poplib
 import smtplib
+import socket
+import threading
 
 import pytest
 
-from world import insecure_tls, letter, until
+from world import insecure_tls, letter, next_address, until
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +154,49 @@ def test_a_list_is_written_to_by_its_members_and_left_by_letter(home):
     until(lambda: home.json("list", "show", "dev@one.test")["count"] == 1, 10, "bob to be gone")
     home.tram("list", "remove", "dev@one.test")
     home.tram("list", "show", "dev@one.test", status=1)
+
+
+def test_fifty_right_logins_at_once_from_a_new_address_get_in_over_all_protocols(home):
+    """More than may fail before a network is shut out: a try counts when it is proved wrong, not before."""
+    key = home.tram("key", "add", "alice@one.test", "--name", "at once", "--scope", "keys").stdout.splitlines()[0]
+    context, source, together = insecure_tls(), (next_address(), 0), threading.Barrier(50)
+
+    def imap():
+        client = imaplib.IMAP4(home.address, home.port(143))  # it takes no source address
+        client.shutdown()
+        client.sock = socket.create_connection((home.address, home.port(143)), source_address=source)
+        client.file = client.sock.makefile("rb")
+        client.state = "NONAUTH"
+        client.readline()
+        client.starttls(context)
+        together.wait(30)
+        return client.login("alice@one.test", "secret")[0] == "OK"
+
+    def pop():
+        raw = context.wrap_socket(socket.create_connection((home.address, home.port(995)), source_address=source))
+        lines = raw.makefile("rb")
+        lines.readline()
+        together.wait(30)
+        raw.sendall(b"USER bob@one.test\r\nPASS secret\r\n")
+        return lines.readline().startswith(b"+OK") and lines.readline().startswith((b"+OK", b"-ERR [IN-USE]"))
+
+    def smtp():
+        client = smtplib.SMTP(home.address, home.port(587), source_address=source, timeout=30)
+        client.starttls(context=context)
+        client.ehlo()
+        together.wait(30)
+        return client.login("bob@one.test", "secret")[0] == 235
+
+    def http(words):
+        client = http_client.HTTPSConnection(home.address, home.port(443), context=context, source_address=source, timeout=30)
+        client.connect()
+        together.wait(30)
+        client.request("GET", "/v1/keys", headers={"Authorization": words})
+        return client.getresponse().status == 200
+
+    basic = "Basic " + base64.b64encode(key.replace(".", ":", 1).encode()).decode()
+    ways = [imap, pop, smtp, lambda: http("Bearer " + key), lambda: http(basic)]
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        assert all([got.result() for got in [pool.submit(ways[i % len(ways)]) for i in range(50)]])
+    assert not home.json("block", "list")["blocks"]
+    home.tram("key", "remove", key.split(".")[0])
