@@ -44,7 +44,9 @@ static int rocks_err(const struct kv_rocks *r, const char *doing, char *message)
 {
     struct slice m = sl_cstr(message);
     int code = ERR_IO;
-    if (sl_find(m, SL("No space left")) != SL_NONE || sl_find(m, SL("NoSpace")) != SL_NONE) code = ERR_FULL;
+    if (sl_find(m, SL("No space left")) != SL_NONE || sl_find(m, SL("NoSpace")) != SL_NONE ||
+        sl_find(m, SL("quota exceeded")) != SL_NONE)
+        code = ERR_FULL;
     else if (sl_starts(m, SL("Corruption"))) code = ERR_CORRUPT;
     else if (sl_find(m, SL("lock hold")) != SL_NONE || sl_find(m, SL("While lock file")) != SL_NONE)
         code = ERR_BUSY;
@@ -214,10 +216,12 @@ static void set_tables(struct kv_rocks *r)
     rocksdb_block_based_options_destroy(t);
 }
 
+/* RocksDB's diary (the file LOG) stays empty: a line that finds no space on the disk makes the next one an
+ * assertion that fails, and a full disk would end the program. What fails is told by its functions. */
 static void set_log(rocksdb_options_t *o)
 {
-    rocksdb_options_set_info_log_level(o, 2); /* warnings */
-    rocksdb_options_set_max_log_file_size(o, 1 << 20);
+    enum { NOTHING = 5 };
+    rocksdb_options_set_info_log_level(o, NOTHING);
     rocksdb_options_set_keep_log_file_num(o, 2);
     rocksdb_options_set_stats_dump_period_sec(o, 0);
     rocksdb_options_set_stats_persist_period_sec(o, 0);
@@ -293,32 +297,6 @@ static int check_files(const struct kv_rocks *r)
     return loss_accepted(r->dir, d.what) ? 0 : loss_refuse(r->dir, d.what);
 }
 
-static int open_db(struct kv_rocks *r)
-{
-    char *said = NULL;
-    int e = check_files(r);
-    if (e) return e;
-    const rocksdb_options_t *opts[FAMILIES] = {r->opts, r->opts};
-    r->db = rocksdb_open_column_families(r->opts, r->dir, FAMILIES, family_name, opts, r->family, &said);
-    if (!said) return 0;
-    r->db = NULL;
-    return rocks_err(r, "open", said);
-}
-
-static int rocks_reopen(struct kv *kv)
-{
-    struct kv_rocks *r = rocks(kv);
-    close_db(r);
-    return open_db(r);
-}
-
-/* Half of the cache is kept for indexes of tables and bloom filters, as long as they need it (RocksDB's
- * default), so that rows that are read once cannot push them out. */
-void kv_rocks_cache(struct kv *kv, uint64_t bytes)
-{
-    rocksdb_cache_set_capacity(rocks(kv)->cache, (size_t)bytes);
-}
-
 struct log_files {
     const struct kv_rocks *r;
     uint64_t bytes;
@@ -339,13 +317,45 @@ static int weigh_log(void *arg, const char *name)
 }
 
 /* Opening flushes what the logs hold, and writes a manifest. */
-static bool rocks_room(struct kv *kv)
+static int ask_room(const struct kv_rocks *r)
 {
     enum { BESIDES = 1 << 20 };
-    struct log_files l = {.r = rocks(kv)};
+    struct log_files l = {.r = r};
     uint64_t space;
-    if (path_list(l.r->dir, weigh_log, &l) || path_free_space(l.r->dir, &space)) return true;
-    return space >= l.bytes + BESIDES;
+    if (path_list(r->dir, weigh_log, &l) || path_free_space(r->dir, &space) || space >= l.bytes + BESIDES)
+        return 0;
+    return err_set(
+        ERR_FULL, "the disk of %s has %llu KB free, and the index needs %llu KB to be opened: make room",
+        r->dir, (unsigned long long)(space >> 10), (unsigned long long)((l.bytes + BESIDES) >> 10));
+}
+
+static bool rocks_room(struct kv *kv) { return ask_room(rocks(kv)) == 0; }
+
+static int open_db(struct kv_rocks *r)
+{
+    char *said = NULL;
+    int e = check_files(r);
+    if (!e) e = ask_room(r);
+    if (e) return e;
+    const rocksdb_options_t *opts[FAMILIES] = {r->opts, r->opts};
+    r->db = rocksdb_open_column_families(r->opts, r->dir, FAMILIES, family_name, opts, r->family, &said);
+    if (!said) return 0;
+    r->db = NULL;
+    return rocks_err(r, "open", said);
+}
+
+static int rocks_reopen(struct kv *kv)
+{
+    struct kv_rocks *r = rocks(kv);
+    close_db(r);
+    return open_db(r);
+}
+
+/* Half of the cache is kept for indexes of tables and bloom filters, as long as they need it (RocksDB's
+ * default), so that rows that are read once cannot push them out. */
+void kv_rocks_cache(struct kv *kv, uint64_t bytes)
+{
+    rocksdb_cache_set_capacity(rocks(kv)->cache, (size_t)bytes);
 }
 
 static struct kv_rocks *rocks_new(const char *dir)

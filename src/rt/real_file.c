@@ -330,7 +330,8 @@ int path_free_space(const char *path, uint64_t *bytes)
 {
     struct statvfs v;
     if (statvfs(path, &v) != 0) return failed("look at", path);
-    *bytes = (uint64_t)v.f_bavail * v.f_frsize;
+    /* a file system without blocks (some tmpfs, some of networks) does not say */
+    *bytes = v.f_blocks ? (uint64_t)v.f_bavail * v.f_frsize : (uint64_t)1 << 50;
     return 0;
 }
 

@@ -6,6 +6,7 @@
  *                what must not be told as "not done"
  *   BODYEIO      the same of a pack of bodies
  *   FULL         a write to any file of the store finds no space
+ *   NOROOM       the disk says that it has none
  *   EMFILE       no file of the store can be opened
  *   REOPEN       EIO once, and then EMFILE so often: while the index has to be opened again */
 #define _GNU_SOURCE
@@ -16,10 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum call { SYNC, WRITE, OPEN };
+enum call { SYNC, WRITE, OPEN, ASK };
 
 /* The errno with which the call on this file is to fail, or 0. */
 static int meant(const char *word, enum call call, const char *path)
@@ -30,6 +32,7 @@ static int meant(const char *word, enum call call, const char *path)
     if (call == SYNC && bodies && !strcmp(word, "BODYEIO")) return EIO;
     if (call == WRITE && (index || bodies) && !strcmp(word, "FULL")) return ENOSPC;
     if (call == OPEN && (index || bodies) && !strcmp(word, "EMFILE")) return EMFILE;
+    if (call == ASK && !strcmp(word, "NOROOM")) return ENOSPC;
     return 0;
 }
 
@@ -98,4 +101,11 @@ int open(const char *path, int flags, ...)
     mode_t mode = va_arg(v, mode_t);
     va_end(v);
     return strike(OPEN, path) ? -1 : REAL(open)(path, flags, mode);
+}
+
+int statvfs(const char *path, struct statvfs *v)
+{
+    int done = REAL(statvfs)(path, v);
+    if (!done && strike(ASK, path)) v->f_bavail = 0;
+    return done;
 }

@@ -31,7 +31,7 @@ def home(world, monkeypatch):
         fresh = order.with_suffix(".new")
         fresh.write_text(f"{error} {times}\n")
         fresh.replace(order)
-    home.fail, home.order = fail, order
+    home.fail, home.order, home.shim = fail, order, library
     return home
 
 
@@ -55,6 +55,9 @@ def test_one_failed_sync_is_left_behind_without_a_restart(home):
     wanted = sorted(["before"] + [f"direct-{n}" for n in range(3)] + [f"queued-{n}" for n in range(3)])
     assert sorted(subjects(home, "bob")) == wanted
     home.logged("opened again")
+    # a line that finds no space would end the program: RocksDB keeps no diary
+    diary = "".join(p.read_text() for p in (home.dir / "store/index").glob("LOG*"))
+    assert diary == ""
     home.kill()  # nothing that was told rests on what the disk only pretended to have
     home.start()
     assert sorted(subjects(home, "bob")) == wanted
@@ -81,6 +84,25 @@ def test_a_disk_that_keeps_failing_ends_the_program_with_a_sentence(home):
     assert subjects(home, "bob").count("before") == 1
     send(home, "after", "bob")
     assert "after" in subjects(home, "bob")
+
+
+def test_a_command_on_a_stopped_node_says_that_the_disk_is_full(home, monkeypatch):
+    send(home, "before", "bob")
+    home.stop()
+    monkeypatch.setenv("LD_PRELOAD", str(home.shim))
+    files = sorted(os.listdir(home.dir / "store/index"))
+    home.fail("NOROOM", 1000)
+    for words in (["account", "list"], ["verify"], ["serve"]):
+        done = home.tram(*words, status=3)
+        assert "make room" in done.stderr, done.stderr
+    assert sorted(os.listdir(home.dir / "store/index")) == files  # an attempt leaves nothing
+    home.fail("FULL", 100000)  # also where the disk says that there is room, as with a quota
+    done = home.tram("account", "list", status=3)
+    assert "No space left" in done.stderr, done.stderr
+    monkeypatch.delenv("LD_PRELOAD")
+    home.order.unlink()
+    home.start()
+    assert subjects(home, "bob") == ["before"]
 
 
 def limited(files):
