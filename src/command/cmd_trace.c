@@ -353,38 +353,19 @@ enum { DEBUG_BYTES_MAX = 1 << 20 }; /* of lines, of one session */
 
 struct debugging {
     struct request *r;
-    struct slice session; /* its id, once it has begun; in r->a */
+    bool began;
     size_t bytes;
     int64_t until;
 };
-
-/* "smtpd 192.0.2.1:25 ID" */
-static struct slice id_of(struct slice who)
-{
-    size_t at = sl_rchr(who, ' ');
-    struct slice id = at == SL_NONE ? SL("") : sl_from(who, at + 1);
-    return letter_id_ok(id) ? id : SL("");
-}
-
-/* The first session that says something is the one: who speaks later, or was speaking before, is not. */
-static bool is_its(struct debugging *d, json_t *o)
-{
-    struct slice id = id_of(arg_slice(o, "who")), of = id_of(arg_slice(o, "session"));
-    struct slice line = arg_slice(o, "line");
-    bool greets = !strcmp(arg_text(o, "event"), "server") && sl_starts(line, SL("220 ")) &&
-                  !sl_starts(line, SL("220 2.0.0 ")); /* of STARTTLS */
-    if (!d->session.n && greets) d->session = ar_dup(d->r->a, id);
-    return d->session.n && (sl_eq(id, d->session) || sl_eq(of, d->session));
-}
 
 /* The end of it is told as an error, ERR_EOF. */
 static int tell_talk(void *arg, struct arena *a, const struct watch_line *l, json_t *o)
 {
     struct debugging *d = arg;
     if (!l) return rt_now() < d->until ? 0 : err_set(ERR_EOF, "the time is over");
-    bool its = is_its(d, o), ends = its && !strcmp(arg_text(o, "event"), "session");
-    if (!its && !(l->lost && d->session.n)) return 0;
-    if (!its) json_object_clear(o); /* only how many were lost */
+    const char *event = arg_text(o, "event");
+    bool ends = !strcmp(event, "session") || !strcmp(event, "ends");
+    d->began = true;
     int e = tell_line(d->r, a, l, o);
     d->bytes += l->json.n;
     if (!e && ends) e = err_set(ERR_EOF, "the session is over");
@@ -392,23 +373,34 @@ static int tell_talk(void *arg, struct arena *a, const struct watch_line *l, jso
     return e;
 }
 
+/* As sessions name it: an address as it is printed, a domain in A-labels. */
+static int name_peer(struct request *r, struct slice *out)
+{
+    struct ip ip;
+    char text[IP_TEXT_MAX];
+    struct slice given = arg_slice(r->args, "peer");
+    if (ip_parse(given, &ip) || ip_parse_literal(given, &ip)) {
+        *out = ar_dup(r->a, sl_cstr(ip_format(&ip, text)));
+        return 0;
+    }
+    if (sl_chr(given, '.') != SL_NONE && dns_to_ascii(r->a, given, out) == 0) return 0;
+    return err_set(ERR_USAGE, "%.*s is no address and no domain", SLF(given));
+}
+
 int run_debug(struct request *r)
 {
     struct debugging d = {.r = r, .until = DEADLINE_IN(arg_number(r->args, "minutes") * 60 * RT_S)};
     struct watch_filter f = {.least = arg_flag(r->args, "content") ? LOG_CONTENT : LOG_TALK};
     struct watch *w = NULL;
-    struct ip ip;
-    char peer[IP_TEXT_MAX];
-    if (!ip_parse(arg_slice(r->args, "peer"), &ip)) return err_set(ERR_USAGE, "this is no address");
-    f.host = sl_cstr(ip_format(&ip, peer));
     int e = may_look_on(r);
+    if (!e) e = name_peer(r, &f.begins);
     if (!e) e = watch_open(&w, &f);
-    if (!e) e = reply_row(r, json_pack("{s:s}", "waiting", peer));
+    if (!e) e = reply_row(r, json_pack("{s:s%}", "waiting", f.begins.p, (int)f.begins.n));
     if (!e) e = look_on(r, w, tell_talk, &d);
     watch_close(&w);
     if (e != ERR_EOF) return e;
     reply_text(r->reply, "ended", sl_cstr(err_text(e)));
-    return d.session.n ? 0 : NO;
+    return d.began ? 0 : NO;
 }
 
 void print_row_debug(json_t *args, json_t *o, size_t i, struct buf *out)

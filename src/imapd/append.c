@@ -131,6 +131,7 @@ static int receive(struct appending *p)
             if (!p->failed && !p->literal.binary && memchr(have.p, 0, have.n))
                 p->failed = err_set(ERR_SYNTAX, "only a literal8, ~{...}, may hold NUL");
             put_bytes(p, have);
+            imapd_got(s, have);
             conn_consume(s->c, have.n);
             n -= have.n;
             fiber_breathe();
@@ -141,6 +142,7 @@ static int receive(struct appending *p)
         deadline_restore(before);
         if (e < 0) return e;
     }
+    imapd_got_all(s, p->literal.size);
     return 0;
 }
 
@@ -438,6 +440,7 @@ int imapd_append(struct imapd_session *s, const struct imap_literal *l, size_t a
     if (l) p.literal = *l;
     s->may_expunge = true;
     take_head(s, &p.in, at, &h);
+    if (l) imapd_heard_append(s);
     p.options = h.options;
     p.v = ar_array(&s->a, struct message_new, MESSAGES_MAX);
     if (h.replace && s->uidonly && !s->uid) {

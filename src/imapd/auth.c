@@ -144,8 +144,11 @@ static bool ask(struct imapd_session *s, struct slice challenge, struct slice *o
     buf_str(&s->out, "+ ");
     b64_encode(&s->out, challenge);
     buf_str(&s->out, "\r\n");
+    s->exchanging = true;
     imapd_flush(s);
+    s->exchanging = false;
     int e = imapd_line(s, SASL_LINE_MAX, &line);
+    if (!e) imapd_heard_secret(s, line.n);
     if (e && e != ERR_TOO_LONG && e != ERR_SYNTAX) {
         s->over = true;
         return false;
@@ -176,6 +179,7 @@ void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
     bool initial = imap_skip(in, ' '); /* RFC 4959 */
     struct slice encoded = initial ? sl_from(in->s, in->at) : SL("");
     if (initial) in->at = in->s.n;
+    imapd_heard_mechanism(s, mechanism);
     if (imapd_args_bad(s, in)) return;
     int e = sasl_begin(&x, s->server->conf.login, &s->a, mechanism, imapd_logins(s), s->c);
     if (e) {

@@ -20,9 +20,10 @@ static const struct imapd_command table[] = {
     /* before login (6.2) */
     {SL_INIT("STARTTLS"), IMAPD_LOGGED_OUT, IMAPD_EARLY, .cost = 1, .run = imapd_cmd_starttls,
      .capabilities = "STARTTLS", .closed = imapd_starttls_closed},
-    {SL_INIT("LOGIN"), IMAPD_LOGGED_OUT, 0, .cost = 1, .run = imapd_cmd_login, .closed = imapd_login_closed},
-    {SL_INIT("AUTHENTICATE"), IMAPD_LOGGED_OUT, IMAPD_EARLY, .cost = 1, .run = imapd_cmd_authenticate,
-     .capabilities = "AUTH=", .closed = imapd_authenticate_closed},
+    {SL_INIT("LOGIN"), IMAPD_LOGGED_OUT, IMAPD_LOGIN, .cost = 1, .run = imapd_cmd_login,
+     .closed = imapd_login_closed},
+    {SL_INIT("AUTHENTICATE"), IMAPD_LOGGED_OUT, IMAPD_EARLY | IMAPD_LOGIN, .cost = 1,
+     .run = imapd_cmd_authenticate, .capabilities = "AUTH=", .closed = imapd_authenticate_closed},
     /* after login (6.3) */
     {SL_INIT("ENABLE"), IMAPD_IN, 0, .run = cmd_enable,
      .capabilities = "ENABLE UTF8=ACCEPT CONDSTORE QRESYNC UIDONLY"},
@@ -43,9 +44,9 @@ static const struct imapd_command table[] = {
      .capabilities = "STATUS=SIZE OBJECTID"},
     {SL_INIT("GETQUOTA"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_getquota,
      .capabilities = "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE"},
-    {SL_INIT("GENURLAUTH"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_genurlauth,
+    {SL_INIT("GENURLAUTH"), IMAPD_IN, IMAPD_EXPUNGES | IMAPD_SECRET, .run = imapd_cmd_genurlauth,
      .capabilities = "URLAUTH URL-PARTIAL"},
-    {SL_INIT("URLFETCH"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_urlfetch},
+    {SL_INIT("URLFETCH"), IMAPD_IN, IMAPD_EXPUNGES | IMAPD_SECRET, .run = imapd_cmd_urlfetch},
     {SL_INIT("RESETKEY"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_resetkey},
     {SL_INIT("SETQUOTA"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_setquota},
     {SL_INIT("GETQUOTAROOT"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_getquotaroot},
@@ -162,6 +163,7 @@ void imapd_dispatch(struct imapd_session *s)
     struct slice name = imap_atom(&in);
     if (in.code) {
         if (!imap_at(&(struct imap_in){.s = in.s, .at = s->tag.n}, ' ')) s->tag = SL("*");
+        imapd_heard(s, NULL, SL(""));
         imapd_args_bad(s, &in);
         return;
     }
@@ -171,6 +173,7 @@ void imapd_dispatch(struct imapd_session *s)
         name = imap_atom(&in);
     }
     const struct imapd_command *c = imapd_command_find(name);
+    imapd_heard(s, c, name);
     if (in.code || !c || (s->uid && !(c->flags & IMAPD_UID))) {
         imapd_bad(s, "there is no such command");
         return;

@@ -24,6 +24,7 @@ bool imapd_idle_turn(struct imapd_session *s)
     struct slice line;
     int e = imapd_line(s, IMAPD_LINE_STRANGER, &line);
     s->idling = false;
+    if (!e) imapd_heard_line(s, line);
     if (e && imapd_refuse_line(s, e) != 0) s->over = true;
     else if (!e && sl_eqi(line, SL("DONE"))) imapd_ok(s, NULL, "idle no more");
     else if (!e) imapd_bad(s, "DONE was expected");

@@ -60,6 +60,7 @@ static void session_end(struct imapd_session *s)
     imapd_notify_end(s);
     authority_end(&s->authority);
     imapd_uncount_session(s);
+    imapd_ends(s);
     release_buffers(s);
     conn_close(&s->c);
     free(s->address);
@@ -176,6 +177,7 @@ void imapd_session(struct imapd *d, bool tls_at_once, struct conn *c, struct gro
     ar_init(&s->a, IMAPD_MEMORY);
     endpoint_format(conn_peer(c), peer);
     snprintf(s->who, sizeof s->who, "imap %.50s", peer);
+    imapd_begins(s);
     if (tls_at_once && imapd_tls_begin(s)) {
         session_end(s);
         return;

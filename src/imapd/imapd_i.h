@@ -112,7 +112,9 @@ struct imapd_session {
     size_t nsaved;
     struct reader *reader; /* the message last looked into */
     struct imapd_context *contexts;
-    struct imapd_notify *notify; /* NULL: news come with answers only, and with IDLE */
+    struct imapd_dialogue *dialogue; /* NULL: nobody looks on */
+    bool tried_login, exchanging;    /* it says its challenges */
+    struct imapd_notify *notify;     /* NULL: news come with answers only, and with IDLE */
 };
 
 struct imapd {
@@ -130,6 +132,8 @@ enum {
     IMAPD_EXPUNGES = 2, /* untagged EXPUNGE may come before its end (RFC 9051 section 7.5.1) */
     IMAPD_EARLY = 4,    /* its capabilities are told before login too */
     IMAPD_NUMBERS = 8,  /* speaks of sequence numbers unless it begins with UID */
+    IMAPD_SECRET = 16,  /* its arguments are for nobody's eyes, */
+    IMAPD_LOGIN = 48,   /* for it is a login */
 };
 struct imapd_refusal {
     const char *code, *text; /* text NULL: none; code NULL: BAD instead of NO */
@@ -180,6 +184,20 @@ void imapd_bye(struct imapd_session *s, const char *code, const char *fmt, ...) 
 void imapd_put_answer(struct imapd_session *s, struct slice tag, const char *word, const char *code,
                       const char *fmt, va_list ap);
 bool imapd_args_bad(struct imapd_session *s, struct imap_in *in); /* true: syntax error, answered */
+
+/* ---- what is said, for who looks on (dialogue.c) ---- */
+
+void imapd_begins(struct imapd_session *s);
+void imapd_ends(struct imapd_session *s);
+/* The command in s->cmd; c NULL: there is none of that name. */
+void imapd_heard(struct imapd_session *s, const struct imapd_command *c, struct slice name);
+void imapd_heard_append(struct imapd_session *s); /* an APPEND or REPLACE up to its first literal */
+void imapd_heard_mechanism(struct imapd_session *s, struct slice mechanism);
+void imapd_heard_line(struct imapd_session *s, struct slice line); /* in the middle of a command */
+void imapd_heard_secret(struct imapd_session *s, size_t n);        /* a line of n bytes */
+void imapd_got(struct imapd_session *s, struct slice bytes);       /* of a letter, */
+void imapd_got_all(struct imapd_session *s, uint64_t n);           /* and so many when it is there */
+void imapd_said(struct imapd_session *s, struct slice bytes);
 
 /* ---- the session ---- */
 

@@ -8,6 +8,7 @@ void imapd_write(struct imapd_session *s, struct slice bytes)
 {
     int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_WRITE));
     conn_write(s->c, bytes);
+    imapd_said(s, bytes);
     deadline_restore(before);
 }
 

@@ -14,6 +14,13 @@ void sasl_put(struct buf *out, unsigned set, const char *before, const char *aft
         if (set >> i & 1) buf_printf(out, "%s%s%s", before, names[i], after);
 }
 
+const char *sasl_word(struct slice given)
+{
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (sl_eqi(given, sl_cstr(names[i]))) return names[i];
+    return "";
+}
+
 unsigned sasl_offered(unsigned set, const struct conn *c)
 {
     uint8_t binding[32];

@@ -37,6 +37,8 @@ struct conn;
 /* What a connection offers of a set (0: all): -PLUS only where it can bind (TLS 1.3), EXTERNAL only to who
  * has shown a certificate that is believed. c may be NULL. */
 unsigned sasl_offered(unsigned set, const struct conn *c);
+/* The mechanism's name as it is written, or "" for what is none: what stands in its place may be anything. */
+const char *sasl_word(struct slice given);
 /* The names of a set, each with before and after. */
 void sasl_put(struct buf *out, unsigned set, const char *before, const char *after);
 

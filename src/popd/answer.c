@@ -13,7 +13,7 @@ void popd_ok(struct popd_session *s, const char *fmt, ...)
     va_end(ap);
     buf_clear(&s->out);
     pop3_ok(&s->out, "%s", text);
-    conn_write(s->c, buf_slice(&s->out));
+    popd_say(s);
 }
 
 void popd_err(struct popd_session *s, const char *code, const char *fmt, ...)
@@ -25,6 +25,6 @@ void popd_err(struct popd_session *s, const char *code, const char *fmt, ...)
     va_end(ap);
     buf_clear(&s->out);
     pop3_err(&s->out, code, "%s", text);
-    conn_write(s->c, buf_slice(&s->out));
+    popd_say(s);
     s->errors++;
 }

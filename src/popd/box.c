@@ -109,7 +109,7 @@ static void listing(struct popd_session *s, const struct pop3_command *c,
         buf_str(&s->out, "+OK ");
         put(s, &s->out, c->number - 1);
         buf_str(&s->out, "\r\n");
-        conn_write(s->c, buf_slice(&s->out));
+        popd_say(s);
         return;
     }
     totals(s, &n, &bytes);
@@ -121,13 +121,13 @@ static void listing(struct popd_session *s, const struct pop3_command *c,
             buf_str(&s->out, "\r\n");
         }
         if (s->out.n > POPD_CHUNK) {
-            conn_write(s->c, buf_slice(&s->out));
+            popd_say(s);
             buf_clear(&s->out);
             fiber_breathe();
         }
     }
     buf_str(&s->out, ".\r\n");
-    conn_write(s->c, buf_slice(&s->out));
+    popd_say(s);
 }
 
 void popd_list(struct popd_session *s, struct pop3_command *c) { listing(s, c, put_list); }

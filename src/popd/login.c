@@ -24,7 +24,9 @@ void popd_lang(struct popd_session *s, struct pop3_command *c)
     struct slice range = sl_trim(c->arg);
     if (!range.n) {
         popd_ok(s, "the languages are");
-        conn_write(s->c, SL("en English\r\n.\r\n"));
+        buf_clear(&s->out);
+        buf_str(&s->out, "en English\r\n.\r\n");
+        popd_say(s);
     } else if (sl_eqi(range, SL("en")) || sl_eq(range, SL("*"))) {
         popd_ok(s, "en English it is");
     } else {
@@ -180,8 +182,9 @@ static int exchange(struct popd_session *s, struct sasl *x, const struct slice *
         buf_str(&s->out, "+ ");
         b64_encode(&s->out, out);
         buf_str(&s->out, "\r\n");
-        conn_write(s->c, buf_slice(&s->out));
+        popd_say(s);
         r = conn_read_line(s->c, POP3_AUTH_LINE_MAX, &line);
+        if (!r) popd_heard_secret(s, line.n);
         if (!r) r = sasl_line_decode(&s->a, line, &response);
         if (!r) r = sasl_step(x, response, &out);
     }
@@ -194,7 +197,7 @@ static void list_mechanisms(struct popd_session *s)
     buf_clear(&s->out);
     sasl_put(&s->out, popd_logins(s), "", "\r\n");
     buf_str(&s->out, ".\r\n");
-    conn_write(s->c, buf_slice(&s->out));
+    popd_say(s);
 }
 
 void popd_auth(struct popd_session *s, struct pop3_command *c)

@@ -62,7 +62,7 @@ static void capa(struct popd_session *s, struct pop3_command *c)
     }
     if (s->conf->login_delay) buf_printf(&s->out, "LOGIN-DELAY %u\r\n", s->conf->login_delay);
     buf_str(&s->out, ".\r\n");
-    conn_write(s->c, buf_slice(&s->out));
+    popd_say(s);
 }
 
 static const struct popd_command *find(enum pop3_verb v)
@@ -111,6 +111,7 @@ static void run_command(struct popd_session *s, struct slice line)
     ar_reset(&s->cmd_a);
     int e = pop3_command_parse(ar_dup(&s->cmd_a, line), &c); /* commands may read on */
     const struct popd_command *t = find(c.verb);
+    popd_heard(s, line, &c);
     if (!t || !(t->flags & POPD_LETTER)) (void)deadline_narrow(patience_ends(s));
     const char *why = t ? closed(s, t) : "there is no such command here";
     if (!may_go_on(s)) return;
@@ -148,6 +149,7 @@ static void one_command(struct popd_session *s)
 
 static void session_end(struct popd_session *s)
 {
+    popd_ends(s);
     authority_end(&s->authority);
     popd_close_box(s);
     free(s->user);
@@ -210,6 +212,7 @@ void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct 
     s->born = rt_now();
     endpoint_format(conn_peer(c), peer);
     snprintf(s->who, sizeof s->who, "popd %.50s", peer);
+    popd_begins(s);
     if (tls_at_once && popd_tls_begin(s)) s->over = true;
     else popd_ok(s, "%.*s POP3 Tram", SLF(s->conf->hostname));
     session_run(s);

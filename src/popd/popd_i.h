@@ -41,8 +41,9 @@ struct popd_session {
     char who[64];
     bool tls, in, over; /* in: TRANSACTION state */
     bool utf8;          /* RFC 6856 */
-    char *user;         /* between USER and PASS */
-    char *folder;       /* the mailbox that was asked for; NULL: the inbox */
+    bool tried_login;
+    char *user;   /* between USER and PASS */
+    char *folder; /* the mailbox that was asked for; NULL: the inbox */
     unsigned errors, cost, failed_logins;
     int64_t born;
     struct group *g; /* what it is parked in, */
@@ -86,6 +87,15 @@ unsigned popd_logins(struct popd_session *s); /* the ways to log in that are off
 /* One line of answer; code as in RFC 2449 section 8, RFC 3206, or NULL. */
 void popd_ok(struct popd_session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void popd_err(struct popd_session *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* dialogue.c: what is said, for who looks on */
+void popd_begins(const struct popd_session *s);
+void popd_ends(const struct popd_session *s);
+void popd_heard(struct popd_session *s, struct slice line, const struct pop3_command *c);
+void popd_heard_secret(struct popd_session *s, size_t n);   /* a line of n bytes */
+void popd_say(struct popd_session *s);                      /* s->out to the client. SUSPENDS */
+void popd_give(struct popd_session *s, struct slice bytes); /* the same of a letter. SUSPENDS */
+void popd_gave(struct popd_session *s, uint64_t n);         /* all of it */
 
 /* login.c */
 void popd_stls(struct popd_session *s, struct pop3_command *c);

@@ -6,13 +6,17 @@ struct sending {
     struct smtp_stuff stuff;
     struct pop3_top top;
     bool has_top, done;
+    uint64_t gave;
 };
 
 static void send_chunk(struct popd_session *s, struct sending *x, struct slice chunk)
 {
     struct slice run;
     if (x->has_top) chunk.n = pop3_top_feed(&x->top, chunk, &x->done);
-    while (smtp_stuff_next(&x->stuff, &chunk, &run)) conn_write(s->c, run);
+    while (smtp_stuff_next(&x->stuff, &chunk, &run)) {
+        popd_give(s, run);
+        x->gave += run.n;
+    }
 }
 
 /* One range. A body may move to another pack meanwhile; then its reference is read anew. */
@@ -37,6 +41,7 @@ static int send_letter(struct popd_session *s, struct sending *x, struct message
     }
     if (n < 0) return (int)n;
     conn_write(s->c, smtp_stuff_end(&x->stuff));
+    popd_gave(s, x->gave);
     return 0;
 }
 

@@ -62,6 +62,7 @@ static int hear_line(struct peer *p, struct smtp_reply *r, size_t *heard)
         bool enough = last || n >= SMTP_REPLY_LINE_MAX;
         if (first && enough) {
             line = sl_sub(in, 0, n < SMTP_REPLY_LINE_MAX ? n : SMTP_REPLY_LINE_MAX);
+            peer_said(p, sl_ends(line, SL("\r")) ? sl_sub(line, 0, line.n - 1) : line);
             done = smtp_reply_line(r, sl_ends(line, SL("\r")) ? sl_sub(line, 0, line.n - 1) : line);
             if (done < 0) return done;
             first = false;

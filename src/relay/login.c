@@ -19,7 +19,7 @@ static int say(struct peer *p, struct arena *a, const char *before, struct slice
     buf_str(&line, before);
     b64_encode(&line, message);
     buf_str(&line, "\r\n");
-    conn_write(p->c, buf_slice(&line));
+    peer_say_secret(p, before, buf_slice(&line));
     wipe(line.p, line.n);
     buf_free(&line);
     return hear(p, a, want, r, why);
@@ -87,7 +87,7 @@ static int scram(struct peer *p, struct arena *a, const struct relay_route *r, s
     e = message_in(a, &reply, &last);
     if (!e) e = scram_client_verify(&c, last);
     if (e) return broken_off(why, a, e);
-    conn_puts(p->c, "\r\n");
+    peer_say(p, SL("\r\n"));
     return hear(p, a, 235, &reply, why);
 }
 
@@ -107,7 +107,7 @@ static int plain(struct peer *p, struct arena *a, const struct relay_route *r, s
 static int by_login(struct peer *p, struct arena *a, const struct relay_route *r, struct verdict *why)
 {
     struct smtp_reply reply;
-    conn_puts(p->c, "AUTH LOGIN\r\n");
+    peer_say(p, SL("AUTH LOGIN\r\n"));
     int e = hear(p, a, 334, &reply, why);
     if (!e) e = say(p, a, "", r->user, 334, &reply, why);
     return e ? e : say(p, a, "", r->password, 235, &reply, why);
@@ -117,7 +117,7 @@ static int by_login(struct peer *p, struct arena *a, const struct relay_route *r
 static int external(struct peer *p, struct arena *a, struct verdict *why)
 {
     struct smtp_reply reply;
-    conn_puts(p->c, "AUTH EXTERNAL =\r\n");
+    peer_say(p, SL("AUTH EXTERNAL =\r\n"));
     return hear(p, a, 235, &reply, why);
 }
 
@@ -140,7 +140,9 @@ static int with_password(struct peer *p, struct arena *a, const struct relay_rou
 int peer_log_in(struct peer *p, struct arena *a, const struct relay_route *r, struct verdict *why)
 {
     bool shown = r->certificate.n && conn_is_tls(p->c) && p->auth & SMTP_AUTH_EXTERNAL;
+    p->logging_in = true;
     int e = r->user.n ? with_password(p, a, r, why) : shown ? external(p, a, why) : 0;
+    p->logging_in = false;
     if (!e || (!why->code && why->enhanced[2] != '7')) return e;
     struct slice text = why->text, who = r->user.n ? r->user : SL("its certificate says");
     verdict_set(why, ATTEMPT_TEMPORARY, "4.7.8",

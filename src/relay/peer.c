@@ -19,11 +19,11 @@ static int hello(struct peer *p, struct arena *a, struct slice hostname, struct 
 {
     struct smtp_reply r;
     struct smtp_ehlo caps = {0};
-    conn_printf(p->c, "%s %.*s\r\n", p->lmtp ? "LHLO" : "EHLO", SLF(hostname));
+    peer_say(p, ar_printf(a, "%s %.*s\r\n", p->lmtp ? "LHLO" : "EHLO", SLF(hostname)));
     if (peer_expect(p, a, HELLO_TIME, 250, "while waiting for the answer to EHLO", &r, why) == 0) {
         smtp_ehlo_parse(&r, &caps);
     } else if (why->code / 100 == 5 && !p->lmtp) { /* RFC 5321 section 3.2: an old server */
-        conn_printf(p->c, "HELO %.*s\r\n", SLF(hostname));
+        peer_say(p, ar_printf(a, "HELO %.*s\r\n", SLF(hostname)));
         if (peer_expect(p, a, HELLO_TIME, 250, "while waiting for the answer to HELO", &r, why) != 0)
             return -1;
     } else {
@@ -112,7 +112,7 @@ static int start_tls(const struct relay_conf *conf, struct peer *p, struct arena
                      const struct mx_host *host, const struct relay_route *route, struct verdict *why)
 {
     struct smtp_reply r;
-    conn_puts(p->c, "STARTTLS\r\n");
+    peer_say(p, SL("STARTTLS\r\n"));
     if (peer_expect(p, a, STARTTLS_TIME, 220, "while waiting for the answer to STARTTLS", &r, why) != 0) {
         if (!why->code || why->code == 421) return -1;
         snprintf(p->tls, sizeof p->tls, "not encrypted: STARTTLS was answered %d", why->code);
@@ -188,6 +188,7 @@ int peer_open(const struct relay_conf *conf, const struct relay_route *route, st
     p->lmtp = route && route->lmtp;
     bool none = host->path.n || (route && route->tls == ROUTE_TLS_NONE);
     peer_name(conf, host, to->ip, p->host);
+    peer_serves(p, to->domain);
     snprintf(p->tls, sizeof p->tls, "%s",
              none      ? "not encrypted: the route asks for none"
              : use_tls ? "not encrypted: not offered"
@@ -207,14 +208,15 @@ void peer_close(struct peer **pp, bool wait)
 {
     struct peer *p = *pp;
     if (!p) return;
-    if (p->c && !conn_error(p->c) && !wait) conn_puts(p->c, "QUIT\r\n");
+    if (p->c && !conn_error(p->c) && !wait) peer_say(p, SL("QUIT\r\n"));
     if (p->c && !conn_error(p->c) && wait) {
         struct arena a = {0};
         struct smtp_reply r;
-        conn_puts(p->c, "QUIT\r\n");
+        peer_say(p, SL("QUIT\r\n"));
         if (peer_hear(p, &a, QUIT_TIME, &r) != 0) log_debug("relay", "%s: no answer to QUIT", p->host);
         ar_free(&a);
     }
+    peer_ends(p);
     conn_close(&p->c);
     free(p);
     *pp = NULL;

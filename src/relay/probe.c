@@ -11,7 +11,8 @@ static void connect_to(const struct relay_conf *conf, struct arena *a, const str
 {
     struct peer *p = NULL;
     struct verdict why = {0};
-    int e = peer_open(conf, l->route, a, &(struct peer_to){.host = h, .ip = &h->ip[0]}, true, &p, &why);
+    struct peer_to to = {.host = h, .ip = &h->ip[0], .domain = l->domain};
+    int e = peer_open(conf, l->route, a, &to, true, &p, &why);
     out->tried = true;
     out->good = e == 0;
     out->session = e == 1  ? ar_printf(a, "TLS fails, a letter would go in clear: %.*s", SLF(why.text))

@@ -83,6 +83,7 @@ static bool use_peer(struct delivery *d, struct peer *p)
     size_t most = d->pool->limits.v[SHAPE_RECIPIENTS].n;
     if (p->rcpt_max && p->rcpt_max < most) most = p->rcpt_max;
     bool usable = true, fresh = false, kept = p->letters > 0;
+    if (kept) peer_serves(p, d->at->domain);
     for (size_t at = 0; usable && at < d->nopen; at += most) {
         size_t n = d->nopen - at < most ? d->nopen - at : most;
         transaction(&d->conf, p, d->at, d->open + at, n, &usable, &fresh);
@@ -121,16 +122,14 @@ static void try_address(struct delivery *d, const struct mx_list *hosts, const s
     struct verdict why = {0};
     struct reach_path path = path_to(d, ip);
     bool use_tls = host->policy.level != POLICY_ANY || reach_tls(l, &path);
-    struct peer_to to = {host, ip, c};
+    struct peer_to to = {host, ip, c, d->at->domain};
     int e = peer_open(&d->conf, hosts->route, d->at->a, &to, use_tls, &p, &why);
     mx_note(&d->conf, hosts, host, p);
     if (e == 1) { /* opportunistic: rather in clear than not at all (RFC 7435) */
         log_info("relay", "%s: TLS failed, trying without: %.*s", p->host, SLF(why.text));
         reach_set_tls(l, &path, false);
         if (may_open(d)) {
-            conn_close(&p->c);
-            free(p);
-            p = NULL;
+            peer_close(&p, false);
             to.c = NULL;
             e = peer_open(&d->conf, hosts->route, d->at->a, &to, false, &p, &why);
         }

@@ -190,6 +190,8 @@ struct peer {
     enum policy_result outcome;
     char reason[200];
     char host[PEER_HOST_MAX]; /* "mx.two.test [127.0.0.3]:25" */
+    char *who;                /* for who looks on; NULL: nobody does */
+    bool logging_in;          /* what is said is for nobody's eyes */
     char tls[300];            /* how it is encrypted, or why not */
 };
 /* route: by which the host was found, or NULL. Connects, greets, logs in, and encrypts when the peer offers
@@ -199,6 +201,7 @@ struct peer_to {
     const struct mx_host *host;
     const struct ip *ip; /* of its addresses */
     struct conn *c;      /* connected to it already: taken over; or NULL */
+    struct slice domain; /* of the letters */
 };
 MUST_CHECK int peer_open(const struct relay_conf *conf, const struct relay_route *route, struct arena *a,
                          const struct peer_to *to, bool use_tls, struct peer **out, struct verdict *why);
@@ -219,6 +222,18 @@ MUST_CHECK int peer_hear(struct peer *p, struct arena *a, int64_t limit, struct 
 /* One reply with this code: 0, else -1 with the reason. SUSPENDS. */
 MUST_CHECK int peer_expect(struct peer *p, struct arena *a, int64_t limit, int want, const char *during,
                            struct smtp_reply *r, struct verdict *why);
+
+/* ---- dialogue.c: what is said, told to who looks on ---- */
+
+/* The session is for letters to this domain from now on. */
+void peer_serves(struct peer *p, struct slice domain);
+void peer_ends(struct peer *p);
+void peer_say(struct peer *p, struct slice commands); /* lines with their ends. SUSPENDS when much waits */
+/* A line of a login; before: what of its begin may be told, or "". SUSPENDS when much waits. */
+void peer_say_secret(struct peer *p, const char *before, struct slice line);
+void peer_said(struct peer *p, struct slice line);  /* it */
+void peer_give(struct peer *p, struct slice bytes); /* of a letter. SUSPENDS when much waits */
+void peer_gave(struct peer *p, uint64_t n);         /* all of it */
 
 /* ---- login.c ---- */
 

@@ -162,6 +162,36 @@ TEST(relay_proves_that_it_knows_the_password_and_tells_it_nobody)
     login_end(&w);
 }
 
+static struct buf told;
+static struct lock telling = LOCK_INIT;
+
+static void hear_talk(const struct log_line *l)
+{
+    if (l->level > LOG_TALK || l->n < 2) return;
+    lock_take(&telling);
+    buf_printf(&told, "%c: %.*s|", l->f[0].value.p[0] - 32, SLF(l->f[1].value));
+    lock_release(&telling);
+}
+
+TEST(relay_tells_who_looks_on_no_password)
+{
+    struct login_world w;
+    REQUIRE(login_begin(&w, "user=u password-file=f"));
+    log_set_tap(hear_talk, LOG_TALK);
+    try_login(&w, "STARTTLS\nAUTH PLAIN LOGIN");
+    HAS(buf_slice(&told), "C: STARTTLS|S: 220 ");
+    HAS(buf_slice(&told), "|C: AUTH PLAIN ...|S: 235 ...|C: MAIL FROM:<alice@one.test>|");
+    HAS(buf_slice(&told), "bytes of a letter)|S: 250 ");
+    try_login(&w, "STARTTLS\nAUTH PLAIN SCRAM-SHA-256");
+    log_set_tap(NULL, LOG_ERROR);
+    HAS(buf_slice(&told), "|C: AUTH SCRAM-SHA-256 ...|S: 334 ...|C: (");
+    HAS(buf_slice(&told), "bytes of the login)|S: 334 ...|");
+    CHECK(sl_find(buf_slice(&told), SL("AHUAc2VjcmV0")) == SL_NONE);
+    CHECK(sl_find(buf_slice(&told), SL("Subject")) == SL_NONE);
+    buf_free(&told);
+    login_end(&w);
+}
+
 TEST(relay_logs_in_as_the_route_says)
 {
     struct login_world w;

@@ -334,8 +334,8 @@ static int send_body(struct talk *t, struct smtp_stuff *stuff)
         if (n < 0) return (int)n;
         struct slice in = sl(block, (size_t)n), run;
         int64_t before = deadline_narrow(DEADLINE_IN(BLOCK_TIME));
-        while (stuff && smtp_stuff_next(stuff, &in, &run)) conn_write(t->p->c, run);
-        if (!stuff) conn_write(t->p->c, in);
+        while (stuff && smtp_stuff_next(stuff, &in, &run)) peer_give(t->p, run);
+        if (!stuff) peer_give(t->p, in);
         deadline_restore(before);
         if (conn_overhear(t->p->c)) return ERR_STATE;
         if (conn_error(t->p->c)) return conn_error(t->p->c);
@@ -402,13 +402,14 @@ static void hand_over(struct talk *t)
     const bool binary = t->src->binary;
     smtp_stuff_begin(&stuff);
     if (binary) /* one chunk (RFC 3030 section 2) */
-        conn_printf(t->p->c, "BDAT %llu LAST\r\n", (unsigned long long)t->src->size);
+        peer_say(t->p, ar_printf(t->at->a, "BDAT %llu LAST\r\n", (unsigned long long)t->src->size));
     int e = send_body(t, binary ? NULL : &stuff);
     if (e) {
         refused_within(t, e);
         return;
     }
     int64_t before = deadline_narrow(DEADLINE_IN(BLOCK_TIME));
+    peer_gave(t->p, t->src->size);
     if (!binary) conn_write(t->p->c, smtp_stuff_end(&stuff));
     e = conn_flush(t->p->c);
     deadline_restore(before);
@@ -437,7 +438,7 @@ static void hand_over(struct talk *t)
 static void end_empty(struct talk *t)
 {
     struct smtp_reply r;
-    conn_puts(t->p->c, ".\r\n");
+    peer_say(t->p, SL(".\r\n"));
     if (peer_hear(t->p, t->at->a, RSET_TIME, &r) != 0)
         log_debug("relay", "%s: no answer to an empty letter", t->p->host);
     t->broken = true;
@@ -446,7 +447,7 @@ static void end_empty(struct talk *t)
 static void reset(struct talk *t)
 {
     struct smtp_reply r;
-    conn_puts(t->p->c, "RSET\r\n");
+    peer_say(t->p, SL("RSET\r\n"));
     if (peer_hear(t->p, t->at->a, RSET_TIME, &r) != 0 || r.code != 250) t->broken = true;
 }
 
@@ -455,7 +456,7 @@ static void pipelined(struct talk *t, const struct slice *address, struct buf *c
     for (size_t i = 0; i < t->n; i++) put_rcpt(t, commands, t->rcpt[i], address[i]);
     const bool binary = t->src->binary; /* the chunk goes when somebody was taken */
     if (!binary) buf_str(commands, "DATA\r\n");
-    conn_write(t->p->c, buf_slice(commands));
+    peer_say(t->p, buf_slice(commands));
     int bad = hear_mail(t);
     if (t->broken) return;
     for (size_t i = 0; i < t->n && !t->broken; i++) {
@@ -477,19 +478,19 @@ static void pipelined(struct talk *t, const struct slice *address, struct buf *c
 
 static void step_by_step(struct talk *t, const struct slice *address, struct buf *commands)
 {
-    conn_write(t->p->c, buf_slice(commands));
+    peer_say(t->p, buf_slice(commands));
     if (hear_mail(t) != 0) return;
     for (size_t i = 0; i < t->n; i++) {
         buf_clear(commands);
         put_rcpt(t, commands, t->rcpt[i], address[i]);
-        conn_write(t->p->c, buf_slice(commands));
+        peer_say(t->p, buf_slice(commands));
         if (hear_rcpt(t, i) != 0) return;
     }
     if (!t->accepted) {
         reset(t);
         return;
     }
-    if (!t->src->binary) conn_puts(t->p->c, "DATA\r\n");
+    if (!t->src->binary) peer_say(t->p, SL("DATA\r\n"));
     if (t->src->binary || hear_data(t) == 0) hand_over(t);
     else if (!t->broken) reset(t);
 }

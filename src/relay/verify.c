@@ -17,7 +17,7 @@ static void say(struct relay_said *out, enum relay_word word, struct slice text)
 static int step(struct peer *p, struct arena *a, struct slice line, struct smtp_reply *r,
                 struct relay_said *out)
 {
-    conn_write(p->c, line);
+    peer_say(p, line);
     int e = peer_hear(p, a, STEP, r);
     if (e && out->word != RELAY_LATER) say(out, RELAY_SILENT, ar_dup(a, sl_cstr(err_text(e))));
     return e ? 0 : r->code;
@@ -57,7 +57,7 @@ static void try_host(const struct relay_conf *conf, struct arena *a, struct mx_l
         struct peer *p = NULL;
         struct verdict why = {0};
         int64_t before = deadline_narrow(DEADLINE_IN(HOST));
-        struct peer_to to = {.host = h, .ip = &h->ip[i]};
+        struct peer_to to = {.host = h, .ip = &h->ip[i], .domain = l->domain};
         int e = peer_open(conf, l->route, a, &to, true, &p, &why);
         if (e == 1) peer_close(&p, false);
         if (e == 1) e = peer_open(conf, l->route, a, &to, false, &p, &why);

@@ -289,6 +289,7 @@ void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, s
     s->trusted = s->conf->trusts && s->conf->trusts(s->conf->trusts_arg, &conn_peer(c)->ip);
     letter_id_new(&s->id);
     smtpd_name_peer(s);
+    smtpd_begins(s);
     if (kind == SMTPD_SUBMISSIONS && smtpd_tls_begin(s)) s->over = true;
     else smtpd_greet(s);
     session_run(s);

@@ -125,6 +125,7 @@ void smtpd_refuse(struct smtpd_session *s, const struct intake_refusal *r);
 
 /* ---- what is said, for who looks on (dialogue.c) ---- */
 
+void smtpd_begins(const struct smtpd_session *s);
 void smtpd_heard(struct smtpd_session *s, struct slice line, const struct smtp_command *c);
 void smtpd_heard_secret(struct smtpd_session *s, size_t n); /* a line of n bytes */
 void smtpd_said(struct smtpd_session *s, struct slice lines);

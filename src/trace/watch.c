@@ -1,6 +1,7 @@
 /* watch.c - the tap of the log, the watchers behind it, and what each wants to see. */
 #include "watch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -15,6 +16,7 @@ struct watch {
     size_t head, n; /* of the ring: first byte, bytes */
     char ring[WATCH_RING];
     char domain[256]; /* behind at_domain */
+    char one[512];    /* the session that began, as session_of() has it */
 };
 struct head { /* in front of each line */
     int64_t time;
@@ -98,9 +100,29 @@ static void follow(struct watch *w, struct slice id)
     w->nletters++;
 }
 
+/* The id in "smtpd 192.0.2.1:25 ID", whose peer may turn out to be another; else the whole name. */
+static struct slice session_of(struct slice who)
+{
+    size_t at = sl_rchr(who, ' ');
+    struct slice id = at == SL_NONE ? SL("") : sl_from(who, at + 1);
+    return letter_id_ok(id) ? id : who;
+}
+
+/* The first session that begins with the peer: who comes later, or was there before, is not. */
+static bool is_the_one(struct watch *w, const struct log_line *l)
+{
+    struct slice who = session_of(sl_cstr(l->who)), peer = w->f.begins;
+    if (!w->one[0] && sl_eq(field(l, "event"), SL("begins")) &&
+        (sl_eqi(field(l, "ip"), peer) || sl_eqi(field(l, "host"), peer) || sl_eqi(field(l, "domain"), peer)))
+        snprintf(w->one, sizeof w->one, "%.*s", SLF(who));
+    struct slice one = sl_cstr(w->one);
+    return one.n && (sl_eq(who, one) || sl_eq(session_of(field(l, "session")), one));
+}
+
 static bool fits(struct watch *w, const struct log_line *l)
 {
     const struct watch_filter *f = &w->f;
+    if (f->begins.n) return l->level >= f->least && is_the_one(w, l);
     struct slice id = field(l, "id");
     if (l->level < f->least || (f->letters && strcmp(l->who, "letter") != 0)) return false;
     bool known = id.n && is_followed(w, id);

@@ -19,6 +19,9 @@ struct watch_filter {
     /* What the line names; a letter whose line fits is followed from then on, whatever its lines name. */
     struct slice address, domain, host;
     struct slice session; /* its id */
+    /* Or nothing but the next session that begins with this peer (dialogue_begins()): its address as it is
+     * printed, its name, or the domain that a letter leaves for. */
+    struct slice begins;
 };
 struct watch_line {
     int64_t time;      /* unix microseconds */

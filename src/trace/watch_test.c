@@ -59,6 +59,37 @@ TEST(watchers_see_what_fits_and_the_rest_of_its_letters)
     CHECK(watch_event_ok(SL("bounced")) && watch_event_ok(SL("session")) && !watch_event_ok(SL("bounce")));
 }
 
+static void say(const char *who, const char *event, const char *ip, const char *domain)
+{
+    LOG_EVENT(LOG_TALK, who, {"event", sl_cstr(event)}, {"ip", sl_cstr(ip)}, {"domain", sl_cstr(domain)});
+}
+
+TEST(the_next_session_with_a_peer_is_seen_alone)
+{
+    struct watch *ip, *domain;
+    struct letter_id x;
+    char smtpd[80], same[80];
+    letter_id_new(&x);
+    snprintf(smtpd, sizeof smtpd, "smtpd 192.0.2.1:25 %s", x.s);
+    snprintf(same, sizeof same, "smtpd 198.51.100.1:7 %s", x.s); /* XCLIENT says who it is */
+    CHECK_OK(watch_open(&ip, &(struct watch_filter){.least = LOG_TALK, .begins = SL("192.0.2.1")}));
+    CHECK_OK(watch_open(&domain, &(struct watch_filter){.least = LOG_TALK, .begins = SL("two.test")}));
+    say("smtpd 192.0.2.1:24 x", "server", "", ""); /* it was there before */
+    say("smtpd 192.0.2.10:24 x", "begins", "192.0.2.10", "");
+    say(smtpd, "begins", "192.0.2.1", "");
+    say("imap 192.0.2.1:26", "begins", "192.0.2.1", "");
+    say("relay mx.two.test [192.0.2.1]:25 session 1", "begins", "192.0.2.1", "not-two.test");
+    say("relay mx.two.test [192.0.2.1]:25 session 11", "begins", "192.0.2.1", "TWO.test");
+    say("relay mx.two.test [192.0.2.1]:25 session 1", "client", "", "two.test");
+    say("relay mx.two.test [192.0.2.1]:25 session 11", "ends", "", "");
+    say(same, "server", "", "");
+    LOG_EVENT(LOG_INFO, "login", {"event", SL("accepted")}, {"session", sl_cstr(same)});
+    CHECK(sees(ip, "192.0.2.1:25") && sees(ip, "198.51.100.1") && sees(ip, "accepted") && sees(ip, ""));
+    CHECK(sees(domain, "session 11") && sees(domain, "ends") && sees(domain, ""));
+    watch_close(&ip);
+    watch_close(&domain);
+}
+
 TEST(watchers_are_bounded)
 {
     struct watch *w[WATCH_MAX], *more;

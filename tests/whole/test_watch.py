@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from sink import Sink
 from world import TRAM, World, insecure_tls, letter, next_address, until
 
 
@@ -188,6 +189,62 @@ def test_debug_hides_what_follows_a_login_that_was_refused_and_shows_letters_whe
     lines = [json.loads(line) for line in recording.until("the session is over")]
     text = json.dumps(lines)
     assert "c2VjcmV0" not in text and "AUTH LOGIN ..." in text and "Subject: to be seen" in text
+
+
+def test_debug_records_imap_pop3_and_outgoing_sessions_without_secrets(home):
+    home.tram("account", "add", "dora@one.test", input="Tr0ub4dor-dora")
+    peer = next_address()
+    submit = letter("alice@one.test", "dora@one.test", "confidential", "for your eyes only\r\n")
+    with home.submission() as client:
+        client.sendmail("alice@one.test", ["dora@one.test"], submit)
+    until(lambda: home.messages("dora", password="Tr0ub4dor-dora"), what="the letter")
+    secrets = "Tr0ub4dor", base64.b64encode(b"\0dora@one.test\0Tr0ub4dor-dora").decode()[:30], "for your eyes", "confidential"
+
+    def recorded(who, act, *options):
+        recording = Watching(home, "debug", who, *options)
+        recording.until("waiting for a session of", who)
+        act()
+        assert recording.process.wait(20) == 0
+        return "\n".join(recording.until("the session is over"))
+
+    def talk(port, lines):
+        raw = insecure_tls().wrap_socket(socket.create_connection((home.address, home.port(port)), source_address=(peer, 0)))
+        with raw, raw.makefile("rb") as answers:
+            for line, end in lines:
+                raw.sendall(line)
+                while not answers.readline().startswith(end):
+                    pass
+
+    secret = base64.b64encode(b"\0dora@one.test\0Tr0ub4dor-dora")
+    text = recorded(peer, lambda: talk(993, [
+        (b"", b"* OK"), (b"a LOGIN dora@one.test Tr0ub4dor-no\r\n", b"a NO"), (b"b AUTHENTICATE PLAIN " + secret + b"\r\n", b"b OK"),
+        (b"c SELECT INBOX\r\n", b"c OK"), (b"d FETCH 1 (UID BODY.PEEK[])\r\n", b"d OK"), (b"e LOGOUT\r\n", b"e OK")]))
+    for words in ("S: * OK [CAPABILITY", "C: a LOGIN ...", "S: a NO", "C: b AUTHENTICATE ...", "C: (by PLAIN)", "C: c SELECT INBOX",
+                  "event=accepted", "bytes of a letter)", "C: e LOGOUT"):
+        assert words in text, (words, text)
+    assert not [s for s in secrets if s in text], text
+    text = recorded(peer, lambda: talk(995, [
+        (b"", b"+OK"), (b"USER dora@one.test\r\n", b"+OK"), (b"PASS Tr0ub4dor-no\r\n", b"-ERR"), (b"AUTH PLAIN\r\n", b"+"),
+        (secret + b"\r\n", b"+OK"), (b"RETR 1\r\n", b"."), (b"QUIT\r\n", b"+OK")]))
+    for words in ("S: +OK", "C: USER dora@one.test", "C: PASS ...", "C: AUTH PLAIN ...", "S: + ...", "bytes of the login)", "C: RETR 1",
+                  "bytes of a letter)", "C: QUIT"):
+        assert words in text, (words, text)
+    assert not [s for s in secrets if s in text], text
+    away = next_address()
+    home.world.publish(extra=f"away.test. MX 0 mx.away.test.\nmx.away.test. A {away}\n")
+    sink = Sink([away], home.port(25))
+    try:
+        def leave():
+            with home.submission() as client:
+                client.sendmail("alice@one.test", ["eve@away.test"], letter("alice@one.test", "eve@away.test", "confidential"))
+        text = recorded("away.test", leave, "--content")
+        for words in ("event=begins", "S: 220 sink", "C: EHLO mail.one.test", "C: MAIL FROM:<alice@one.test>", "C: RCPT TO:<eve@away.test>",
+                      "bytes of a letter)", "S: 250"):
+            assert words in text, (words, text)
+        assert "Subject: confidential" in text
+    finally:
+        sink.close()
+    assert "no address and no domain" in home.tram("debug", "nonsense", status=2).stderr
 
 
 def test_wrong_use(home):
