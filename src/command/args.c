@@ -1,5 +1,6 @@
 /* args.c - helpers for commands: JSON values, standard input, times in words. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,17 +69,36 @@ int read_input(size_t max, struct buf *out)
 
 enum { PASSWORD_LEAST = 8 };
 
+static struct termios before_silence; /* of the terminal */
+
+/* Whoever breaks off sees again what is typed. The signal then does what it does without us. */
+static void break_silence(int sig)
+{
+    tcsetattr(STDIN_FILENO, TCSANOW, &before_silence);
+    raise(sig);
+}
+
+static void on_break(void (*handler)(int))
+{
+    struct sigaction act = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGHUP, &act, NULL);
+}
+
 static int read_line_silently(const char *prompt, struct buf *out)
 {
-    struct termios was, quiet;
-    if (tcgetattr(STDIN_FILENO, &was)) return err_set(ERR_IO, "cannot ask for the password");
-    quiet = was;
+    struct termios quiet;
+    if (tcgetattr(STDIN_FILENO, &before_silence)) return err_set(ERR_IO, "cannot ask for the password");
+    quiet = before_silence;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
+    on_break(break_silence);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet); /* what was typed before the question is no answer */
     fprintf(stderr, "%s: ", prompt);
     char line[1024];
     bool got = fgets(line, sizeof line, stdin) != NULL;
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_silence);
+    on_break(SIG_DFL);
     fprintf(stderr, "\n");
     if (got) buf_str(out, line);
     wipe(line, sizeof line);

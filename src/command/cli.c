@@ -297,6 +297,8 @@ static int task_main(void *arg)
 {
     struct task *t = arg;
     int e = ERR_NOT_FOUND;
+    /* What the server does, it does without us; what a command does by itself can be cut off at each step. */
+    rt_signals_end(true);
     if (t->cmd->needs == NEEDS_HOME || t->cmd->needs == NEEDS_NEW_HOME) {
         run_function(t, NULL);
         return 0;
@@ -305,9 +307,7 @@ static int task_main(void *arg)
     if (ahead) return ahead;
     if (t->cmd->needs == NEEDS_STORE) {
         struct request r = request_of(t, NULL);
-        rt_signals_end(true); /* what the server does, it does without us */
         e = control_call(t->socket, t->cmd, &r, &t->status, &t->error);
-        rt_signals_end(false);
     }
     bool nobody = e == ERR_NOT_FOUND || e == ERR_REFUSED;
     if (nobody && !t->conf)

@@ -47,6 +47,7 @@ MUST_CHECK int home_backup(const struct config *conf, const char *to);
 MUST_CHECK int home_unstage(void);
 /* Others may go through the home, to public/, and see nothing of it. BLOCKS. */
 MUST_CHECK int home_let_through(void);
-/* Makes the home in the present working directory from such a copy, which stays as it is. ERR_EXISTS:
- * there is one already. ERR_USAGE: that is no copy. BLOCKS. */
+/* Makes the home in the present working directory from such a copy, which stays as it is. What a restore
+ * that was broken off has left is replaced. ERR_EXISTS: there is one already. ERR_BUSY: another restore is at
+ * it. ERR_USAGE: that is no copy. BLOCKS. */
 MUST_CHECK int home_restore(const char *from);

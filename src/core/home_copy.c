@@ -199,9 +199,12 @@ int home_backup(const struct config *conf, const char *to)
 
 /* ---- restore ---- */
 
+/* Stands while a node is restored: what is here then is of no use, and the next restore takes its place. */
+static const char restoring[] = "restore.unfinished";
+
 static int check_copy(struct arena *a, const char *from)
 {
-    if (path_exists("tram.conf") || path_exists("store"))
+    if (path_exists("tram.conf") || (path_exists("store") && !path_exists(restoring)))
         return err_set(ERR_EXISTS, "there is a node here already: a copy is restored into a new home");
     if (sl_ends(sl_cstr(from), SL(".unfinished")))
         return err_set(ERR_USAGE, "%s is a copy that was not finished", from);
@@ -212,23 +215,56 @@ static int check_copy(struct arena *a, const char *from)
     return 0;
 }
 
+/* Under its own name when it is whole. */
+static int restore_file(struct arena *a, const char *from, const char *name)
+{
+    const char *fresh = ar_printf(a, "%s.unfinished", name).p, *source = below(a, from, name);
+    if (!path_exists(source)) return 0;
+    int e = path_exists(fresh) ? path_unlink(fresh) : 0;
+    if (!e) e = path_copy(source, fresh);
+    return e ? e : path_rename(fresh, name);
+}
+
+static int restore_folder(struct arena *a, const char *from, const char *name)
+{
+    const char *fresh = ar_printf(a, "%s.unfinished", name).p;
+    int e = remove_folder(a, fresh);
+    if (!e) e = remove_folder(a, name);
+    if (!e) e = copy_folder(a, below(a, from, name), fresh);
+    return e ? e : path_rename(fresh, name);
+}
+
+static int restore_begin(void)
+{
+    int e = path_exists(restoring) ? 0 : path_write(restoring, (struct slice){0}, 0600);
+    return e ? e : path_make("store");
+}
+
+static int restore_all(struct arena *a, const char *from)
+{
+    int e = check_copy(a, from);
+    if (!e) e = restore_begin();
+    if (!e) e = restore_folder(a, from, "store/bodies");
+    if (!e) e = restore_folder(a, from, "store/index");
+    if (!e) e = restore_file(a, from, "store/written-by");
+    if (!e) e = path_sync_dir("store");
+    if (!e && !path_exists("tls")) e = restore_folder(a, from, "tls");
+    if (!e && !path_exists("keys.secret")) e = restore_file(a, from, "keys.secret");
+    if (!e) e = home_let_through();
+    if (!e) e = restore_file(a, from, "tram.conf"); /* last: now it is a home */
+    if (!e) e = path_unlink(restoring);
+    return e ? e : path_sync_dir(".");
+}
+
 int home_restore(const char *from)
 {
     struct arena a;
+    int lock = -1;
+    int e = path_lock(".", &lock);
+    if (e) return e == ERR_BUSY ? err_set(e, "a copy is being restored here already") : e;
     ar_init(&a, 0);
-    int e = check_copy(&a, from);
-    if (!e) e = path_make("store");
-    if (!e) e = copy_folder(&a, below(&a, from, "store/bodies"), "store/bodies");
-    if (!e) e = copy_folder(&a, below(&a, from, "store/index"), "store/index");
-    if (!e && path_exists(below(&a, from, "store/written-by")))
-        e = path_copy(below(&a, from, "store/written-by"), "store/written-by");
-    if (!e) e = path_sync_dir("store");
-    if (!e && !path_exists("tls")) e = copy_folder(&a, below(&a, from, "tls"), "tls");
-    if (!e && path_exists(below(&a, from, "keys.secret")) && !path_exists("keys.secret"))
-        e = path_copy(below(&a, from, "keys.secret"), "keys.secret");
-    if (!e) e = home_let_through();
-    if (!e) e = path_copy(below(&a, from, "tram.conf"), "tram.conf"); /* last: now it is a home */
-    if (!e) e = path_sync_dir(".");
+    e = restore_all(&a, from);
     ar_free(&a);
+    path_unlock(&lock);
     return e;
 }

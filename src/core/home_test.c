@@ -1,7 +1,9 @@
-/* home_test.c - the one judgement over a certificate, at any time; one copy of a home at a time. */
+/* home_test.c - the one judgement over a certificate, at any time; one copy of a home at a time; a home from
+ * a copy. */
 #include "home.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -85,4 +87,60 @@ TEST(one_copy_of_a_home_is_made_at_a_time)
     CHECK(!path_exists("store/backup"));
     CHECK(rmdir("store") == 0 && rmdir(dir) == 0);
     REQUIRE(before >= 0 && fchdir(before) == 0 && close(before) == 0);
+}
+
+static void make_copy(void)
+{
+    CHECK(mkdir("copy", 0700) == 0 && mkdir("copy/tls", 0700) == 0 && mkdir("copy/store", 0700) == 0 &&
+          mkdir("copy/store/index", 0700) == 0 && mkdir("copy/store/bodies", 0700) == 0 &&
+          mkdir("new", 0700) == 0);
+    CHECK_OK(path_write("copy/tram.conf", SL("hostname"), 0600));
+    CHECK_OK(path_write("copy/tls/key.pem", SL("key"), 0600));
+    CHECK_OK(path_write("copy/keys.secret", SL("secret"), 0600));
+    CHECK_OK(path_write("copy/store/index/1", SL("rows"), 0600));
+    CHECK_OK(path_write("copy/store/bodies/1", SL("letters"), 0600));
+}
+
+static bool holds(const char *path, const char *text)
+{
+    struct buf b = BUF_INIT;
+    bool same = path_read(path, 100, &b) == 0 && sl_eq(buf_slice(&b), sl_cstr(text));
+    buf_free(&b);
+    return same;
+}
+
+static bool is_restored(void)
+{
+    return holds("tram.conf", "hostname") && holds("tls/key.pem", "key") && holds("keys.secret", "secret") &&
+           holds("store/index/1", "rows") && holds("store/bodies/1", "letters") &&
+           !path_exists("restore.unfinished");
+}
+
+/* What a kill after so many steps leaves: each has its name only when it is whole. */
+TEST(a_restore_that_was_broken_off_is_begun_again)
+{
+    char dir[] = "/tmp/tram-home-XXXXXX", cmd[64];
+    int lock = -1, before = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    REQUIRE(mkdtemp(dir) && chdir(dir) == 0);
+    make_copy();
+    REQUIRE(chdir("new") == 0);
+    CHECK(mkdir("store", 0700) == 0);
+    CHECK_ERR(home_restore("../copy"), ERR_EXISTS); /* somebody's */
+    CHECK(rmdir("store") == 0);
+    CHECK_OK(path_write("restore.unfinished", SL(""), 0600));
+    CHECK(mkdir("store", 0700) == 0 && mkdir("store/bodies", 0700) == 0 &&
+          mkdir("store/index.unfinished", 0700) == 0 && mkdir("tls.unfinished", 0700) == 0);
+    CHECK_OK(path_write("store/bodies/0", SL("of another copy"), 0600));
+    CHECK_OK(path_write("store/index.unfinished/1", SL("ro"), 0600));
+    CHECK_OK(path_write("tls.unfinished/key.pem", SL("k"), 0600));
+    CHECK_OK(path_write("tram.conf.unfinished", SL("host"), 0600));
+    CHECK_OK(path_lock(".", &lock));
+    CHECK_ERR(home_restore("../copy"), ERR_BUSY); /* it is not broken off, but under way */
+    path_unlock(&lock);
+    CHECK_OK(home_restore("../copy"));
+    CHECK(is_restored() && !path_exists("store/bodies/0") && !path_exists("tram.conf.unfinished"));
+    CHECK_ERR(home_restore("../copy"), ERR_EXISTS);
+    snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
+    REQUIRE(before >= 0 && fchdir(before) == 0 && close(before) == 0);
+    CHECK(system(cmd) == 0);
 }

@@ -13,6 +13,9 @@ static int renew(struct care *c, uint64_t *fence)
     int64_t left, began = rt_now();
     int e = kv_lease(c->s->kv, SL("_store"), SL("care"), sl_cstr(c->who), CARE_LEASE_MS, fence, &left);
     if (e == 0) c->until = began + CARE_LEASE_MS * RT_MS;
+    if (e == ERR_BUSY)
+        err_set(e, "a sweep or a backup that was broken off keeps others out for %lld s more: try again then",
+                (long long)(left + 999) / 1000);
     return e;
 }
 

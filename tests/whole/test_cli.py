@@ -1,9 +1,11 @@
 """The command line: its exit statuses, its sentences, and errors a user can act on."""
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
+import termios
 
 from world import TRAM, insecure_tls, letter, until
 
@@ -44,6 +46,31 @@ def test_init_twice_is_refused(world):
     home = world.home("one.test")
     done = home.tram("init", "--domain", "one.test", status=1)
     assert "already" in done.stderr
+
+
+def test_a_command_on_a_stopped_node_is_broken_off_at_once(world):
+    home = world.home("one.test", accounts=["alice"])
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        command = subprocess.Popen([TRAM, "-C", str(home.dir), "suppression", "import", "alice@one.test"], stdin=subprocess.PIPE,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        until(lambda: "open" in home.tram("account", "list", ok=False).stderr, what="a command that waits for its input")
+        command.send_signal(sig)
+        assert command.wait(20) == -sig
+        command.stdin.close()
+        assert "alice@one.test" in home.tram("account", "list").stdout
+
+
+def test_who_breaks_off_at_a_password_sees_again_what_is_typed(world):
+    home = world.home("one.test", accounts=["alice"])
+    main, terminal = pty.openpty()
+    command = subprocess.Popen([TRAM, "-C", str(home.dir), "account", "passwd", "alice@one.test"], stdin=terminal,
+                               stderr=subprocess.DEVNULL, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    echo = lambda: termios.tcgetattr(terminal)[3] & termios.ECHO
+    until(lambda: not echo(), what="the question")
+    command.send_signal(signal.SIGINT)
+    assert command.wait(20) == -signal.SIGINT
+    assert echo()
+    os.close(main), os.close(terminal)
 
 
 def test_a_configuration_error_names_file_line_and_remedy(world):
