@@ -12,7 +12,12 @@
 #include "store/origin.h"
 #include "wire/smtp.h"
 
-enum { MESSAGES_MAX = 100, PIECES_MAX = 1000 };
+enum {
+    MESSAGES_MAX = 100,
+    PIECES_MAX = 1000,
+    TOGETHER_MAX = 32,          /* bodies of a command that are made durable together, */
+    TOGETHER_BYTES = 256 * 1024 /* and so much of them: what a session holds meanwhile */
+};
 
 /* What stands before a message's literal: the command, and what it says of the message. */
 struct append_head {
@@ -89,13 +94,25 @@ void imapd_cmd_replace(struct imapd_session *s, struct imap_in *in)
     imapd_cmd_append(s, in);
 }
 
+/* A body that is whole, and waits to be made durable with others. */
+struct whole {
+    struct appending *p;
+    struct body_writer *w;
+    struct buf origin;
+    struct body_ref *ref;
+};
+
 struct appending {
     struct imapd_session *s;
     struct imapd_place to;
     struct message_new *v;
     size_t n, pieces;
-    uint32_t replaced; /* uid of the message that goes, or 0 */
-    int failed;        /* why nothing will be kept */
+    struct whole whole[TOGETHER_MAX]; /* the last ones of v */
+    size_t nwhole;
+    uint64_t whole_bytes;
+    char why[ERR_TEXT_MAX]; /* the first of them that failed did */
+    uint32_t replaced;      /* uid of the message that goes, or 0 */
+    int failed;             /* why nothing will be kept */
     struct slice bad_url;
     /* what came of the command and was not looked at: text, and a literal behind it when `announced` */
     struct imap_in in;
@@ -319,6 +336,42 @@ static int take_pieces(struct appending *p)
     return e;
 }
 
+/* ---- what is durable together ---- */
+
+static void make_durable(void *arg)
+{
+    struct whole *x = arg;
+    int e = body_finish(&x->w, SL(""), buf_slice(&x->origin), x->ref);
+    if (!e || x->p->failed) return;
+    x->p->failed = e;
+    snprintf(x->p->why, sizeof x->p->why, "%s", err_text(e)); /* this fiber's own */
+}
+
+/* Each in a fiber of its own, so that they share the sync (RFC 3502: none is kept unless all are). */
+static void make_all_durable(struct appending *p)
+{
+    struct group g;
+    group_init(&g);
+    for (size_t i = 0; i < p->nwhole; i++) {
+        bool last = i + 1 == p->nwhole;
+        if (last || group_go(&g, "appended body", make_durable, &p->whole[i])) make_durable(&p->whole[i]);
+    }
+    int e = group_wait(&g);
+    for (size_t i = 0; i < p->nwhole; i++) buf_free(&p->whole[i].origin);
+    p->failed = p->failed ? err_set(p->failed, "%s", p->why) : e;
+    p->nwhole = 0;
+    p->whole_bytes = 0;
+}
+
+static void abandon_all(struct appending *p)
+{
+    for (size_t i = 0; i < p->nwhole; i++) {
+        body_abandon(&p->whole[i].w);
+        buf_free(&p->whole[i].origin);
+    }
+    p->nwhole = 0;
+}
+
 static void end_message(struct appending *p)
 {
     struct message_new *m = &p->v[p->n];
@@ -330,13 +383,14 @@ static void end_message(struct appending *p)
     m->size = body_written(p->w);
     m->by_lines = smtp_lines_end(&p->lines);
     m->head_size = p->head.size > UINT32_MAX ? 0 : (uint32_t)p->head.size;
-    struct buf origin = BUF_INIT;
-    p->failed = m->size ? origin_message(&origin, p->to.account, &p->to.m, m)
+    struct whole *x = &p->whole[p->nwhole];
+    *x = (struct whole){.p = p, .w = p->w, .origin = BUF_INIT, .ref = &m->body};
+    p->failed = m->size ? origin_message(&x->origin, p->to.account, &p->to.m, m)
                         : err_set(ERR_USAGE, "an empty message cannot be kept");
-    if (p->failed) body_abandon(&p->w);
-    else p->failed = body_finish(&p->w, SL(""), buf_slice(&origin), &m->body);
-    buf_free(&origin);
-    p->n += !p->failed;
+    p->nwhole++;
+    p->n++;
+    p->whole_bytes += m->size;
+    if (!p->failed && (p->nwhole == TOGETHER_MAX || p->whole_bytes >= TOGETHER_BYTES)) make_all_durable(p);
 }
 
 /* One message into the store's bodies. < 0: the connection broke; p->failed: it was not kept. */
@@ -410,6 +464,7 @@ static int take_messages(struct appending *p)
         p->options = imap_append_options(&p->in);
         p->failed = too_many(p);
     }
+    if (!p->failed) make_all_durable(p);
     if (!p->failed) p->failed = keep_messages(p);
     if (!p->failed) return 0;
     answer_failure(p); /* before the client sends what it announced */
@@ -455,8 +510,9 @@ int imapd_append(struct imapd_session *s, const struct imap_literal *l, size_t a
         return drop_messages(&p);
     }
     int e = take_messages(&p);
+    abandon_all(&p);
     for (size_t i = 0; i < p.n && p.failed != ERR_UNKNOWN;
          i++) /* else a row that nobody sees may name them */
-        body_unpin(s->server->conf.store->body, &p.v[i].body);
+        if (p.v[i].body.s[0]) body_unpin(s->server->conf.store->body, &p.v[i].body);
     return e;
 }

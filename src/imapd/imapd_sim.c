@@ -41,8 +41,9 @@ struct world {
     struct waitq quiet;
     int busy;
     struct sim *sim;
-    bool faulty; /* connections and the disk fail now and then */
-    bool mixed;  /* guests, UIDONLY, COMPRESS and MESSAGELIMIT are among them */
+    struct sim_node *node; /* the server's */
+    bool faulty;           /* connections and the disk fail now and then */
+    bool mixed;            /* guests, UIDONLY, COMPRESS and MESSAGELIMIT are among them */
     bool ready, done;
     struct client client[CLIENTS];
 };
@@ -307,8 +308,8 @@ static bool step(struct client *k)
     uint64_t what = rt_random_below(14);
     if (!k->n && what > 3) what = 0;
     switch (what) {
-    case 0:
-    case 1: return tell_box(k, "APPEND ", 0, " (\\Flagged) {14+}\r\nSubject: x\r\n\r\n");
+    case 0: return tell_box(k, "APPEND ", 0, " (\\Flagged) {14+}\r\nSubject: x\r\n\r\n");
+    case 1: return tell_box(k, "APPEND ", 0, " {14+}\r\nSubject: x\r\n\r\n ($a) {14+}\r\nSubject: y\r\n\r\n");
     case 2: return tell(k, "NOOP", 0, 0);
     case 3: return idle(k);
     case 4:
@@ -489,17 +490,38 @@ static int clients_main(void *arg)
     return 0;
 }
 
-static void run_seed(int seed, bool faulty, bool mixed)
+static int appending_main(void *arg)
+{
+    struct world *w = arg;
+    struct client *k = &w->client[0];
+    *k = (struct client){.w = w};
+    CHECK_OK(tls_client_new(&w->tls, SL("")));
+    while (!w->ready) fiber_sleep(RT_MS);
+    CHECK(connect_client(k));
+    uint64_t before = sim_steps(w->node);
+    conn_puts(k->c, "t APPEND INBOX");
+    for (int i = 0; i < 60; i++) conn_puts(k->c, " {14+}\r\nSubject: x\r\n\r\n");
+    conn_puts(k->c, "\r\n");
+    CHECK(read_to(k, "t OK [APPENDUID "));
+    CHECK(sim_steps(w->node) - before < 60); /* a write and a sync for each would be twice that */
+    conn_close(&k->c);
+    tls_free(&w->tls);
+    w->done = true;
+    return 0;
+}
+
+static void run_seed(int seed, bool faulty, bool mixed, int (*clients_do)(void *))
 {
     struct world *w = xcalloc(1, sizeof *w);
     struct sim *s = sim_new((uint64_t)seed);
     struct sim_node *n = sim_node(s, "x.test", "127.0.0.2"),
                     *clients = sim_node(s, "clients.test", "127.0.0.3");
     w->sim = s;
+    w->node = n;
     w->faulty = faulty;
     w->mixed = mixed;
     sim_node_start(n, server_main, w);
-    sim_node_start(clients, clients_main, w);
+    sim_node_start(clients, clients_do, w);
     sim_run(s, 4 * 3600 * RT_S);
     bool failed = sim_node_running(n);
     if (failed) test_fail(__FILE__, __LINE__, "still running after hours");
@@ -513,10 +535,12 @@ static void run_seeds(bool faulty, bool mixed)
 {
     int seeds = getenv("SEEDS") ? atoi(getenv("SEEDS")) : SEEDS,
         first = getenv("SEED") ? atoi(getenv("SEED")) : 1;
-    for (int seed = first; seed < first + seeds; seed++) run_seed(seed, faulty, mixed);
+    for (int seed = first; seed < first + seeds; seed++) run_seed(seed, faulty, mixed, clients_main);
 }
 
 TEST(imapd_clients_agree_whatever_they_do) { run_seeds(false, false); }
 TEST(imapd_clients_agree_when_things_fail) { run_seeds(true, false); }
 TEST(imapd_guests_agree_whatever_they_do) { run_seeds(false, true); }
 TEST(imapd_guests_agree_when_things_fail) { run_seeds(true, true); }
+/* RFC 3502: all or none are kept, so they share what makes them durable. */
+TEST(imapd_messages_of_one_append_share_their_syncs) { run_seed(1, false, false, appending_main); }
