@@ -407,7 +407,8 @@ static void fetch_all(struct fetch *f, unsigned kinds)
     for (size_t k = 0; k < f->picked.n && !f->lost && !conn_error(s->c); k++) {
         f->i = f->picked.at[k];
         if (wanted(f, f->i)) fetch_one(f, kinds);
-        fiber_breathe();
+        if (kinds & (OF_RECORD | OF_BYTES)) fiber_breathe();
+        else imapd_breathe(k);
     }
     imapd_flush(s);
     for (unsigned i = 0; i < READER_KINDS; i++) reader_digests_end(&f->kept[i]);

@@ -27,6 +27,7 @@ int imapd_open(struct imapd **out, const struct imapd_conf *conf)
     if (!d->conf.progress) d->conf.progress = PROGRESS_DEFAULT;
     map_init(&d->recent, false);
     map_init(&d->sessions, false);
+    list_init(&d->kept);
     *out = d;
     return 0;
 }
@@ -38,6 +39,7 @@ void imapd_close(struct imapd **s)
     if (!d) return;
     map_free(&d->recent);
     map_free(&d->sessions);
+    imapd_kept_end(d);
     free(d);
 }
 

@@ -31,6 +31,7 @@ enum {
     IMAPD_COST_MAX = 50,             /* of commands before the login; the table says what each costs */
     IMAPD_CHUNK = 32 * 1024,         /* of a body under way to the client */
     IMAPD_NARROW_MAX = 20,           /* texts of a search that the index is asked for */
+    IMAPD_KEPT_BYTES = 64 << 20,     /* orders and threads that are kept, of the node */
 };
 /* RFC 8474 section 4: account and mailbox, since who shares mailboxes sees those of several accounts. */
 #define IMAPD_MAILBOX_ID "M%s-%u"
@@ -123,6 +124,8 @@ struct imapd {
     struct map recent;   /* account and mailbox to the first uid nobody was told of */
     struct map sessions; /* account to the number of its sessions */
     bool indexing;       /* a fiber makes parts of a text index */
+    struct link kept;    /* of struct imapd_kept, the one that was asked for last first */
+    size_t kept_bytes;
 };
 
 /* ---- the table ---- */
@@ -333,6 +336,12 @@ void imapd_contexts_changed(struct imapd_session *s);
 void imapd_contexts_end(struct imapd_session *s);
 bool imapd_context_cancel(struct imapd_session *s, struct slice tag); /* false: there is none */
 
+/* In loops that do little each time: looking at the clock would cost more than the rest. */
+static inline void imapd_breathe(size_t i)
+{
+    if (i % 128 == 0) fiber_breathe();
+}
+
 /* The message number or, after UID, the uid of what stands at i. */
 uint32_t imapd_number(const struct imapd_session *s, size_t i);
 /* "* SEARCH n ..." or "* SORT n ...". SUSPENDS. */
@@ -362,10 +371,61 @@ void imapd_searched(struct imapd_session *s, const struct imapd_found *f, const 
 /* Looks into each message that was found: its record and, when `heads`, its header section, of which only the
  * fields of reader_digest_has() may be there, and which is empty when it cannot be read; one that is gone for
  * good comes with m NULL. What is made of it must lie in another arena than `head`, which lasts until the
- * next one. Stops when each() returns other than 0 and returns that. SUSPENDS. */
+ * next one. Stops when each() returns other than 0 and returns that. What comes of it may be kept unless
+ * *whole is false: one could not be read, or has gone. SUSPENDS. */
 MUST_CHECK int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool heads,
                                 int (*each)(void *arg, size_t k, const struct message *m, struct slice head),
-                                void *arg);
+                                void *arg, bool *whole);
+
+/* ---- order.c: what messages are put in order by ---- */
+
+struct imapd_sort_key {
+    int64_t number;
+    struct slice text;
+    bool reversed; /* by the comparator */
+};
+struct imapd_sorted { /* a message that was found */
+    size_t k;         /* which of the found ones */
+    struct imapd_sort_key key[];
+};
+/* Their keys into v, not in order yet, in the arena; *whole false: some could not be read. ERR_LIMIT: too
+ * many for the arena. SUSPENDS. */
+MUST_CHECK int imapd_sort_keys(struct imapd_session *s, const struct imap_sort_args *args,
+                               const struct imapd_found *f, struct arena *a, struct imapd_sorted **v,
+                               bool *whole);
+/* ctx: the args. For order_sort(). */
+int imapd_sort_compare(const void *ctx, const void *a, const void *b);
+/* imapd_sort_found() by the keys of each. SUSPENDS. */
+MUST_CHECK int imapd_sort_by_keys(struct imapd_session *s, const struct imap_sort_args *args,
+                                  struct imapd_found *f);
+
+/* ---- kept.c: orders and threads that are known already ---- */
+
+enum { IMAPD_KEPT_LEAST = 1000 }; /* of so many messages and more */
+/* An order: of the messages in uid[], ascending, value[i] is the place of uid[i], the same for those that
+ * have the same key. Threads: value[] is the answer about just these messages (thread.c). */
+struct imapd_kept_key {
+    unsigned what; /* an enum imap_sort_key, or IMAPD_KEPT_THREADS + an enum imap_threading */
+    enum collation how;
+};
+enum { IMAPD_KEPT_THREADS = 100 };
+struct imapd_kept {
+    struct link link;
+    size_t refs;
+    struct imapd_kept_key key;
+    char account[20];
+    uint32_t box, uidvalidity;
+    size_t n, nvalues;
+    uint32_t *uid, *value; /* on the heap, of this */
+};
+/* One to be filled, of n messages of the selected mailbox; nobody else knows of it before imapd_kept_keep(),
+ * and then it does not change any more. */
+struct imapd_kept *imapd_kept_new(struct imapd_session *s, struct imapd_kept_key key, size_t n);
+void imapd_kept_keep(struct imapd_session *s, struct imapd_kept *k);
+struct imapd_kept *imapd_kept_get(struct imapd_session *s, struct imapd_kept_key key); /* or NULL */
+void imapd_kept_put(struct imapd_session *s,
+                    struct imapd_kept **k); /* each of new and get; harmless of NULL */
+void imapd_kept_end(struct imapd *d);
 
 /* "Sent date" (RFC 5256 section 2.2): of the Date field in UTC, else the internal date; m: its record or
  * NULL. */

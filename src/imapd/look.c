@@ -50,13 +50,15 @@ static int read_head(struct imapd_session *s, uint32_t uid, const struct message
 }
 
 int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool heads,
-                     int (*each)(void *arg, size_t k, const struct message *m, struct slice head), void *arg)
+                     int (*each)(void *arg, size_t k, const struct message *m, struct slice head), void *arg,
+                     bool *whole)
 {
     struct reader_records records;
     struct reader_digests digests;
     struct arena a;
     size_t unread = 0;
     int e = 0;
+    *whole = true;
     if (!f->n) return 0;
     ar_init(&a, 0);
     reader_records_begin(&records, s->server->conf.store, imapd_box(s),
@@ -71,6 +73,7 @@ int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool 
         if (!e && heads && !reader_digest(&digests, uid, &head)) e = read_head(s, uid, m, &a, &head);
         if (imapd_unreadable(s, e, uid, &unread)) e = 0, head = SL("");
         if (e == ERR_NOT_FOUND) e = 0, m = NULL;
+        *whole &= m && !unread;
         if (!e) e = each(arg, k, m, head);
         if (!e) e = conn_error(s->c);
         imapd_progress(s, k, f->n);

@@ -415,7 +415,8 @@ static int search_all(struct search *x, const struct imap_search *key, struct im
         r = judge(x, key, i);
         if (r == 1) keep_found(x, i, out);
         imapd_progress(s, i - first, s->told - first);
-        fiber_breathe();
+        if (x->know == KNOW_VIEW) imapd_breathe(i);
+        else fiber_breathe();
     }
     reader_records_end(&records);
     return r < 0 ? r : 0;

@@ -1,27 +1,19 @@
 /* order.c - the order of SORT and the keys for it (RFC 5256, SORT=DISPLAY of RFC 5957, RELEVANCY of RFC
  * 6203). */
 #include "reader/order.h"
+
 #include "imapd_i.h"
 #include "mail/charset.h"
 #include "mail/head.h"
 #include "reader/keys.h"
 
-struct sort_key {
-    int64_t number;
-    struct slice text;
-    bool reversed; /* by the comparator */
-};
-struct sorted { /* a message that was found */
-    size_t at;  /* its index in the view */
-    uint8_t score;
-    struct sort_key key[];
-};
 struct sorting {
     struct imapd_session *s;
     const struct imap_sort_args *args;
     const struct imapd_found *found;
+    struct arena *a; /* for the keys */
     struct arena scratch;
-    struct sorted **v;
+    struct imapd_sorted **v;
     struct imapd_found left; /* those whose keys have to be computed, */
     size_t *left_k;          /* and which of the found ones they are */
 };
@@ -47,13 +39,13 @@ static enum reader_key key_of(enum imap_sort_key by)
     }
 }
 
-static struct sorted *begin_one(struct sorting *x, size_t k)
+static struct imapd_sorted *begin_one(struct sorting *x, size_t k)
 {
-    struct sorted *one = ar_zalloc(&x->s->a, sizeof *one + x->args->n * sizeof *one->key);
-    one->at = x->found->at[k];
-    one->score = x->found->score ? x->found->score[k] : 100;
+    struct imapd_sorted *one = ar_zalloc(x->a, sizeof *one + x->args->n * sizeof *one->key);
+    one->k = k;
     for (size_t i = 0; i < x->args->n; i++) {
-        if (x->args->by[i].key == IMAP_SORT_RELEVANCY) one->key[i].number = -one->score; /* the best first */
+        if (x->args->by[i].key == IMAP_SORT_RELEVANCY) /* the best first */
+            one->key[i].number = x->found->score ? -x->found->score[k] : 0;
         if (key_of(x->args->by[i].key) != READER_KEYS) one->key[i].reversed = x->s->comparator.reversed;
     }
     return x->v[k] = one;
@@ -61,18 +53,18 @@ static struct sorted *begin_one(struct sorting *x, size_t k)
 
 static int too_many(const struct sorting *x)
 {
-    return ar_over(&x->s->a) ? err_set(ERR_LIMIT, "these are too many messages to be put in order") : 0;
+    return ar_over(x->a) ? err_set(ERR_LIMIT, "these are too many messages to be put in order") : 0;
 }
 
 static void make_key(struct sorting *x, const struct mail_head *h, const struct message *m,
-                     enum imap_sort_key by, struct sort_key *out)
+                     enum imap_sort_key by, struct imapd_sort_key *out)
 {
     enum reader_key key = key_of(by);
     if (by == IMAP_SORT_ARRIVAL) out->number = m ? m->internal_date : 0;
     else if (by == IMAP_SORT_SIZE) out->number = m ? (int64_t)m->size : 0;
     else if (by == IMAP_SORT_DATE) out->number = imapd_sent_date(&x->scratch, h, m);
     else if (key != READER_KEYS)
-        out->text = ar_dup(&x->s->a, reader_key(&x->scratch, h, key, x->s->comparator.how));
+        out->text = ar_dup(x->a, reader_key(&x->scratch, h, key, x->s->comparator.how));
 }
 
 /* Of the k-th of those that are left. */
@@ -82,7 +74,7 @@ static int make_keys(void *arg, size_t k, const struct message *m, struct slice 
     struct mail_head h = {0};
     ar_reset(&x->scratch);
     if (mail_head_parse(&x->scratch, head, &h) != 0 && !h.n) h = (struct mail_head){0};
-    struct sorted *one = begin_one(x, x->left_k[k]);
+    struct imapd_sorted *one = begin_one(x, x->left_k[k]);
     for (size_t i = 0; i < x->args->n; i++) make_key(x, &h, m, x->args->by[i].key, &one->key[i]);
     return too_many(x);
 }
@@ -98,10 +90,10 @@ static bool take_kept(struct sorting *x, struct reader_digests *d, size_t k)
         return false;
     for (size_t i = 0; i < x->args->n; i++)
         if (x->args->by[i].key == IMAP_SORT_DATE && !keys.dated) return false; /* the internal date, then */
-    struct sorted *one = begin_one(x, k);
+    struct imapd_sorted *one = begin_one(x, k);
     for (size_t i = 0; i < x->args->n; i++) {
         enum reader_key key = key_of(x->args->by[i].key);
-        if (key != READER_KEYS) one->key[i].text = ar_dup(&x->s->a, keys.text[key]);
+        if (key != READER_KEYS) one->key[i].text = ar_dup(x->a, keys.text[key]);
         else if (x->args->by[i].key == IMAP_SORT_DATE) one->key[i].number = keys.sent;
     }
     return true;
@@ -140,12 +132,12 @@ static int take_all_kept(struct sorting *x)
 
 /* ---- order ---- */
 
-static int compare(const void *ctx, const void *a, const void *b)
+int imapd_sort_compare(const void *ctx, const void *a, const void *b)
 {
     const struct imap_sort_args *args = ctx;
-    const struct sorted *x = a, *y = b;
+    const struct imapd_sorted *x = a, *y = b;
     for (size_t i = 0; i < args->n; i++) {
-        const struct sort_key *p = &x->key[i], *q = &y->key[i];
+        const struct imapd_sort_key *p = &x->key[i], *q = &y->key[i];
         int order = p->number != q->number ? (p->number < q->number ? -1 : 1) : sl_cmp(p->text, q->text);
         if (order) return args->by[i].reverse != p->reversed ? -order : order;
     }
@@ -161,23 +153,37 @@ static bool needs_heads(const struct imap_sort_args *args)
     return false;
 }
 
-int imapd_sort_found(struct imapd_session *s, const struct imap_sort_args *args, struct imapd_found *f)
+int imapd_sort_keys(struct imapd_session *s, const struct imap_sort_args *args, const struct imapd_found *f,
+                    struct arena *a, struct imapd_sorted **v, bool *whole)
 {
     struct sorting x = {.s = s,
                         .args = args,
                         .found = f,
-                        .v = ar_array(&s->a, struct sorted *, f->n),
-                        .left.at = ar_array(&s->a, size_t, f->n),
-                        .left_k = ar_array(&s->a, size_t, f->n)};
+                        .a = a,
+                        .v = v,
+                        .left.at = ar_array(a, size_t, f->n),
+                        .left_k = ar_array(a, size_t, f->n)};
     ar_init(&x.scratch, 0);
     int e = take_all_kept(&x);
-    if (!e) e = imapd_each_found(s, &x.left, needs_heads(args), make_keys, &x);
+    if (!e) e = imapd_each_found(s, &x.left, needs_heads(args), make_keys, &x, whole);
     ar_free(&x.scratch);
+    return e;
+}
+
+int imapd_sort_by_keys(struct imapd_session *s, const struct imap_sort_args *args, struct imapd_found *f)
+{
+    struct imapd_sorted **v = ar_array(&s->a, struct imapd_sorted *, f->n);
+    struct imapd_found out = {.at = ar_array(&s->a, size_t, f->n)};
+    bool whole;
+    if (f->score) out.score = ar_array(&s->a, uint8_t, f->n);
+    int e = imapd_sort_keys(s, args, f, &s->a, v, &whole);
     if (e) return e;
-    order_sort((void **)x.v, f->n, compare, args);
+    order_sort((void **)v, f->n, imapd_sort_compare, args);
     for (size_t k = 0; k < f->n; k++) {
-        f->at[k] = x.v[k]->at;
-        if (f->score) f->score[k] = x.v[k]->score;
+        out.at[k] = f->at[v[k]->k];
+        if (f->score) out.score[k] = f->score[v[k]->k];
     }
+    f->at = out.at;
+    f->score = out.score;
     return 0;
 }

@@ -43,9 +43,10 @@ void imapd_progress(struct imapd_session *s, size_t done, size_t all)
 
 void imapd_put_fetch(struct imapd_session *s, size_t i, bool uid)
 {
-    uint32_t u = view_at(s->view, i).uid;
-    if (s->uidonly) buf_printf(&s->out, "* %u UIDFETCH (", u);
-    else buf_printf(&s->out, "* %zu FETCH (", i + 1);
+    uint32_t u = uid || s->uidonly ? view_at(s->view, i).uid : 0;
+    buf_str(&s->out, "* "); /* no printf: there may be a million of them */
+    buf_u64(&s->out, s->uidonly ? u : i + 1);
+    buf_str(&s->out, s->uidonly ? " UIDFETCH (" : " FETCH (");
     if (uid && !s->uidonly) buf_printf(&s->out, "UID %u ", u);
 }
 

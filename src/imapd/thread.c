@@ -1,6 +1,8 @@
 /* thread.c - THREAD and UID THREAD (RFC 5256). */
 #include "reader/thread.h"
 
+#include <stdlib.h>
+
 #include "imapd_i.h"
 #include "mail/charset.h"
 #include "mail/conversation.h"
@@ -48,48 +50,115 @@ static int take_message(void *arg, size_t k, const struct message *m, struct sli
     return ar_over(&x->s->a) ? err_set(ERR_LIMIT, "these are too many messages to be put in threads") : 0;
 }
 
-/* ---- the answer ---- */
+/* ---- the answer: of each message which of the found ones it is, and what stands between them ---- */
+
+#define OPEN UINT32_MAX
+#define CLOSE (UINT32_MAX - 1)
+#define BLANK (UINT32_MAX - 2)
+
+struct answer {
+    uint32_t *v; /* on the heap */
+    size_t n, room;
+};
+
+static void put(struct answer *x, uint32_t what)
+{
+    if (x->n == x->room) {
+        x->room = x->room ? 2 * x->room : 64;
+        x->v = xrealloc(x->v, x->room * sizeof *x->v);
+    }
+    x->v[x->n++] = what;
+}
 
 /* One thread: an only child follows its parent, several stand each in brackets (section 4). */
-static void put_thread(struct buf *out, const uint32_t *number, const struct thread_node *root)
+static void put_thread(struct answer *out, const struct thread_node *root)
 {
     const struct thread_node *n = root;
-    buf_char(out, '(');
+    put(out, OPEN);
     for (;;) {
-        if (n->message != THREAD_NOBODY) buf_u64(out, number[n->message]);
+        if (n->message != THREAD_NOBODY) put(out, (uint32_t)n->message);
         if (n->child) {
-            if (n->message != THREAD_NOBODY) buf_char(out, ' ');
-            if (n->child->next) buf_char(out, '(');
+            if (n->message != THREAD_NOBODY) put(out, BLANK);
+            if (n->child->next) put(out, OPEN);
             n = n->child;
             continue;
         }
         for (; n != root && !n->next; n = n->parent)
-            if (n->parent->child != n) buf_char(out, ')');
+            if (n->parent->child != n) put(out, CLOSE);
         if (n == root) break;
-        buf_str(out, ")(");
+        put(out, CLOSE);
+        put(out, OPEN);
         n = n->next;
     }
-    buf_char(out, ')');
+    put(out, CLOSE);
 }
 
-static int thread_found(struct imapd_session *s, enum imap_threading algorithm, const struct imapd_found *f)
+static void tell_threads(struct imapd_session *s, const struct imapd_kept *k, const struct imapd_found *f)
+{
+    buf_str(&s->out, k->nvalues ? "* THREAD " : "* THREAD");
+    for (size_t i = 0; i < k->nvalues && !conn_error(s->c); i++) {
+        uint32_t v = k->value[i];
+        if (v == OPEN) buf_char(&s->out, '(');
+        else if (v == CLOSE) buf_char(&s->out, ')');
+        else if (v == BLANK) buf_char(&s->out, ' ');
+        else buf_u64(&s->out, imapd_number(s, f->at[v]));
+        if (s->out.n > IMAPD_CHUNK) imapd_flush(s);
+        imapd_breathe(i);
+    }
+    buf_str(&s->out, "\r\n");
+    imapd_flush(s);
+}
+
+/* ---- making it ---- */
+
+static int make_threads(struct imapd_session *s, enum imap_threading algorithm, const struct imapd_found *f,
+                        struct answer *out, bool *whole)
 {
     static const enum thread_order orders[] = {THREAD_ORDEREDSUBJECT, THREAD_REFERENCES, THREAD_REFS};
     struct threading x = {.s = s, .v = ar_array(&s->a, struct thread_message, f->n)};
     struct thread_node *root = NULL;
-    uint32_t *number = ar_array(&s->a, uint32_t, f->n);
     ar_init(&x.scratch, 0);
-    int e = imapd_each_found(s, f, true, take_message, &x);
+    int e = imapd_each_found(s, f, true, take_message, &x, whole);
     ar_free(&x.scratch);
     if (!e) e = thread_build(&s->a, orders[algorithm], x.v, f->n, &root);
-    if (e) return e;
-    for (size_t k = 0; k < f->n; k++) number[k] = imapd_number(s, f->at[k]);
-    buf_str(&s->out, "* THREAD");
-    if (root) buf_char(&s->out, ' ');
-    for (; root; root = root->next) put_thread(&s->out, number, root);
-    buf_str(&s->out, "\r\n");
-    imapd_flush(s);
-    return 0;
+    for (; root && !e; root = root->next, fiber_breathe()) put_thread(out, root);
+    return e;
+}
+
+static bool is_about(struct imapd_session *s, const struct imapd_kept *k, const struct imapd_found *f)
+{
+    bool same = k->n == f->n;
+    for (size_t i = 0; i < f->n && same; i++, imapd_breathe(i))
+        same = k->uid[i] == view_at(s->view, f->at[i]).uid;
+    return same;
+}
+
+/* Of just these messages, kept or made. */
+static int threads_of(struct imapd_session *s, enum imap_threading algorithm, const struct imapd_found *f,
+                      struct imapd_kept **out)
+{
+    struct imapd_kept_key key = {IMAPD_KEPT_THREADS + (unsigned)algorithm, s->comparator.how};
+    struct answer x = {0};
+    bool whole = false;
+    *out = imapd_kept_get(s, key);
+    if (*out && is_about(s, *out, f)) return 0;
+    imapd_kept_put(s, out);
+    struct imapd_kept *k = *out = imapd_kept_new(s, key, f->n);
+    for (size_t i = 0; i < f->n; i++) k->uid[i] = view_at(s->view, f->at[i]).uid;
+    int e = make_threads(s, algorithm, f, &x, &whole);
+    k->value = x.v;
+    k->nvalues = x.n;
+    if (!e && whole && f->n >= IMAPD_KEPT_LEAST) imapd_kept_keep(s, k);
+    return e;
+}
+
+static int thread_found(struct imapd_session *s, enum imap_threading algorithm, const struct imapd_found *f)
+{
+    struct imapd_kept *k;
+    int e = threads_of(s, algorithm, f, &k);
+    if (!e) tell_threads(s, k, f);
+    imapd_kept_put(s, &k);
+    return e;
 }
 
 void imapd_cmd_thread(struct imapd_session *s, struct imap_in *in)

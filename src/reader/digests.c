@@ -191,16 +191,17 @@ static bool enough(struct reader_digests *x, uint32_t uid)
     return x->missed >= x->asker.count(x->asker.arg, first, first + DIGEST_PART);
 }
 
-/* Who asks for many has some parts read at once. */
+/* Who asks for many, one part after another, has some of them read at once. */
 static const struct digest *find_part(struct reader_digests *x, uint32_t uid)
 {
     uint32_t part = uid / DIGEST_PART;
     if (!is_full(x, part)) return NULL;
     if (!x->span || part < x->first || part - x->first >= x->span) {
+        bool next = x->span && part == x->first + x->span;
         ar_reset(&x->a);
         x->nthere = 0;
         x->first = part;
-        x->span = x->make ? READER_AHEAD : 1;
+        x->span = x->make && next ? READER_AHEAD : 1;
         if (digest_read(x->store, &x->key, part, &x->span, &x->a, x->there, &x->nthere) != 0) x->span = 1;
     }
     const struct digest *d = find(x->there, x->nthere, part);

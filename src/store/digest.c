@@ -37,6 +37,17 @@ static int parse(const struct digest_key *k, struct slice value, struct digest *
     return e ? e : version == k->version && validity == k->uidvalidity ? 0 : ERR_VERSION;
 }
 
+static int read_one(struct store *s, const struct digest_key *k, uint32_t part, struct arena *a,
+                    struct digest *out, size_t *n)
+{
+    char room[KEY_ROOM], key[KEY_ROOM];
+    struct slice value;
+    int e = kv_get(s->kv, object_of(k->box.account, room), part_key(k, part, key), a, &value);
+    out[0] = (struct digest){.part = part};
+    if (e == 0) *n = parse(k, value, &out[0]) == 0;
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
 int digest_read(struct store *s, const struct digest_key *k, uint32_t first, uint32_t *span, struct arena *a,
                 struct digest *out, size_t *n)
 {
@@ -44,6 +55,7 @@ int digest_read(struct store *s, const struct digest_key *k, uint32_t first, uin
     struct kv_page page;
     uint64_t part = first;
     *n = 0;
+    if (*span == 1) return read_one(s, k, first, a, out, n);
     int e = kv_scan(s->kv, object_of(k->box.account, room), part_key(k, first, from),
                     part_key(k, first + *span, to), *span, a, &page);
     for (size_t i = 0; i < page.n && e == 0; i++) {
