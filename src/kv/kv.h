@@ -138,12 +138,19 @@ void kv_notify(struct kv *kv, struct slice object);
 
 /* ---- leases: one owner at a time, with a fencing number ---- */
 
-/* Takes or renews the lease `name` on the object for ttl_ms by the engine's clock.
- * *fence grows with each new owner. ERR_BUSY: somebody else has it (*left_ms). */
+/* Takes or renews the lease `name` on the object for ttl_ms by the engine's clock (0: it ends at once, and
+ * whoever takes it next is a new owner). *fence grows with each new owner. ERR_BUSY: somebody else has it
+ * (*left_ms). A row that is damaged counts as one that has ended. */
 MUST_CHECK int kv_lease(struct kv *kv, struct slice object, struct slice name, struct slice owner,
                         int64_t ttl_ms, uint64_t *fence, int64_t *left_ms);
 /* Inside a transaction: ERR_DENIED unless the lease still has this fence. */
 MUST_CHECK int kv_tx_fence(struct kv_tx *tx, struct slice name, uint64_t fence);
+/* The same where one lease is over many objects, and this transaction's object is another than the lease's:
+ * each keeps the highest number it was used under. ERR_DENIED: that is above this one; else it becomes this
+ * one. */
+MUST_CHECK int kv_tx_claim(struct kv_tx *tx, struct slice name, uint64_t fence);
+/* Looks without a transaction: ERR_DENIED when the object was used under a higher number. SUSPENDS. */
+MUST_CHECK int kv_claimed(struct kv *kv, struct slice object, struct slice name, uint64_t fence);
 
 /* ---- care ---- */
 

@@ -292,3 +292,42 @@ EACH_ENGINE(leases_have_one_owner)
     CHECK_ERR(kv_transact(s->kv, SL("other"), fenced_put, &two), ERR_DENIED);
     CHECK_OK(kv_lease(s->kv, SL("q"), SL("another"), SL("node 1"), 60000, &one, &left));
 }
+
+static int claimed_put(struct kv_tx *tx, void *arg)
+{
+    int e = kv_tx_claim(tx, SL("owner"), *(uint64_t *)arg);
+    if (e) return e;
+    kv_tx_put(tx, SL("k"), SL("v"));
+    return 0;
+}
+
+static int damage_lease(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("_lease/owner"), SL("\x01\x66\x7f"));
+    return 0;
+}
+
+EACH_ENGINE(a_lease_over_many_objects_leaves_its_number_in_each)
+{
+    uint64_t one, two, three;
+    int64_t left;
+    CHECK_OK(kv_lease(s->kv, SL("node"), SL("owner"), SL("one"), 0, &one, &left));
+    CHECK_OK(kv_transact(s->kv, SL("a"), claimed_put, &one));
+    CHECK_OK(kv_lease(s->kv, SL("node"), SL("owner"), SL("one"), 0, &two, &left));
+    CHECK_INT(two, one + 1); /* it runs for no time: the same owner begins anew */
+    CHECK_OK(kv_claimed(s->kv, SL("a"), SL("owner"), one));
+    CHECK_OK(kv_transact(s->kv, SL("a"), claimed_put, &two));
+    CHECK_ERR(kv_transact(s->kv, SL("a"), claimed_put, &one), ERR_DENIED);
+    CHECK_ERR(kv_claimed(s->kv, SL("a"), SL("owner"), one), ERR_DENIED);
+    CHECK_OK(kv_claimed(s->kv, SL("a"), SL("owner"), two));
+    CHECK_OK(kv_transact(s->kv, SL("b"), claimed_put, &one)); /* nobody used that one later */
+    CHECK_OK(kv_transact(s->kv, SL("a"), damage_lease, NULL));
+    CHECK_OK(kv_claimed(s->kv, SL("a"), SL("owner"), two));
+    CHECK_OK(kv_transact(s->kv, SL("a"), claimed_put, &two));
+    CHECK_ERR(kv_transact(s->kv, SL("a"), claimed_put, &one), ERR_DENIED);
+    CHECK_OK(kv_transact(s->kv, SL("node"), damage_lease, NULL));
+    CHECK_OK(kv_lease(s->kv, SL("node"), SL("owner"), SL("one"), 0, &three, &left));
+    CHECK(three > two);
+    CHECK_OK(kv_transact(s->kv, SL("a"), claimed_put, &three));
+}

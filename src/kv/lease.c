@@ -1,7 +1,8 @@
 /* lease.c - one owner at a time: a row "_lease/NAME" of the object, and a fencing
  * number that each new owner gets one higher, so that a late write of a former
  * owner can be told and refused. Fields: f fence, x expiry
- * in milliseconds since the Unix epoch by the engine's clock, o owner. */
+ * in milliseconds since the Unix epoch by the engine's clock, o owner. One lease
+ * over many objects leaves its number in each of them, in a row of the same name with f alone. */
 #include "kv.h"
 #include "record.h"
 
@@ -61,7 +62,8 @@ static int take(struct kv_tx *tx, void *arg)
     struct buf b = BUF_INIT;
     uint64_t now = (uint64_t)(rt_wall() / 1000);
     int e = lease_read(tx, t->name, room, &key, &l);
-    if (e && e != ERR_NOT_FOUND) return e;
+    if (err_is_damage(e)) l = (struct lease){.fence = now * 1000}; /* above all that were counted up */
+    else if (e && e != ERR_NOT_FOUND) return e;
     /* An expiry further off than the lease ever ran was given by a clock that was wrong. */
     bool running = e == 0 && l.expires_ms > now && l.expires_ms - now <= l.ttl_ms;
     if (running && !sl_eq(l.owner, t->owner)) {
@@ -92,6 +94,46 @@ int kv_lease(struct kv *kv, struct slice object, struct slice name, struct slice
     return e;
 }
 
+static void put_claim(struct kv_tx *tx, struct slice key, uint64_t fence)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, LEASE_VERSION);
+    rec_put_u64(&b, 'f', fence);
+    kv_tx_put_record(tx, key, &b);
+    buf_free(&b);
+}
+
+static int passed_on(struct slice name)
+{
+    return err_set(ERR_DENIED, "the lease %.*s has passed to another owner", SLF(name));
+}
+
+int kv_tx_claim(struct kv_tx *tx, struct slice name, uint64_t fence)
+{
+    struct lease l = {0};
+    char room[KV_KEY_MAX];
+    struct slice key;
+    int e = lease_read(tx, name, room, &key, &l);
+    if (e && e != ERR_NOT_FOUND && !err_is_damage(e)) return e;
+    if (e == 0 && l.fence > fence) return passed_on(name);
+    if (e || l.fence < fence) put_claim(tx, key, fence);
+    return 0;
+}
+
+int kv_claimed(struct kv *kv, struct slice object, struct slice name, uint64_t fence)
+{
+    struct lease l = {0};
+    char room[KV_KEY_MAX];
+    struct arena a = {0};
+    struct slice key, value;
+    int e = lease_key(room, name, &key);
+    if (e == 0) e = kv_get(kv, object, key, &a, &value);
+    if (e == 0) e = lease_parse(value, &l);
+    ar_free(&a);
+    if (e) return e == ERR_NOT_FOUND || err_is_damage(e) ? 0 : e;
+    return l.fence > fence ? passed_on(name) : 0;
+}
+
 int kv_tx_fence(struct kv_tx *tx, struct slice name, uint64_t fence)
 {
     struct lease l = {0};
@@ -99,7 +141,5 @@ int kv_tx_fence(struct kv_tx *tx, struct slice name, uint64_t fence)
     struct slice key;
     int e = lease_read(tx, name, room, &key, &l);
     if (e && e != ERR_NOT_FOUND) return e;
-    if (e || l.fence != fence)
-        return err_set(ERR_DENIED, "the lease %.*s has passed to another owner", SLF(name));
-    return 0;
+    return e || l.fence != fence ? passed_on(name) : 0;
 }

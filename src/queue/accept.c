@@ -214,7 +214,7 @@ static int put_pages(struct shard *s, struct accepting *x, bool *begun)
     int e = 0;
     for (x->from = 0; !e && x->from < x->l->nrcpt; x->from = x->to) {
         x->to = x->l->nrcpt - x->from < QUEUE_PAGE ? x->l->nrcpt : x->from + QUEUE_PAGE;
-        e = fiber_canceled() ? ERR_CANCELED : kv_transact_large(x->q->store->kv, shard_object(s), page_tx, x);
+        e = fiber_canceled() ? ERR_CANCELED : shard_transact_large(s, page_tx, x);
         if (!e && x->before) break; /* accept_tx says what that means */
         *begun |= !e || e == ERR_UNKNOWN;
     }
@@ -258,7 +258,7 @@ static int letter_fits(const struct letter *l)
 static int put_envelope(struct shard *s, struct accepting *x, struct arena *a)
 {
     struct slice row;
-    int e = kv_transact(x->q->store->kv, shard_object(s), accept_tx, x);
+    int e = shard_transact(s, accept_tx, x);
     if (e == ERR_UNKNOWN && /* a name is given once: what is there is this letter */
         kv_get(x->q->store->kv, shard_object(s), queue_key_envelope(a, &x->l->id), a, &row) == 0)
         e = 0;

@@ -60,7 +60,7 @@ int age_right(struct shard *s, struct q_envelope *e, int64_t now)
     struct right_times x = {&e->l.id, now, most};
     if (e->l.received > x.received) e->l.received = x.received;
     if (e->expires > x.expires) e->expires = x.expires;
-    return kv_transact(s->q->store->kv, shard_object(s), right_times_tx, &x);
+    return shard_transact(s, right_times_tx, &x);
 }
 
 struct delay {
@@ -119,7 +119,7 @@ static int warn_of_delay(struct shard *s, struct q_envelope *e, struct arena *a)
     bad = bounce_tell(s->q, e, late, nlate, BOUNCE_DELAYED, a, &told);
     struct delay d = {s->q->store, e, told ? nlate : 0, e->delay_told + 1};
     e->delay_told = now;
-    if (!bad) bad = kv_transact(s->q->store->kv, shard_object(s), delay_told_tx, &d);
+    if (!bad) bad = shard_transact(s, delay_told_tx, &d);
     return bad;
 }
 
@@ -221,12 +221,11 @@ static int look_tx(struct kv_tx *tx, void *arg)
  * to that. */
 static int look_in_pages(struct looking *x)
 {
-    struct kv *kv = x->s->q->store->kv;
-    int bad = kv_transact(kv, shard_object(x->s), look_tx, x);
+    int bad = shard_transact(x->s, look_tx, x);
     while (!bad && x->more) {
         x->from += QUEUE_PAGE;
         x->before = x->n;
-        bad = kv_transact_large(kv, shard_object(x->s), look_tx, x);
+        bad = shard_transact_large(x->s, look_tx, x);
     }
     return bad;
 }

@@ -158,13 +158,13 @@ static int record_tx(struct kv_tx *tx, void *arg)
  * under way is bounded. Recording twice does no harm: what has moved on is passed over. */
 static int record(struct shard *s, struct recording *x, const struct trip *trip)
 {
-    int e = kv_transact(s->q->store->kv, shard_object(s), record_tx, x);
+    int e = shard_transact(s, record_tx, x);
     for (int64_t pause = 1; e && e != ERR_NOT_FOUND && e != ERR_CORRUPT && err_is_temporary(e); pause *= 2) {
         if (pause > RECORD_PAUSE_MAX_S) pause = RECORD_PAUSE_MAX_S;
         log_error("queue", "%s: the result of an attempt cannot be written down yet: %s", x->id->s,
                   err_text(e));
         if (*trip->stopping || fiber_sleep(pause * RT_S) != 0) break;
-        e = kv_transact(s->q->store->kv, shard_object(s), record_tx, x);
+        e = shard_transact(s, record_tx, x);
     }
     if ((e = queue_gone_is_fine(e)) != 0) return e;
     for (size_t i = 0; i < x->n; i++) {

@@ -45,7 +45,7 @@ static int mark_tx(struct kv_tx *tx, void *arg)
 
 static int mark(struct shard *s, struct marking *x)
 {
-    return queue_gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), mark_tx, x));
+    return queue_gone_is_fine(shard_transact(s, mark_tx, x));
 }
 
 static void tell_bounced(struct kv_tx *tx, const struct marking *x, const struct q_rcpt *r)

@@ -32,7 +32,7 @@ int queue_forget_names(struct shard *s)
             if (!num_u64(page.row[i].value, INT64_MAX, &when) || (int64_t)when < now - ONCE_KEEP_S)
                 page.row[n++] = page.row[i];
         page.n = n;
-        if (n) e = kv_transact(kv, shard_object(s), forget_tx, &page);
+        if (n) e = shard_transact(s, forget_tx, &page);
     }
     ar_free(&a);
     return e;

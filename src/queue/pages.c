@@ -217,8 +217,7 @@ static int drop(struct shard *s, const struct letter_id *id, int64_t older)
     struct drop d = {.id = id, .older = older, .more = true};
     int e = 0;
     while (!e && d.more) {
-        e = fiber_canceled() ? ERR_CANCELED
-                             : kv_transact_large(s->q->store->kv, shard_object(s), drop_tx, &d);
+        e = fiber_canceled() ? ERR_CANCELED : shard_transact_large(s, drop_tx, &d);
         memcpy(d.from, d.last, sizeof d.from);
     }
     return e;
@@ -247,7 +246,7 @@ int queue_pages_care(struct shard *s, bool all)
             bool good = letter_id_ok(sl_from(key, 1));
             if (good) memcpy(id.s, key.p + 1, LETTER_ID_LEN);
             e = good ? drop(s, &id, all ? INT64_MAX : rt_wall_seconds() - ABANDONED_S)
-                     : kv_transact(kv, shard_object(s), forget_row, &key);
+                     : shard_transact(s, forget_row, &key);
         }
         if (page.n) from = kv_after(&a, page.row[page.n - 1].key);
     }
@@ -317,7 +316,7 @@ int queue_pages_schedule(struct shard *s, const struct letter_id *id, queue_page
     while (!e && x.more) {
         ar_reset(&a);
         x.due = ar_array(&a, struct q_due, QUEUE_PAGE);
-        e = kv_transact_large(s->q->store->kv, shard_object(s), schedule_tx, &x);
+        e = shard_transact_large(s, schedule_tx, &x);
         for (size_t i = 0; !e && i < x.n; i++) offer(ctx, &x.due[i]);
     }
     ar_free(&a);

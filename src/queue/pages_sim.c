@@ -104,13 +104,14 @@ static int a_day(void *arg)
     return close_all(w, e);
 }
 
-/* Nothing but counts is left of any letter. */
+/* Nothing but counts, and whose the shard is, is left of any letter. */
 static void nothing_left(struct world *w, struct arena *a)
 {
     struct kv_page page;
     for (int i = 0; i < SHARDS; i++) {
         CHECK_OK(kv_scan(w->store->kv, shard_object(&w->queue->shard[i]), SL(""), SL(""), 1000, a, &page));
-        for (size_t k = 0; k < page.n; k++) CHECK_SL(page.row[k].key, "c");
+        for (size_t k = 0; k < page.n; k++)
+            if (!sl_eq(page.row[k].key, SL("_lease/queue"))) CHECK_SL(page.row[k].key, "c");
     }
 }
 

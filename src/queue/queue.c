@@ -47,6 +47,8 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
     q->over_quota_is_final = conf->over_quota_is_final;
     q->delay_warning_s = or_default(conf->delay_warning_s, 4 * 3600);
     q->nshards = shards;
+    q->abandon = schedule_abandon;
+    e = queue_owner_take(q);
     for (int i = 0; i < q->nshards; i++) {
         struct shard *sh = &q->shard[i];
         sh->q = q;
@@ -54,8 +56,9 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
         sh->loop = i % q->nloops;
         snprintf(sh->object, sizeof sh->object, "q:%03d", i);
     }
+    if (e) queue_close(&q);
     *out = q;
-    return 0;
+    return e ? err_prefix(e, "cannot open the queue") : 0;
 }
 
 /* ---- what an end in the middle of things left behind ---- */
@@ -111,13 +114,12 @@ static int find_interrupted(struct shard *s, struct arena *a)
         uint64_t g;
         if (key.n != 23 || !letter_id_ok(sl_sub(key, 1, 17)) || !num_u64(sl_from(key, 18), 99999, &g)) {
             log_error("queue", "the row %.*s is damaged and forgotten", SLF(key));
-            e = kv_transact(s->q->store->kv, shard_object(s), forget_tx,
-                            &(struct kv_page){.row = &page.row[i], .n = 1});
+            e = shard_transact(s, forget_tx, &(struct kv_page){.row = &page.row[i], .n = 1});
             continue;
         }
         memcpy(id.s, key.p + 1, LETTER_ID_LEN);
         struct interrupted x = {&id, (uint32_t)g};
-        e = kv_transact(s->q->store->kv, shard_object(s), interrupted_tx, &x);
+        e = shard_transact(s, interrupted_tx, &x);
         if (!e)
             trace_addf(s->q->store->trace, &id, TRACE_DEFERED, SL(""),
                        "the server ended during an attempt; the letter may have been handed over already");
@@ -134,7 +136,7 @@ static int start_loop(void *arg)
 {
     struct starting *x = arg;
     struct arena a = {0};
-    int e = 0;
+    int e = queue_owner_claim(x->q, x->loop);
     for (int i = x->loop; e >= 0 && i < x->q->nshards; i += x->q->nloops) {
         while ((e = find_interrupted(&x->q->shard[i], &a)) == 1) ar_reset(&a);
         if (!e) e = queue_pages_care(&x->q->shard[i], true);

@@ -71,10 +71,11 @@ static int queue_body_moved(void *queue, struct store *st, struct slice letter, 
                             const struct body_ref *to)
 {
     struct letter_id id = {{0}};
+    (void)st;
     if (!letter_id_ok(letter)) return ERR_NOT_FOUND;
     memcpy(id.s, letter.p, LETTER_ID_LEN);
     struct moving x = {&id, from, to};
-    return kv_transact(st->kv, shard_object(queue_shard(queue, &id)), move_tx, &x);
+    return shard_transact(queue_shard(queue, &id), move_tx, &x);
 }
 
 struct care_queue queue_care(struct queue *q)

@@ -10,6 +10,7 @@
  *   s<id>/<group>         a note that an attempt began; gone with its result
  *   z<id>                 a letter of our own making was accepted (so that it is made once)
  *   c                     counts
+ *   _lease/queue          under which number it was used last (queue_owner.c)
  * Group and recipient are five digits, time is unix seconds in twelve. Everything about a
  * letter lies in one shard, chosen by its id. */
 #pragma once
@@ -173,7 +174,10 @@ struct queue {
     int64_t retry_first_s, retry_most_s, lifetime_s, delay_warning_s;
     bool over_quota_is_final;
     struct sites *sites;
-    struct sources *sources; /* or NULL */
+    struct sources *sources;          /* or NULL */
+    uint64_t fence;                   /* the number under which this process has it */
+    bool lost;                        /* another process has it now; atomic */
+    void (*abandon)(struct queue *q); /* schedule_abandon() */
     int nshards, nloops;
     struct shard shard[QUEUE_SHARDS_MAX];
     struct schedule *schedule[QUEUE_LOOPS_MAX];
@@ -182,6 +186,17 @@ struct queue {
     bool started;
     uint64_t delivered, bounced, deferred, uncertain; /* since the start; atomic */
 };
+/* queue_owner.c: the queue becomes this process's; then its shards on that loop, before anything of them is
+ * read. SUSPEND. */
+MUST_CHECK int queue_owner_take(struct queue *q);
+MUST_CHECK int queue_owner_claim(struct queue *q, int loop);
+/* As kv_transact() on the shard. ERR_BUSY: another process has taken the queue over; then all of it stops
+ * here. What happens to a shard happens in one of these. SUSPEND. */
+MUST_CHECK int shard_transact(struct shard *s, kv_fn *fn, void *arg);
+MUST_CHECK int shard_transact_large(struct shard *s, kv_fn *fn, void *arg);
+/* Before anything is done for a letter: ERR_BUSY as above. SUSPENDS. */
+MUST_CHECK int shard_ours(struct shard *s);
+bool queue_is_lost(const struct queue *q);
 /* once.c: forgets the names of own reports that no step can make again. SUSPENDS. */
 MUST_CHECK int queue_forget_names(struct shard *s);
 /* queue_shards.c */
@@ -209,6 +224,7 @@ void schedule_stop(struct schedule *x, int64_t until);                          
 bool schedule_sending(struct shard *s, const struct letter_id *id, uint32_t g); /* on its loop */
 /* What keeps a group that is due, in a sentence; empty: nothing does. On its loop. */
 struct slice schedule_why(struct shard *s, const struct q_due *d, struct arena *a);
+void schedule_abandon(struct queue *q);              /* at once, for good, with all attempts; from any loop */
 void schedule_replan(void *queue);                   /* the sources are others now; from any loop */
 size_t schedule_under_way(const struct schedule *x); /* from any loop */
 void schedule_site_free(void *queue, int loop, const struct site *site); /* a site_wake */

@@ -493,7 +493,7 @@ static int drop_damaged(struct queue *q, const struct letter_id *id, bool *done)
     int e = show(q, id, &a, &info, &row);
     if (!e && info.damage.n) {
         struct dropping x = {q->store, id, info.damage, row};
-        e = kv_transact(q->store->kv, shard_object(s), throw_tx, &x);
+        e = shard_transact(s, throw_tx, &x);
         *done = !e;
     }
     if (*done && queue_pages_drop(s, id) != 0)
@@ -524,7 +524,7 @@ int queue_act(struct queue *q, const struct letter_id *id, enum queue_action wha
                            .r = r + at,
                            .n = n - at < ACT_CHUNK ? n - at : ACT_CHUNK,
                            .now = rt_wall_seconds()};
-        e = kv_transact(q->store->kv, shard_object(s), act_tx, &x);
+        e = shard_transact(s, act_tx, &x);
         changed += x.changed;
         if (!e) offer_groups(s, &a, &x);
     }
@@ -618,7 +618,7 @@ int queue_reroute(struct queue *q, const struct letter_id *id, struct slice sour
     for (size_t at = 0; !e && at < n; at += ACT_CHUNK) {
         struct rerouting x = {.q = q, .source = source, .id = id, .r = r + at, .told = changed > 0};
         x.n = n - at < ACT_CHUNK ? n - at : ACT_CHUNK;
-        e = kv_transact(q->store->kv, shard_object(s), reroute_tx, &x);
+        e = shard_transact(s, reroute_tx, &x);
         changed += x.changed;
         if (!e) offer_groups(s, &a, &(struct acting){.id = id, .what = QUEUE_HOLD, .r = x.r, .n = x.n});
     }

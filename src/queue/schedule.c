@@ -143,7 +143,7 @@ static int quarantine(struct shard *s, const struct item *it, int why)
                    queue_key_due(&a, it->line->stream, it->due, &it->id, it->g), &a, &row);
     ar_free(&a);
     if (e) return e == ERR_NOT_FOUND && why == ERR_NOT_FOUND ? 0 : e == ERR_NOT_FOUND ? why : e;
-    e = kv_transact(s->q->store->kv, shard_object(s), quarantine_tx, &q);
+    e = shard_transact(s, quarantine_tx, &q);
     if (e || !q.taken) return e ? e : why;
     log_error("queue",
               "%s: a row of this letter is damaged or missing (%s); it is not tried any more, see `tram "
@@ -343,6 +343,7 @@ bool schedule_sending(struct shard *s, const struct letter_id *id, uint32_t g)
 struct slice schedule_why(struct shard *s, const struct q_due *d, struct arena *a)
 {
     bool runs = s->schedule && s->schedule->running;
+    if (queue_is_lost(s->q)) return SL("another process has taken over the queue");
     return runs ? ready_why(&s->schedule->ready, d, a) : SL("the queue is not running");
 }
 
@@ -360,6 +361,21 @@ void schedule_replan(void *queue)
     struct queue *q = queue;
     for (int i = 0; i < q->nloops; i++)
         if (q->schedule[i]) rt_post(i, replan_here, q->schedule[i]);
+}
+
+static void abandon_here(void *arg)
+{
+    struct schedule *x = arg;
+    x->stopping = true;
+    group_cancel(&x->fibers);
+    waitq_wake_all(&x->news);
+    waitq_wake_all(&x->end);
+}
+
+void schedule_abandon(struct queue *q)
+{
+    for (int i = 0; i < q->nloops; i++)
+        if (q->schedule[i]) rt_post(i, abandon_here, q->schedule[i]);
 }
 
 size_t schedule_under_way(const struct schedule *x)

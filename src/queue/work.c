@@ -125,7 +125,7 @@ int work_group(struct shard *s, const struct letter_id *id, uint32_t g, struct t
 {
     struct arena a = {0};
     bool more = true;
-    int e = 0;
+    int e = shard_ours(s);
     for (int round = 0; !e && more && round < ROUNDS_MAX && !*trip->stopping; round++) {
         struct q_loaded l = {0};
         ar_reset(&a);
