@@ -324,8 +324,8 @@ MUST_CHECK int dkim_key_take_over(struct directory *dir, struct arena *a, struct
 MUST_CHECK int dkim_key_remove(struct directory *dir, struct slice domain, struct slice selector);
 /* A row of a domain's object as those who use it would read it. ERR_CORRUPT. Does not suspend. */
 MUST_CHECK int directory_row_check(struct arena *a, struct slice key, struct slice value);
-/* Inside a transaction on a domain's object: bad() says whether somebody has its duties, and whether it can
- * sign. */
-MUST_CHECK int domain_check(struct kv_tx *tx, void (*bad)(void *arg, const char *what), void *arg);
+/* bad() says that nobody has the domain's duties, or that it cannot sign. SUSPENDS. */
+MUST_CHECK int domain_check(struct directory *dir, struct slice name,
+                            void (*bad)(void *arg, const char *what), void *arg);
 /* Changes whenever a domain's keys change: for caches of parsed keys. Does not suspend. */
 uint64_t directory_generation(struct directory *dir);
