@@ -24,13 +24,12 @@ static const char *const may_differ[] = {
     "Messages expunged since then are there again, if no sweep had removed them.",
     ("A letter that is held may have been sent on already: `tram queue release ID` sends it, `tram queue "
      "drop ID` does not."),
-    ("Of letters on their way attempts, delays and holds are forgotten; the trace and what was counted for "
-     "DMARC reports to others are lost."),
+    "Of letters on their way attempts, delays and holds are forgotten.",
     ("A campaign that is held stands as its image has it, also one that had not begun: orders since then (a "
      "pause, a cancel) are not known. `tram campaign resume ID` goes on there, and who got a letter since "
      "gets "
-     "a second one; `tram campaign cancel ID` ends it. Sends taken after the last images, "
-     "sends that were over, events and statistics are lost."),
+     "a second one; `tram campaign cancel ID` ends it. Sends taken after the last images and "
+     "sends that were over are lost."),
     "Domains, accounts, aliases, passwords and keys are as in the image of their domain.",
 };
 
@@ -75,11 +74,28 @@ static json_t *send_json(struct arena *a, const struct send_back *s)
     return o;
 }
 
+struct losses {
+    struct arena *a;
+    json_t *list;
+};
+
+static void one_loss(void *arg, const struct rescue_loss *l)
+{
+    struct losses *x = arg;
+    json_t *o = json_object();
+    json_object_set_new(o, "objects", json_string(l->objects));
+    json_object_set_new(o, "what", json_string(l->what));
+    if (l->since) reply_text(o, "since", say_time(x->a, l->since, rt_wall_seconds()));
+    json_array_append_new(x->list, o);
+}
+
 static json_t *rebuilt_json(struct arena *a, const struct core_rebuilt *b)
 {
     const struct rescue_report *rep = &b->rescue;
     json_t *o = json_object(), *accounts = json_array(), *letters = json_array(), *differ = json_array(),
            *sends = json_array();
+    struct losses losses = {a, json_array()};
+    rescue_losses(rep, one_loss, &losses);
     if (b->aside.n) reply_text(o, "lost_index", b->aside);
     reply_text(o, "directory", say_time(a, rep->directory, rt_wall_seconds()));
     reply_int(o, "domains", (int64_t)rep->domains);
@@ -97,6 +113,7 @@ static json_t *rebuilt_json(struct arena *a, const struct core_rebuilt *b)
     json_object_set_new(o, "accounts", accounts);
     json_object_set_new(o, "letters", letters);
     json_object_set_new(o, "sends", sends);
+    json_object_set_new(o, "lost", losses.list);
     json_object_set_new(o, "may_differ", differ);
     return o;
 }
@@ -193,6 +210,10 @@ void print_rebuilt(json_t *reply, struct buf *out)
                    arg_text(o, "held_for"));
     json_array_foreach(json_object_get(b, "sends"), i, o) print_back(o, out);
     print_losses(b, out);
+    buf_str(out, "What is lost:\n");
+    json_array_foreach(json_object_get(b, "lost"), i, o)
+        buf_printf(out, "  %s%s%s\n", arg_text(o, "what"), json_object_get(o, "since") ? ", since " : "",
+                   json_object_get(o, "since") ? arg_text(o, "since") : "");
     buf_str(out, "What may differ from what was:\n");
     json_array_foreach(json_object_get(b, "may_differ"), i, o)
         buf_printf(out, "  %s\n", json_string_value(o));

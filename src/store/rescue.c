@@ -124,6 +124,8 @@ static int restore_object(struct rescue *r, struct slice object, const struct he
     int e = image_rows(r->s, &h->head, restore_row, &x);
     if (e == 0) e = put_waiting(&x);
     buf_free(&x.rows);
+    if (!e && sl_starts(object, SL("m:")) && (!r->report->numbers || h->when < r->report->numbers))
+        r->report->numbers = h->when;
     if (e || !sl_starts(object, SL("d:"))) return e;
     r->report->domains++;
     if (!r->report->directory || h->when < r->report->directory) r->report->directory = h->when;

@@ -13,8 +13,8 @@
 
 enum images_of {
     IMAGES_OF_DIRECTORY, /* domains: names, accounts with their login keys, aliases, DKIM keys */
-    IMAGES_OF_ALL /* accounts with all their mailboxes too; who is shut out; sends that are not over; DMARC
-                     reports that came in */
+    IMAGES_OF_ALL /* accounts with all their mailboxes too; who is shut out; sends that are not over; numbers
+                     of sends; DMARC reports that came in */
 };
 struct images_report {
     uint64_t objects, written; /* looked at; of which an image was written, for they had changed */
@@ -74,6 +74,7 @@ struct rescue_report {
     uint64_t nameless;            /* whose origin cannot be read: from them nothing came back */
     uint64_t strangers;           /* of accounts that are not here: removed, or made after the last image */
     uint64_t rows_lost;           /* damaged rows in images */
+    int64_t numbers;              /* when the oldest image of numbers was begun; 0: there is none */
     struct rescue_account *account;
     size_t n;
 };
@@ -84,6 +85,15 @@ struct rescue_report {
 enum { RESCUE_JUMP = 1 << 20 };
 MUST_CHECK int rescue_index(struct store *s, const struct rescue_conf *conf, struct arena *a,
                             struct rescue_report *out);
+
+/* What is in no image and follows from nothing, kind by kind. Does not suspend. */
+struct rescue_loss {
+    const char *objects; /* what their names begin with, as in docs/format.md */
+    const char *what;    /* in words */
+    int64_t since;       /* unix seconds; 0: all of it */
+};
+void rescue_losses(const struct rescue_report *report, void (*lost)(void *arg, const struct rescue_loss *l),
+                   void *arg);
 
 /* ---- single rows ---- */
 

@@ -41,6 +41,22 @@ MUST_CHECK int image_rows(struct store *s, const struct body_ref *head,
 /* Can the row be read by those who use it? Does not suspend. */
 bool image_row_good(struct arena *a, struct slice object, struct slice key, struct slice value);
 
+/* What becomes of an object when the index is lost. */
+enum object_fate {
+    KIND_IMAGED,   /* an image made with some knowledge of it, or bodies tell */
+    KIND_AS_IT_IS, /* an image of all its rows */
+    KIND_LOST,
+    KIND_MADE_AGAIN, /* follows from what there is */
+};
+struct object_kind {
+    const char *name; /* what its name begins with; with a _ in front: its name */
+    enum object_fate fate;
+    const char *lost; /* what is gone of it, in words; of an image: since it was made */
+};
+const struct object_kind *object_kind(struct slice object); /* NULL: nobody knows it */
+/* What is not 0 of each() ends the walk, and is what it gives. */
+MUST_CHECK int object_kinds_each(int (*each)(void *arg, const struct object_kind *k), void *arg);
+
 /* Every row of `_images`: value as image_row_get() takes it. SUSPENDS. */
 MUST_CHECK int images_each(struct store *s, int (*each)(void *arg, struct slice object, struct slice value),
                            void *arg);

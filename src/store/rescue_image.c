@@ -334,14 +334,15 @@ static int read_row(struct images *all, struct slice object, struct slice key, s
 
 static bool touches_vacated(struct imaging *im, struct slice row);
 
-/* The rows that change with every change of it: of an account, of a send, whose pages never do. Of others
- * nothing tells. */
+/* The rows that change with every change of it: of an account, of numbers, of a send, whose pages never do.
+ * Of others nothing tells. */
 static int read_state(struct imaging *im)
 {
     static const char *const of_send[] = {"h", "c", "s"};
     struct slice row;
     int e = 0;
     if (sl_starts(im->object, SL("u:"))) return read_row(im->all, im->object, SL("a"), &im->a, &im->account);
+    if (sl_starts(im->object, SL("m:"))) return read_row(im->all, im->object, SL("e"), &im->a, &im->account);
     if (!sl_starts(im->object, SL("s:")) || image_is_list(im->object)) return 0;
     for (size_t i = 0; e == 0 && i < COUNT_OF(of_send); i++) {
         e = read_row(im->all, im->object, sl_cstr(of_send[i]), &im->a, &row);
@@ -546,20 +547,17 @@ static int find_vacated(struct images *all)
     return e;
 }
 
-/* Objects that are put as they are, from the first name to before the second: the certificate and its keys,
- * who is shut out, keys of the API, the secret of marks, webhooks, who shares, reports that came in, who gets
- * nothing, templates. */
-static const char *const put_as_they_are[][2] = {{"_acme", "_acme "},
-                                                 {"_guard", "_guard "},
-                                                 {"_keys", "_keys "},
-                                                 {"_secret", "_secret "},
-                                                 {"_sends", "_sends "},
-                                                 {"_source", "_source "},
-                                                 {"_shared", "_shared "},
-                                                 {"r:in:", "r:in;"},
-                                                 {"rt:in:", "rt:in;"},
-                                                 {"x:", "x;"},
-                                                 {"y:", "y;"}};
+/* The certificate and its keys, who is shut out, keys of the API, the secret of marks, webhooks, who shares,
+ * reports that came in, who gets nothing, templates, numbers. */
+static int image_kind(void *arg, const struct object_kind *k)
+{
+    struct images *all = arg;
+    char to[KEY_ROOM];
+    int n = snprintf(to, sizeof to, "%s ", k->name);
+    if (k->fate != KIND_AS_IT_IS) return 0;
+    if (k->name[0] != '_') n--, to[n - 1]++; /* all whose names begin so */
+    return kv_each_object(all->s->kv, sl_cstr(k->name), sl(to, (size_t)n), each_object, all);
+}
 
 /* Sends of a round, by their order. */
 struct some_sends {
@@ -597,9 +595,7 @@ static int write_all(struct images *all, enum images_of which, int64_t began)
 {
     int e = which == IMAGES_OF_ALL ? find_vacated(all) : 0;
     if (e == 0) e = image_directory(all);
-    for (size_t i = 0; e == 0 && which == IMAGES_OF_ALL && i < COUNT_OF(put_as_they_are); i++)
-        e = kv_each_object(all->s->kv, sl_cstr(put_as_they_are[i][0]), sl_cstr(put_as_they_are[i][1]),
-                           each_object, all);
+    if (e == 0 && which == IMAGES_OF_ALL) e = object_kinds_each(image_kind, all);
     if (e == 0 && which == IMAGES_OF_ALL) e = accounts_each(all->s, each_account, all);
     if (e == 0 && which == IMAGES_OF_ALL) e = commit(all);
     if (e == 0 && which == IMAGES_OF_ALL && !all->report->failed)

@@ -131,6 +131,39 @@ static int put_one(struct kv_tx *tx, void *arg)
 
 /* It began behind one list and was over before the next: that one says what the one before said, and has to
  * be the younger all the same, or the send comes back. */
+/* Of numbers: when something was counted, which their row `e` tells. */
+TEST(numbers_have_an_image_made_again_when_something_was_counted)
+{
+    struct fixture f;
+    if (!fixture_begin(&f)) return;
+    CHECK_OK(kv_transact(f.s->kv, SL("m:" ACC), put_send_row, "t/20260101/-"));
+    CHECK_OK(kv_transact(f.s->kv, SL("m:" ACC), put_send_row, "e"));
+    CHECK_INT(write_images(&f).written, 4); /* the account, the two lists, the numbers */
+    CHECK_INT(write_images(&f).written, 0);
+    CHECK_OK(kv_transact(f.s->kv, SL("m:" ACC), put_send_row, "t/20260102/-"));
+    CHECK_INT(write_images(&f).written, 0);
+    CHECK_OK(kv_transact(f.s->kv, SL("m:" ACC), put_send_row, "e"));
+    CHECK_INT(write_images(&f).written, 1);
+    CHECK_INT(count_image(&f, "m:" ACC, SL("")).rows, 3);
+    fixture_end(&f);
+}
+
+static void name_loss(void *arg, const struct rescue_loss *l)
+{
+    buf_printf(arg, "%s%s ", l->objects, l->since ? " since" : "");
+}
+
+TEST(what_is_lost_with_the_index_is_told_kind_by_kind)
+{
+    struct buf said = BUF_INIT;
+    rescue_losses(&(struct rescue_report){0}, name_loss, &said);
+    CHECK_SL(buf_slice(&said), "_audit _full j: n: r: rt: t: v: ");
+    buf_clear(&said);
+    rescue_losses(&(struct rescue_report){.numbers = 1700000000}, name_loss, &said);
+    CHECK_SL(buf_slice(&said), "_audit _full j: m: since n: r: rt: t: v: ");
+    buf_free(&said);
+}
+
 TEST(a_send_that_is_over_leaves_a_list_that_is_younger_than_its_image)
 {
     struct fixture f;

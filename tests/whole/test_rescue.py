@@ -126,6 +126,8 @@ def test_the_whole_index_comes_back(homes):
     assert said["faults"] == []
     rebuilt = said["rebuilt"]
     assert rebuilt["domains"] == 1 and rebuilt["damaged_bodies"] == 0 and len(rebuilt["may_differ"]) > 3
+    lost = {l["objects"]: l["what"] for l in rebuilt["lost"]}
+    assert {"t:", "v:", "r:", "rt:", "_audit"} <= set(lost) and "trace" in lost["t:"]
     accounts = {a["address"]: a for a in rebuilt["accounts"]}
     assert set(accounts) == {"alice@one.test", "bob@one.test", "carol@one.test"}
     assert accounts["alice@one.test"]["letters"] == 2 and accounts["alice@one.test"]["appended"] == 2
