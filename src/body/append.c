@@ -18,7 +18,7 @@ static int write_head(struct pack *p)
 }
 
 /* The header is durable before the name is, so a pack under its final name has a header. */
-static int pack_create(struct body_store *b, enum body_class cls, struct pack **out)
+static int pack_create(struct packs *b, enum body_class cls, struct pack **out)
 {
     struct pack *p = xcalloc(1, sizeof *p);
     char path[BODY_PATH_MAX];
@@ -51,7 +51,7 @@ static int pack_create(struct body_store *b, enum body_class cls, struct pack **
 
 /* Ends the current pack of the class. One that could not be written any more gets its seal when it is opened
  * next. */
-static int rotate(struct body_store *b, enum body_class cls, bool seal)
+static int rotate(struct packs *b, enum body_class cls, bool seal)
 {
     struct pack *p = b->current[cls];
     if (!p) return 0;
@@ -61,7 +61,7 @@ static int rotate(struct body_store *b, enum body_class cls, bool seal)
     return e;
 }
 
-static int ready_pack(struct body_store *b, enum body_class cls)
+static int ready_pack(struct packs *b, enum body_class cls)
 {
     struct pack *p = b->current[cls];
     if (p && p->bytes < b->pack_bytes) return 0;
@@ -76,7 +76,7 @@ static size_t part_add(struct file_part *part, size_t n, const void *p, size_t l
 }
 
 /* One write and one sync for all; then each knows where it lies. */
-static int group_write(struct body_store *b, struct pack *p, struct append **in, size_t n)
+static int group_write(struct packs *b, struct pack *p, struct append **in, size_t n)
 {
     static const uint8_t zeros[8];
     struct file_part part[5 * BODY_GROUP_MAX];
@@ -125,7 +125,7 @@ static void answer(struct append *a, struct pack *p, int status)
     if (status) snprintf(a->why, sizeof a->why, "%s", err_text(status));
 }
 
-static void append_group(struct body_store *b, enum body_class cls, struct append **in, size_t n)
+static void append_group(struct packs *b, enum body_class cls, struct append **in, size_t n)
 {
     int e = ready_pack(b, cls);
     struct pack *p = b->current[cls];
@@ -139,7 +139,7 @@ static void append_group(struct body_store *b, enum body_class cls, struct appen
 
 void writer_append_handle(void *ctx, struct job *jobs)
 {
-    struct body_store *b = ctx;
+    struct packs *b = ctx;
     for (int cls = 0; cls < BODY_CLASSES; cls++) {
         struct append *in[BODY_GROUP_MAX];
         size_t n = 0;
@@ -161,7 +161,7 @@ void writer_append_handle(void *ctx, struct job *jobs)
     }
 }
 
-int writer_append_do(struct body_store *b, struct append *a)
+int writer_append_do(struct packs *b, struct append *a)
 {
     a->status = ERR_CANCELED;
     worker_do(b->worker, &a->job);

@@ -2,6 +2,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/map.h"
+#include "engine.h"
 #include "pack.h"
 #include "rt/file.h"
 
@@ -39,7 +40,8 @@ struct newborn {
     uint64_t stamp; /* at most that of its record */
 };
 
-struct body_store {
+struct packs {
+    struct body_store base;
     char *dir;
     uint64_t pack_bytes;
     struct worker *worker;
@@ -55,31 +57,52 @@ struct body_store {
     size_t files;       /* open ones */
 };
 
+static inline struct packs *packs_of(struct body_store *b) { return CONTAINER_OF(b, struct packs, base); }
+
+/* The functions of the engine (store.c has the table): read.c, care.c, packs.c, writer.c. */
+int64_t packs_read(struct body_store *b, const struct body_ref *ref, uint64_t at, void *p, size_t n);
+int packs_list(struct body_store *b, struct arena *a, struct body_pack **out, size_t *n);
+int packs_drop(struct body_store *b, uint64_t number);
+int packs_move(struct body_store *b, const struct body_ref *from, enum body_class cls, struct body_ref *to);
+int packs_verify(struct body_store *b, uint64_t number, void (*each)(void *arg, const struct body_seen *seen),
+                 void *arg);
+int packs_backup(struct body_store *b, const char *to, int (*go_on)(void *arg), void *arg);
+uint64_t packs_stamp(struct body_store *b);
+uint64_t packs_settled(struct body_store *b);
+int packs_pin(struct body_store *b, const struct body_ref *ref);
+void packs_unpin(struct body_store *b, const struct body_ref *ref);
+int writer_begin(struct body_store *b, enum body_class cls, struct body_writer **out);
+int writer_write(struct body_writer *w, struct slice bytes);
+struct slice writer_small(const struct body_writer *w);
+int64_t writer_read_back(struct body_writer *w, uint64_t at, void *p, size_t n);
+int writer_finish(struct body_writer *w, struct slice prefix, struct slice origin, struct body_ref *ref);
+void writer_abandon(struct body_writer *w);
+
 /* store.c */
 enum { BODY_PATH_MAX = 4096 };
-void body_path(const struct body_store *b, enum body_class cls, uint64_t number, bool part,
+void body_path(const struct packs *b, enum body_class cls, uint64_t number, bool part,
                char out[BODY_PATH_MAX]);
 /* A file that holds nothing yet becomes a pack under its final name, durably. BLOCKS. */
-MUST_CHECK int pack_publish(struct body_store *b, const struct pack_head *h);
-struct pack *pack_find(struct body_store *b, uint64_t number); /* under the lock; NULL: there is none */
-void pack_add(struct body_store *b, struct pack *p);           /* takes the lock */
-void pack_remove(struct body_store *b, struct pack *p);        /* under the lock */
-void pack_closes(struct body_store *b, struct pack *p); /* nothing is appended any more. Takes the lock */
-uint64_t pack_number_new(struct body_store *b);         /* takes the lock */
-uint64_t stamp_new(struct body_store *b);               /* under the lock */
+MUST_CHECK int pack_publish(struct packs *b, const struct pack_head *h);
+struct pack *pack_find(struct packs *b, uint64_t number); /* under the lock; NULL: there is none */
+void pack_add(struct packs *b, struct pack *p);           /* takes the lock */
+void pack_remove(struct packs *b, struct pack *p);        /* under the lock */
+void pack_closes(struct packs *b, struct pack *p);        /* nothing is appended any more. Takes the lock */
+uint64_t pack_number_new(struct packs *b);                /* takes the lock */
+uint64_t stamp_new(struct packs *b);                      /* under the lock */
 /* A body begins to be: then it has a name, or (ref NULL) it came to nothing. */
-struct newborn *newborn_begin(struct body_store *b);                                     /* takes the lock */
-void newborn_named(struct body_store *b, struct newborn *n, const struct body_ref *ref); /* takes the lock */
+struct newborn *newborn_begin(struct packs *b);                                     /* takes the lock */
+void newborn_named(struct packs *b, struct newborn *n, const struct body_ref *ref); /* takes the lock */
 /* The pack with its file open, not to go away until pack_release(). ERR_NOT_FOUND, ERR_IO. SUSPENDS. */
-MUST_CHECK int pack_hold(struct body_store *b, uint64_t number, struct pack **out);
-void pack_release(struct body_store *b, struct pack *p);
-void pack_free(struct body_store *b, struct pack *p); /* one that is in no table. BLOCKS */
-void files_trim(struct body_store *b);                /* closes an idle file when too many are open. BLOCKS */
+MUST_CHECK int pack_hold(struct packs *b, uint64_t number, struct pack **out);
+void pack_release(struct packs *b, struct pack *p);
+void pack_free(struct packs *b, struct pack *p); /* one that is in no table. BLOCKS */
+void files_trim(struct packs *b);                /* closes an idle file when too many are open. BLOCKS */
 /* Reads the header and, of a shared pack, the seal, unless they are known; seals what a crash left open. The
  * pack is held. A damaged header is no error (p->damaged). ERR_IO, ERR_VERSION. BLOCKS. */
-MUST_CHECK int pack_learn(struct body_store *b, struct pack *p);
+MUST_CHECK int pack_learn(struct packs *b, struct pack *p);
 /* The same for every pack of which it was not done yet; what cannot be read stays unknown. BLOCKS. */
-void packs_learn(struct body_store *b);
+void packs_learn(struct packs *b);
 /* Runs fn on a thread of the pool, on a plain thread at once; carries the sentence of an error over. */
 MUST_CHECK int body_on_thread(enum rt_pool pool, int (*fn)(void *), void *arg);
 
@@ -101,7 +124,7 @@ struct append {
     char why[ERR_TEXT_MAX];
 };
 void writer_append_handle(void *ctx, struct job *jobs);
-MUST_CHECK int writer_append_do(struct body_store *b, struct append *a); /* SUSPENDS */
+MUST_CHECK int writer_append_do(struct packs *b, struct append *a); /* SUSPENDS */
 /* The seal that ends a shared pack; cuts the file after it. BLOCKS. */
 MUST_CHECK int pack_seal(struct pack *p, int64_t last);
 

@@ -80,7 +80,7 @@ static void spoil(struct place_for_tests *t, const struct body_ref *ref, uint64_
     char path[BODY_PATH_MAX], c;
     struct file *f = NULL;
     CHECK_OK(place_get(ref, &pl));
-    body_path(t->b, pl.cls, pl.pack, false, path);
+    body_path(packs_of(t->b), pl.cls, pl.pack, false, path);
     CHECK_OK(file_open(&f, path, FILE_WRITE));
     CHECK_INT(file_pread(f, &c, 1, at), 1);
     c ^= 1;
@@ -232,16 +232,16 @@ TEST(few_files_are_open_whatever_is_written_and_read)
     struct body_ref *ref = ar_array(&t.a, struct body_ref, LARGE);
     struct slice s = bytes_of(&t.a, BODY_SMALL + 1, 7);
     for (size_t i = 0; i < LARGE; i++) ref[i] = put(&t, BODY_MAIL, s);
-    CHECK(t.b->files <= BODY_FILES_MAX);
+    CHECK(packs_of(t.b)->files <= BODY_FILES_MAX);
     for (int round = 0; round < 2; round++) {
         char c;
         for (size_t i = 0; i < LARGE; i++) {
             CHECK_INT(body_read(t.b, &ref[i], i, &c, 1), 1);
             CHECK(c == s.p[i]);
         }
-        CHECK(t.b->files <= BODY_FILES_MAX);
+        CHECK(packs_of(t.b)->files <= BODY_FILES_MAX);
         reopen(&t, 0);
-        CHECK_INT(t.b->files, 0);
+        CHECK_INT(packs_of(t.b)->files, 0);
     }
     end(&t);
 }
@@ -317,7 +317,7 @@ TEST(a_damaged_header_at_the_end_costs_no_body)
     struct body_ref r[2] = {put(&t, BODY_MAIL, SL("one")), put(&t, BODY_MAIL, SL("two"))};
     CHECK_OK(place_get(&r[1], &pl));
     char path[BODY_PATH_MAX];
-    body_path(t.b, pl.cls, pl.pack, false, path);
+    body_path(packs_of(t.b), pl.cls, pl.pack, false, path);
     body_close(&t.b);
     CHECK_OK(file_open(&f, path, FILE_WRITE)); /* as after kill -9: no seal */
     CHECK_OK(file_size(f, &size));
@@ -344,7 +344,7 @@ TEST(a_torn_tail_is_sealed_and_the_rest_stays)
     r[0] = put(&t, BODY_MAIL, SL("one"));
     r[1] = put(&t, BODY_MAIL, bytes_of(&t.a, 5000, 1));
     CHECK_OK(place_get(&r[1], &pl));
-    body_path(t.b, pl.cls, pl.pack, false, path);
+    body_path(packs_of(t.b), pl.cls, pl.pack, false, path);
     body_close(&t.b);
     CHECK_OK(file_open(&f, path, FILE_WRITE)); /* as after a power cut: no seal, the last record not whole */
     CHECK_OK(file_truncate(f, pl.at + 3000));
@@ -428,9 +428,9 @@ TEST(files_of_many_packs_are_closed_again)
     for (unsigned i = 0; i < PACKS; i++) r[i] = put(&t, BODY_MAIL, bytes_of(&t.a, 200, i));
     reopen(&t, 100);
     for (unsigned i = 0; i < PACKS; i++) check_body(&t, &r[i], bytes_of(&t.a, 200, i));
-    lock_take(&t.b->lock);
-    size_t files = t.b->files;
-    lock_release(&t.b->lock);
+    lock_take(&packs_of(t.b)->lock);
+    size_t files = packs_of(t.b)->files;
+    lock_release(&packs_of(t.b)->lock);
     CHECK(files > BODY_FILES_MAX / 2 && files <= BODY_FILES_MAX + 1);
     check_body(&t, &r[0], bytes_of(&t.a, 200, 0));
     free(r);

@@ -13,8 +13,9 @@ static int learn_on_thread(void *b)
 
 /* The age is by the clock that never jumps, since the last append or the start of the program: a
  * clock that was wrong once makes no pack old, nor young for years. */
-int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, size_t *n)
+int packs_list(struct body_store *base, struct arena *a, struct body_pack **out, size_t *n)
 {
+    struct packs *b = packs_of(base);
     size_t cap = 64;
     int64_t now = rt_now();
     int e = body_on_thread(POOL_CARE, learn_on_thread, b);
@@ -37,7 +38,7 @@ int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, si
 }
 
 struct drop {
-    struct body_store *b;
+    struct packs *b;
     struct pack *p;
     bool unused;
 };
@@ -51,8 +52,9 @@ static int drop_on_thread(void *arg)
     return e ? e : path_sync_dir(d->b->dir);
 }
 
-int body_drop_pack(struct body_store *b, uint64_t number)
+int packs_drop(struct body_store *base, uint64_t number)
 {
+    struct packs *b = packs_of(base);
     struct drop d = {.b = b};
     lock_take(&b->lock);
     d.p = pack_find(b, number);
@@ -70,7 +72,7 @@ int body_drop_pack(struct body_store *b, uint64_t number)
 }
 
 struct origin_read {
-    struct body_store *b;
+    struct packs *b;
     struct pack *p;
     const struct place *pl;
     struct arena *a;
@@ -107,7 +109,7 @@ static int origin_on_thread(void *arg)
 }
 
 /* Origin and stamp of a body: empty and 0 when its header is damaged. */
-static int origin_read(struct body_store *b, const struct place *pl, struct arena *a, struct slice *origin,
+static int origin_read(struct packs *b, const struct place *pl, struct arena *a, struct slice *origin,
                        uint64_t *stamp)
 {
     struct origin_read o = {.b = b, .pl = pl, .a = a, .origin = SL("")};
@@ -121,7 +123,7 @@ static int origin_read(struct body_store *b, const struct place *pl, struct aren
 }
 
 /* Through memory when it is small, piece by piece when it is large. */
-int body_move(struct body_store *b, const struct body_ref *from, enum body_class cls, struct body_ref *to)
+int packs_move(struct body_store *b, const struct body_ref *from, enum body_class cls, struct body_ref *to)
 {
     struct place pl;
     struct body_writer *w;
@@ -130,7 +132,7 @@ int body_move(struct body_store *b, const struct body_ref *from, enum body_class
     uint64_t stamp = 0;
     ar_init(&a, 0);
     int e = place_get(from, &pl);
-    if (e == 0) e = origin_read(b, &pl, &a, &origin, &stamp);
+    if (e == 0) e = origin_read(packs_of(b), &pl, &a, &origin, &stamp);
     if (e == 0) e = body_begin(b, cls, &w);
     if (e) {
         ar_free(&a);
@@ -153,7 +155,7 @@ int body_move(struct body_store *b, const struct body_ref *from, enum body_class
 /* ---- verifying ---- */
 
 struct verify {
-    struct body_store *store;
+    struct packs *store;
     struct pack *pack;
     uint64_t bytes;
     void (*each)(void *arg, const struct body_seen *seen);
@@ -205,7 +207,7 @@ static int verify_on_thread(void *arg)
     return pack_scan(v->pack->file, &v->pack->head, v->bytes, verify_record, v, &end);
 }
 
-static int verify_pack(struct body_store *b, uint64_t number, struct verify *v)
+static int verify_pack(struct packs *b, uint64_t number, struct verify *v)
 {
     int e = pack_hold(b, number, &v->pack);
     if (e) return e;
@@ -214,16 +216,17 @@ static int verify_pack(struct body_store *b, uint64_t number, struct verify *v)
     return e;
 }
 
-int body_verify(struct body_store *b, uint64_t number, void (*each)(void *arg, const struct body_seen *seen),
-                void *arg)
+int packs_verify(struct body_store *base, uint64_t number,
+                 void (*each)(void *arg, const struct body_seen *seen), void *arg)
 {
+    struct packs *b = packs_of(base);
     struct verify v = {.store = b, .each = each, .arg = arg};
     if (number) return verify_pack(b, number, &v);
     struct arena a;
     struct body_pack *pack;
     size_t n;
     ar_init(&a, 0);
-    int e = body_packs(b, &a, &pack, &n), worst = 0;
+    int e = packs_list(base, &a, &pack, &n), worst = 0;
     for (size_t i = 0; e == 0 && i < n; i++) {
         e = verify_pack(b, pack[i].number, &v);
         if (e == ERR_CORRUPT) worst = e, e = 0; /* a pack whose header is damaged: go on with the others */
@@ -236,7 +239,7 @@ int body_verify(struct body_store *b, uint64_t number, void (*each)(void *arg, c
 /* ---- copying ---- */
 
 struct backup {
-    struct body_store *b;
+    struct packs *b;
     const char *to;
     struct body_pack *pack;
     size_t n, cap, at;
@@ -287,8 +290,9 @@ static int backup_end(void *arg)
     return path_sync_dir(k->to);
 }
 
-int body_backup(struct body_store *b, const char *to, int (*go_on)(void *arg), void *arg)
+int packs_backup(struct body_store *base, const char *to, int (*go_on)(void *arg), void *arg)
 {
+    struct packs *b = packs_of(base);
     struct arena a;
     struct backup k = {.b = b, .to = to};
     struct append seal = {.kind = APPEND_ROTATE};

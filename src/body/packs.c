@@ -31,7 +31,7 @@ int body_on_thread(enum rt_pool pool, int (*fn)(void *), void *arg)
 
 /* ---- the table ---- */
 
-void body_path(const struct body_store *b, enum body_class cls, uint64_t number, bool part,
+void body_path(const struct packs *b, enum body_class cls, uint64_t number, bool part,
                char out[BODY_PATH_MAX])
 {
     char name[PACK_NAME_MAX];
@@ -41,12 +41,12 @@ void body_path(const struct body_store *b, enum body_class cls, uint64_t number,
 
 static struct slice number_key(const uint64_t *number) { return sl(number, sizeof *number); }
 
-struct pack *pack_find(struct body_store *b, uint64_t number)
+struct pack *pack_find(struct packs *b, uint64_t number)
 {
     return map_get(&b->by_number, number_key(&number));
 }
 
-void pack_add(struct body_store *b, struct pack *p)
+void pack_add(struct packs *b, struct pack *p)
 {
     lock_take(&b->lock);
     ASSERT(!pack_find(b, p->head.number));
@@ -62,7 +62,7 @@ void pack_add(struct body_store *b, struct pack *p)
     lock_release(&b->lock);
 }
 
-void pack_remove(struct body_store *b, struct pack *p)
+void pack_remove(struct packs *b, struct pack *p)
 {
     map_del(&b->by_number, number_key(&p->head.number));
     list_remove(&p->link);
@@ -71,7 +71,7 @@ void pack_remove(struct body_store *b, struct pack *p)
     p->gone = true;
 }
 
-void pack_closes(struct body_store *b, struct pack *p)
+void pack_closes(struct packs *b, struct pack *p)
 {
     lock_take(&b->lock);
     p->open = false;
@@ -80,7 +80,7 @@ void pack_closes(struct body_store *b, struct pack *p)
 }
 
 /* Numbers are never used again, not even those of packs that are gone: they are microseconds. */
-uint64_t pack_number_new(struct body_store *b)
+uint64_t pack_number_new(struct packs *b)
 {
     uint64_t now = (uint64_t)rt_wall();
     lock_take(&b->lock);
@@ -90,14 +90,15 @@ uint64_t pack_number_new(struct body_store *b)
     return number;
 }
 
-uint64_t stamp_new(struct body_store *b)
+uint64_t stamp_new(struct packs *b)
 {
     uint64_t now = (uint64_t)rt_wall();
     return now > b->newest ? now : b->newest;
 }
 
-uint64_t body_stamp(struct body_store *b)
+uint64_t packs_stamp(struct body_store *base)
 {
+    struct packs *b = packs_of(base);
     lock_take(&b->lock);
     uint64_t stamp = stamp_new(b);
     lock_release(&b->lock);
@@ -108,7 +109,7 @@ uint64_t body_stamp(struct body_store *b)
 
 static const uint64_t newborn_longest = 86400ull * 1000000;
 
-struct newborn *newborn_begin(struct body_store *b)
+struct newborn *newborn_begin(struct packs *b)
 {
     struct newborn *n = xcalloc(1, sizeof *n);
     lock_take(&b->lock);
@@ -124,7 +125,7 @@ static void newborn_end(struct newborn *n)
     free(n);
 }
 
-void newborn_named(struct body_store *b, struct newborn *n, const struct body_ref *ref)
+void newborn_named(struct packs *b, struct newborn *n, const struct body_ref *ref)
 {
     lock_take(&b->lock);
     if (ref) n = map_put(&b->born_as, body_ref_slice(ref), n);
@@ -132,8 +133,9 @@ void newborn_named(struct body_store *b, struct newborn *n, const struct body_re
     lock_release(&b->lock);
 }
 
-uint64_t body_settled(struct body_store *b)
+uint64_t packs_settled(struct body_store *base)
 {
+    struct packs *b = packs_of(base);
     lock_take(&b->lock);
     uint64_t now = stamp_new(b), oldest = now;
     if (!list_empty(&b->born)) oldest = CONTAINER_OF(b->born.next, struct newborn, link)->stamp;
@@ -141,7 +143,7 @@ uint64_t body_settled(struct body_store *b)
     return now - oldest < newborn_longest ? oldest : now - newborn_longest;
 }
 
-void pack_free(struct body_store *b, struct pack *p)
+void pack_free(struct packs *b, struct pack *p)
 {
     lock_take(&b->lock);
     if (p->file) b->files--;
@@ -150,8 +152,9 @@ void pack_free(struct body_store *b, struct pack *p)
     free(p);
 }
 
-int body_pin(struct body_store *b, const struct body_ref *ref)
+int packs_pin(struct body_store *base, const struct body_ref *ref)
 {
+    struct packs *b = packs_of(base);
     uint64_t number = body_ref_pack(ref);
     lock_take(&b->lock);
     struct pack *p = pack_find(b, number);
@@ -160,8 +163,9 @@ int body_pin(struct body_store *b, const struct body_ref *ref)
     return p ? 0 : err_set(ERR_NOT_FOUND, "the pack %016llx is not there", (unsigned long long)number);
 }
 
-void body_unpin(struct body_store *b, const struct body_ref *ref)
+void packs_unpin(struct body_store *base, const struct body_ref *ref)
 {
+    struct packs *b = packs_of(base);
     lock_take(&b->lock);
     struct pack *p = pack_find(b, body_ref_pack(ref));
     if (p && p->pins) p->pins--;
@@ -172,12 +176,12 @@ void body_unpin(struct body_store *b, const struct body_ref *ref)
 /* ---- holding a pack while it is read ---- */
 
 struct hold {
-    struct body_store *b;
+    struct packs *b;
     struct pack *p;
 };
 
 /* Under the lock: takes the file that nobody has used for longest, when too many are open. */
-static struct file *files_spare(struct body_store *b)
+static struct file *files_spare(struct packs *b)
 {
     if (b->files <= BODY_FILES_MAX) return NULL;
     struct link *l = list_shift(&b->idle);
@@ -189,7 +193,7 @@ static struct file *files_spare(struct body_store *b)
     return f;
 }
 
-void files_trim(struct body_store *b)
+void files_trim(struct packs *b)
 {
     lock_take(&b->lock);
     struct file *spare = files_spare(b);
@@ -217,7 +221,7 @@ static int hold_open(void *arg)
     return 0;
 }
 
-int pack_hold(struct body_store *b, uint64_t number, struct pack **out)
+int pack_hold(struct packs *b, uint64_t number, struct pack **out)
 {
     lock_take(&b->lock);
     struct pack *p = pack_find(b, number);
@@ -249,7 +253,7 @@ static int close_spare(void *arg)
     return 0;
 }
 
-void pack_release(struct body_store *b, struct pack *p)
+void pack_release(struct packs *b, struct pack *p)
 {
     struct file *spare = NULL;
     lock_take(&b->lock);
@@ -266,7 +270,7 @@ void pack_release(struct body_store *b, struct pack *p)
 
 /* ---- opening ---- */
 
-int pack_publish(struct body_store *b, const struct pack_head *h)
+int pack_publish(struct packs *b, const struct pack_head *h)
 {
     char part[BODY_PATH_MAX], path[BODY_PATH_MAX];
     body_path(b, h->cls, h->number, true, part);
@@ -353,7 +357,7 @@ static int pack_read_head(struct pack *p, enum body_class cls, uint64_t number, 
 }
 
 /* Into a pack of the caller's own, which nobody else sees. */
-static int read_pack(struct body_store *b, struct pack *p)
+static int read_pack(struct packs *b, struct pack *p)
 {
     enum body_class cls = p->head.cls;
     uint64_t number = p->head.number, size = 0;
@@ -377,7 +381,7 @@ static int read_pack(struct body_store *b, struct pack *p)
     return e < 0 ? err_prefix(e, "%s", path) : 0;
 }
 
-int pack_learn(struct body_store *b, struct pack *p)
+int pack_learn(struct packs *b, struct pack *p)
 {
     lock_take(&b->lock);
     struct pack got = {.head = p->head, .known = p->known};
@@ -399,7 +403,7 @@ int pack_learn(struct body_store *b, struct pack *p)
     return 0;
 }
 
-void packs_learn(struct body_store *b)
+void packs_learn(struct packs *b)
 {
     struct link failed;
     list_init(&failed);

@@ -74,8 +74,9 @@ static int large_range(struct file *f, const struct place *pl, uint64_t at, char
     return e;
 }
 
-int64_t body_read(struct body_store *b, const struct body_ref *ref, uint64_t at, void *p, size_t n)
+int64_t packs_read(struct body_store *base, const struct body_ref *ref, uint64_t at, void *p, size_t n)
 {
+    struct packs *b = packs_of(base);
     struct place pl;
     struct pack *pack;
     int e = place_get(ref, &pl);
@@ -89,16 +90,4 @@ int64_t body_read(struct body_store *b, const struct body_ref *ref, uint64_t at,
                               : shared_range(pack->file, &pl, at, p, n);
     pack_release(b, pack);
     return e ? e : (int64_t)n;
-}
-
-int body_get(struct body_store *b, const struct body_ref *ref, size_t max, struct arena *a, struct slice *out)
-{
-    uint64_t size = body_ref_size(ref);
-    size_t n = size < max ? (size_t)size : max;
-    char *p = ar_alloc(a, n + 1);
-    int64_t got = body_read(b, ref, 0, p, n);
-    if (got < 0) return (int)got;
-    p[got] = 0;
-    *out = sl(p, (size_t)got);
-    return 0;
 }

@@ -7,7 +7,7 @@
 
 static int load_name(void *arg, const char *name)
 {
-    struct body_store *b = arg;
+    struct packs *b = arg;
     enum body_class cls;
     uint64_t number;
     bool part;
@@ -28,7 +28,7 @@ static int load_name(void *arg, const char *name)
     return 0;
 }
 
-static void store_free(struct body_store *b)
+static void store_free(struct packs *b)
 {
     for (struct link *l; (l = list_shift(&b->born));) free(CONTAINER_OF(l, struct newborn, link));
     map_free(&b->born_as);
@@ -38,11 +38,48 @@ static void store_free(struct body_store *b)
     free(b);
 }
 
+static int close_on_thread(void *arg)
+{
+    store_free(arg);
+    return 0;
+}
+
+static void packs_close(struct body_store *base)
+{
+    struct packs *b = packs_of(base);
+    struct append seal = {.kind = APPEND_ROTATE};
+    if (writer_append_do(b, &seal)) log_warn("body", "a pack could not be sealed: %s", seal.why);
+    worker_free(&b->worker);
+    (void)!body_on_thread(POOL_DISK, close_on_thread, b);
+}
+
+static const struct body_engine engine = {
+    .name = "packs",
+    .begin = writer_begin,
+    .write = writer_write,
+    .small = writer_small,
+    .read_back = writer_read_back,
+    .finish = writer_finish,
+    .abandon = writer_abandon,
+    .pin = packs_pin,
+    .unpin = packs_unpin,
+    .read = packs_read,
+    .packs = packs_list,
+    .drop_pack = packs_drop,
+    .move = packs_move,
+    .stamp = packs_stamp,
+    .settled = packs_settled,
+    .verify = packs_verify,
+    .backup = packs_backup,
+    .close = packs_close,
+};
+
 int body_open(struct body_store **out, const char *dir, uint64_t pack_bytes)
 {
     if (strlen(dir) + PACK_NAME_MAX + 2 > BODY_PATH_MAX)
         return err_set(ERR_TOO_LONG, "the path of the bodies is too long");
-    struct body_store *b = xcalloc(1, sizeof *b);
+    struct packs *b = xcalloc(1, sizeof *b);
+    b->base.engine = &engine;
     b->dir = xstrndup(dir, strlen(dir));
     b->pack_bytes = pack_bytes ? pack_bytes : PACK_BYTES_DEFAULT;
     b->lock = (struct lock)LOCK_INIT;
@@ -56,28 +93,11 @@ int body_open(struct body_store **out, const char *dir, uint64_t pack_bytes)
     if (e == 0) e = path_list(dir, load_name, b);
     if (e == 0) e = worker_new(&b->worker, "bodies", BODY_GROUP_MAX, writer_append_handle, b);
     if (e == 0) {
-        *out = b;
+        *out = &b->base;
         return 0;
     }
     char why[ERR_TEXT_MAX];
     snprintf(why, sizeof why, "%s", err_text(e));
     store_free(b);
     return err_set(e, "%s", why);
-}
-
-static int close_on_thread(void *arg)
-{
-    store_free(arg);
-    return 0;
-}
-
-void body_close(struct body_store **bp)
-{
-    struct body_store *b = *bp;
-    if (!b) return;
-    *bp = NULL;
-    struct append seal = {.kind = APPEND_ROTATE};
-    if (writer_append_do(b, &seal)) log_warn("body", "a pack could not be sealed: %s", seal.why);
-    worker_free(&b->worker);
-    (void)!body_on_thread(POOL_DISK, close_on_thread, b);
 }

@@ -15,31 +15,38 @@ struct large_out {
     struct buf table; /* sums of the content's chunks, 4 bytes each */
 };
 
-struct body_writer {
-    struct body_store *store;
+struct pack_writer {
+    struct body_writer base;
+    struct packs *store;
     enum body_class cls;
     struct buf buf; /* small: all; large: what is not flushed yet */
-    uint64_t written;
     int error;
     struct large_out *large;
-    struct slice prefix, origin; /* during body_finish */
+    struct slice prefix, origin; /* during writer_finish */
     uint64_t stamp;              /* of a body that moves; 0: it is new */
     struct pack *pack;
 };
 
-int body_begin(struct body_store *b, enum body_class cls, struct body_writer **out)
+static struct pack_writer *writer_of(struct body_writer *w)
 {
-    ASSERT(b && cls >= 0 && cls < BODY_CLASSES);
-    struct body_writer *w = xcalloc(1, sizeof *w);
-    w->store = b;
+    return CONTAINER_OF(w, struct pack_writer, base);
+}
+
+int writer_begin(struct body_store *b, enum body_class cls, struct body_writer **out)
+{
+    struct pack_writer *w = xcalloc(1, sizeof *w);
+    w->base.store = b;
+    w->store = packs_of(b);
     w->cls = cls;
-    *out = w;
+    *out = &w->base;
     return 0;
 }
 
-uint64_t body_written(const struct body_writer *w) { return w->written; }
-
-struct slice body_small(const struct body_writer *w) { return w->large ? sl(NULL, 0) : buf_slice(&w->buf); }
+struct slice writer_small(const struct body_writer *base)
+{
+    const struct pack_writer *w = CONTAINER_OF(base, const struct pack_writer, base);
+    return w->large ? sl(NULL, 0) : buf_slice(&w->buf);
+}
 
 static void put_sum(struct buf *table, const void *p, size_t n)
 {
@@ -49,7 +56,7 @@ static void put_sum(struct buf *table, const void *p, size_t n)
 }
 
 /* Writes the buffer's first n bytes, whole chunks unless they are the last. On a thread. */
-static int flush(struct body_writer *w, size_t n)
+static int flush(struct pack_writer *w, size_t n)
 {
     struct large_out *l = w->large;
     for (size_t at = 0; at < n; at += PACK_CHUNK)
@@ -60,7 +67,7 @@ static int flush(struct body_writer *w, size_t n)
     return e;
 }
 
-static int large_begin(struct body_writer *w)
+static int large_begin(struct pack_writer *w)
 {
     struct large_out *l = xcalloc(1, sizeof *l);
     char path[BODY_PATH_MAX];
@@ -74,31 +81,33 @@ static int large_begin(struct body_writer *w)
 
 static int spill(void *arg)
 {
-    struct body_writer *w = arg;
+    struct pack_writer *w = arg;
     int e = w->large ? 0 : large_begin(w);
     return e ? e : flush(w, w->buf.n / PACK_CHUNK * PACK_CHUNK);
 }
 
-int body_write(struct body_writer *w, struct slice bytes)
+int writer_write(struct body_writer *base, struct slice bytes)
 {
+    struct pack_writer *w = writer_of(base);
     while (!w->error && bytes.n) {
         size_t room = FLUSH - w->buf.n % FLUSH, n = bytes.n < room ? bytes.n : room;
         buf_put(&w->buf, sl_sub(bytes, 0, n));
-        w->written += n;
+        w->base.written += n;
         bytes = sl_from(bytes, n);
-        bool full = w->large ? w->buf.n >= FLUSH : w->written > BODY_SMALL;
+        bool full = w->large ? w->buf.n >= FLUSH : w->base.written > BODY_SMALL;
         if (full) w->error = body_on_thread(POOL_DISK, spill, w);
     }
     return w->error;
 }
 
 /* What is flushed lies in the file, the rest in the buffer. */
-int64_t body_read_back(struct body_writer *w, uint64_t at, void *p, size_t n)
+int64_t writer_read_back(struct body_writer *base, uint64_t at, void *p, size_t n)
 {
+    struct pack_writer *w = writer_of(base);
     uint64_t flushed = w->large ? w->large->flushed : 0;
     if (w->error) return w->error;
-    if (at >= w->written) return 0;
-    if (n > w->written - at) n = (size_t)(w->written - at);
+    if (at >= w->base.written) return 0;
+    if (n > w->base.written - at) n = (size_t)(w->base.written - at);
     if (at >= flushed) {
         memcpy(p, w->buf.p + (at - flushed), n);
         return (int64_t)n;
@@ -117,7 +126,7 @@ static void prefix_sums(struct slice prefix, struct buf *table)
     for (size_t at = first; at < prefix.n; at += PACK_CHUNK) put_sum(table, prefix.p + at, PACK_CHUNK);
 }
 
-static int write_ends(struct body_writer *w, struct buf *table)
+static int write_ends(struct pack_writer *w, struct buf *table)
 {
     struct large_out *l = w->large;
     struct large shape = {.content = l->head.content, .prefix = l->head.prefix};
@@ -130,7 +139,7 @@ static int write_ends(struct body_writer *w, struct buf *table)
     return e ? e : file_sync(l->file);
 }
 
-static void large_to_table(struct body_writer *w)
+static void large_to_table(struct pack_writer *w)
 {
     struct large_out *l = w->large;
     struct pack *p = xcalloc(1, sizeof *p);
@@ -145,18 +154,18 @@ static void large_to_table(struct body_writer *w)
 
 static int large_end(void *arg)
 {
-    struct body_writer *w = arg;
+    struct pack_writer *w = arg;
     struct large_out *l = w->large;
     struct buf table = BUF_INIT;
     int e = flush(w, w->buf.n);
     prefix_sums(w->prefix, &table);
     buf_put(&table, buf_slice(&l->table));
-    l->head.content = w->written;
+    l->head.content = w->base.written;
     l->head.prefix = (uint32_t)w->prefix.n;
     l->head.table_sum = crc32c(0, table.p, table.n);
     l->head.origin = (uint32_t)w->origin.n;
     l->head.origin_sum = crc32c(0, w->origin.p, w->origin.n);
-    l->head.stamp = w->stamp ? w->stamp : body_stamp(w->store);
+    l->head.stamp = w->stamp ? w->stamp : packs_stamp(&w->store->base);
     if (e == 0) e = write_ends(w, &table);
     if (e == 0) e = pack_publish(w->store, &l->head);
     if (e == 0) large_to_table(w);
@@ -168,14 +177,14 @@ static int large_end(void *arg)
 
 static int large_abandon(void *arg)
 {
-    struct body_writer *w = arg;
+    struct pack_writer *w = arg;
     char path[BODY_PATH_MAX];
     body_path(w->store, w->cls, w->large->head.number, true, path);
     file_close(&w->large->file);
     return path_unlink(path);
 }
 
-static void writer_free(struct body_writer *w)
+static void writer_free(struct pack_writer *w)
 {
     /* A file that cannot be removed now is removed at the next open. */
     if (w->large && w->large->file) (void)!body_on_thread(POOL_DISK, large_abandon, w);
@@ -185,13 +194,9 @@ static void writer_free(struct body_writer *w)
     free(w);
 }
 
-void body_abandon(struct body_writer **wp)
-{
-    if (*wp) writer_free(*wp);
-    *wp = NULL;
-}
+void writer_abandon(struct body_writer *w) { writer_free(writer_of(w)); }
 
-static int small_end(struct body_writer *w, struct body_ref *ref)
+static int small_end(struct pack_writer *w, struct body_ref *ref)
 {
     struct append a = {.cls = w->cls, .prefix = w->prefix, .bytes = buf_slice(&w->buf)};
     a.origin = w->origin;
@@ -204,7 +209,7 @@ static int small_end(struct body_writer *w, struct body_ref *ref)
     return 0;
 }
 
-static int finish(struct body_writer *w, struct body_ref *ref)
+static int finish(struct pack_writer *w, struct body_ref *ref)
 {
     if (w->error) return w->error;
     if (w->prefix.n > BODY_PREFIX_MAX)
@@ -220,11 +225,10 @@ static int finish(struct body_writer *w, struct body_ref *ref)
     return 0;
 }
 
-int body_finish(struct body_writer **wp, struct slice prefix, struct slice origin, struct body_ref *ref)
+int writer_finish(struct body_writer *base, struct slice prefix, struct slice origin, struct body_ref *ref)
 {
-    struct body_writer *w = *wp;
-    *wp = NULL;
-    struct body_store *b = w->store;
+    struct pack_writer *w = writer_of(base);
+    struct packs *b = w->store;
     struct newborn *born = w->stamp ? NULL : newborn_begin(b); /* one that moves is known */
     w->prefix = prefix;
     w->origin = origin;
@@ -236,16 +240,4 @@ int body_finish(struct body_writer **wp, struct slice prefix, struct slice origi
     return e ? err_set(e, "%s", why) : 0;
 }
 
-void writer_stamp(struct body_writer *w, uint64_t stamp) { w->stamp = stamp; }
-
-int body_put(struct body_store *b, enum body_class cls, struct slice bytes, struct slice origin,
-             struct body_ref *ref)
-{
-    struct body_writer *w;
-    int e = body_begin(b, cls, &w);
-    if (e) return e;
-    e = body_write(w, bytes);
-    if (e == 0) return body_finish(&w, sl(NULL, 0), origin, ref);
-    body_abandon(&w);
-    return e;
-}
+void writer_stamp(struct body_writer *w, uint64_t stamp) { writer_of(w)->stamp = stamp; }
