@@ -80,13 +80,19 @@ static void watch_reports(struct watching *x, struct slice domain)
               false);
 }
 
-/* One condition a domain: what is wrong first, and how much more. */
-static void watch_records(struct watching *x, struct slice domain)
+/* One condition a domain: what is wrong first, and how much more; of a resolver that answers nothing, one in
+ * all. */
+static void watch_records(struct watching *x, struct slice domain, bool *dead)
 {
     struct dns_checked *v;
     struct slice about = ar_cat(x->a, SL("DNS "), domain), first = {0};
     size_t n = 0, wrong = 0, unknown = 0;
-    int e = dns_check_domain(x->core, x->a, domain, served_certificate(x->core, x->a), &v, &n);
+    int e = *dead ? ERR_UNREACHABLE
+                  : dns_check_domain(x->core, x->a, domain, served_certificate(x->core, x->a), &v, &n);
+    if (!e && dns_check_dead(v, n)) {
+        *dead = true;
+        found(x, SL("resolver"), v->sentence, true);
+    }
     for (size_t i = 0; !e && i < n; i++) {
         if (v[i].finding == FINDING_UNKNOWN) unknown++;
         else if (v[i].finding != FINDING_RIGHT && v[i].finding != FINDING_ABSENT_OPTIONAL && !wrong++)
@@ -102,10 +108,11 @@ static void watch_domains(struct watching *x, bool slow)
 {
     struct slice *name;
     size_t n;
+    bool dead = false;
     directory_domains(x->core->store->directory, x->a, &name, &n);
     for (size_t i = 0; i < n && !fiber_canceled(); i++) {
         watch_reports(x, name[i]);
-        if (slow) watch_records(x, name[i]);
+        if (slow) watch_records(x, name[i], &dead);
     }
 }
 

@@ -16,6 +16,7 @@ enum { PORT_WAIT_S = 5, SPACE_WARNING = 1 << 30, SPACE_WRONG = 100 << 20, IMAGES
 struct examining {
     struct request *r;
     json_t *list[WRONG + 1]; /* by grade */
+    bool no_dns;             /* it answers nothing: found, and asked no more */
 };
 
 static void found(struct examining *x, enum grade g, const char *what, struct slice sentence,
@@ -83,6 +84,11 @@ static int examine_domain(struct examining *x, struct slice domain)
     size_t n, good = 0;
     int e = dns_check_domain(x->r->core, a, domain, served_certificate(x->r->core, a), &v, &n);
     if (e) return e;
+    x->no_dns = dns_check_dead(v, n);
+    if (x->no_dns) {
+        found(x, WRONG, "resolver", v->sentence, SL(""));
+        return 0;
+    }
     for (size_t i = 0; i < n; i++) {
         enum grade g = grade_of(v[i].finding);
         if (g == FINE) good++;
@@ -103,7 +109,7 @@ static int examine_domains(struct examining *x)
     int e = 0;
     directory_domains(x->r->core->store->directory, x->r->a, &name, &n);
     if (!n) found(x, WRONG, "domains", SL("there is none"), SL("tram domain add D"));
-    for (size_t i = 0; !e && i < n; i++) e = examine_domain(x, name[i]);
+    for (size_t i = 0; !e && i < n && !x->no_dns; i++) e = examine_domain(x, name[i]);
     return e;
 }
 
@@ -219,7 +225,8 @@ static int examine_queue(struct examining *x)
     return 0;
 }
 
-/* RFC 5782: 127.0.0.x is a listing, 127.255.255.x an error of the list. */
+/* RFC 5782: 127.0.0.x is a listing; all other answers (127.255.255.x, a list that takes no questions of this
+ * resolver) tell nothing. */
 static bool is_listing(const struct dns_answer *r)
 {
     char text[IP_TEXT_MAX];
@@ -228,26 +235,51 @@ static bool is_listing(const struct dns_answer *r)
     return false;
 }
 
+struct listing {
+    size_t asked, listed, silent;
+    const char *first_silent;
+};
+
+static int examine_list(struct examining *x, const struct ip *own, const char *list, struct listing *l)
+{
+    struct arena *a = x->r->a;
+    const uint8_t *b = own->b;
+    struct dns_answer r;
+    char text[IP_TEXT_MAX];
+    int e =
+        dns_ask(x->r->core->dns, a, ar_printf(a, "%u.%u.%u.%u.%s", b[3], b[2], b[1], b[0], list), DNS_A, &r);
+    if (e) return e;
+    l->asked++;
+    if (is_listing(&r)) {
+        l->listed++;
+        found(x, WRONG, "block list", ar_printf(a, "%s stands on %s", ip_format(own, text), list),
+              SL("its site says why, and how to get off it"));
+    } else if (r.status == DNS_TEMPFAIL || r.status == DNS_FOUND) {
+        if (!l->silent++) l->first_silent = list;
+    }
+    return 0;
+}
+
 static int examine_lists(struct examining *x)
 {
     static const char *const lists[] = {"zen.spamhaus.org", "bl.spamcop.net", "b.barracudacentral.org"};
-    struct arena *a = x->r->a;
     struct ip own[LISTEN_MAX];
-    size_t n = config_public(x->r->core->conf, own), listed = 0;
-    char text[IP_TEXT_MAX];
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; own[i].family == 4 && k < COUNT_OF(lists); k++) {
-            const uint8_t *b = own[i].b;
-            struct dns_answer r;
-            int e = dns_ask(x->r->core->dns, a,
-                            ar_printf(a, "%u.%u.%u.%u.%s", b[3], b[2], b[1], b[0], lists[k]), DNS_A, &r);
-            if (e) return e;
-            if (!is_listing(&r)) continue;
-            listed++;
-            found(x, WRONG, "block list", ar_printf(a, "%s stands on %s", ip_format(&own[i], text), lists[k]),
-                  SL("its site says why, and how to get off it"));
-        }
-    if (!listed) found(x, FINE, "block list", SL("our addresses stand on none of those asked"), SL(""));
+    struct listing l = {0};
+    size_t n = config_public(x->r->core->conf, own);
+    int e = 0;
+    for (size_t i = 0; i < n && !x->no_dns; i++)
+        for (size_t k = 0; !e && own[i].family == 4 && k < COUNT_OF(lists); k++)
+            e = examine_list(x, &own[i], lists[k], &l);
+    if (e) return e;
+    if (l.silent)
+        found(x, WARNING, "block list",
+              ar_printf(
+                  x->r->a,
+                  "%zu of %zu questions are not answered, first by %s: whether we stand there is not known",
+                  l.silent, l.asked, l.first_silent),
+              SL(""));
+    else if (l.asked && !l.listed)
+        found(x, FINE, "block list", SL("our addresses stand on none of those asked"), SL(""));
     return 0;
 }
 

@@ -402,6 +402,11 @@ static int check_resolver(struct checking *c, bool *dead)
     return 0;
 }
 
+bool dns_check_dead(const struct dns_checked *v, size_t n)
+{
+    return n == 1 && sl_eq(v->what, SL("resolver"));
+}
+
 int dns_check_domain(struct core *core, struct arena *a, struct slice domain, struct slice certificate,
                      struct dns_checked **out, size_t *count)
 {

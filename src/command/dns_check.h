@@ -22,3 +22,5 @@ struct dns_checked {
  * resolver that answers nothing is the only finding then. In the arena. SUSPENDS at most half a minute. */
 MUST_CHECK int dns_check_domain(struct core *core, struct arena *a, struct slice domain,
                                 struct slice certificate, struct dns_checked **out, size_t *count);
+/* Is that the only finding? Then no letter can leave, whatever the domain, and nothing else need be asked. */
+bool dns_check_dead(const struct dns_checked *v, size_t n);

@@ -90,7 +90,7 @@ def test_behind_nat_the_public_addresses_count(world):
 
 
 def test_dns_check_says_that_the_resolver_is_dead(world):
-    home = world.home("one.test")
+    home = world.home("one.test", accounts=["alice"])
     set_line(home, "zone", "")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind((home.address, 0))
@@ -98,6 +98,11 @@ def test_dns_check_says_that_the_resolver_is_dead(world):
         begun = time.monotonic()
         told = findings(home)
         assert time.monotonic() - begun < 30
+        doctor = {f["what"]: f for f in home.json("doctor", status=1)["findings"]}
+        assert doctor["resolver"]["grade"] == "wrong" and "DNS" not in doctor
+        assert "block list" not in doctor  # nobody said that our addresses stand on none
+        home.tram("alerts", "--look", ok=False)  # what may be a matter of a moment is told the second time
+        assert "answers nothing" in {a["about"]: a for a in home.json("alerts", "--look", status=1)["alerts"]}["resolver"]["sentence"]
     assert [f["what"] for f in told] == ["resolver"] and "answers nothing" in told[0]["sentence"]
 
 
