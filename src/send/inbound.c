@@ -283,20 +283,42 @@ static int remove_tx(struct kv_tx *tx, void *arg)
 }
 
 /* in NULL: the row cannot be read. */
-static void remember(struct sends *s, struct slice token, const struct inbound *in)
+static struct known *new_known(const struct inbound *in)
 {
     struct known *k = xcalloc(1, sizeof *k);
     k->damaged = !in || !know(k, in);
-    lock_take(&s->lock);
-    free(map_put(&s->inbounds, token, k));
-    lock_release(&s->lock);
+    return k;
 }
 
-static void forget(struct sends *s, struct slice token)
+static int read_known(struct sends *s, struct slice token, struct known **out)
 {
-    lock_take(&s->lock);
-    free(map_del(&s->inbounds, token));
-    lock_release(&s->lock);
+    struct arena a = {0};
+    struct inbound in;
+    struct slice row, pem;
+    int e = kv_get(s->store->kv, SL(SENDS_OBJECT), ar_cat(&a, SL("b/"), token), &a, &row);
+    bool good = !e && get_row(row, &in, &pem) == 0;
+    *out = e == ERR_NOT_FOUND ? NULL : new_known(good ? &in : NULL);
+    ar_free(&a);
+    return e;
+}
+
+/* After a change, whatever it came to: what is known is what the row says now. Of two who look at once the
+ * later one is right. */
+static void look_again(struct sends *s, struct slice token)
+{
+    bool mine = false;
+    while (!mine) {
+        struct known *k, *was;
+        lock_take(&s->lock);
+        uint64_t turn = ++s->inbound_turn;
+        lock_release(&s->lock);
+        int e = read_known(s, token, &k);
+        lock_take(&s->lock);
+        mine = turn == s->inbound_turn || e == ERR_CANCELED;
+        was = !mine ? k : k ? map_put(&s->inbounds, token, k) : map_del(&s->inbounds, token);
+        lock_release(&s->lock);
+        free(was);
+    }
 }
 
 static int write(struct change *x, kv_fn *fn)
@@ -345,7 +367,7 @@ int inbound_add(struct sends *s, const struct inbound *in, struct arena *a, stru
         if (in->given) e = bind_to_now(&x);
         if (!e) e = write(&x, add_tx);
     }
-    if (!e) remember(s, sl_cstr(x.token), &x.in);
+    if (x.token[0]) look_again(s, sl_cstr(x.token));
     if (pem.p) wipe(pem.p, pem.n);
     buf_free(&pem);
     es256_free(&k);
@@ -370,7 +392,7 @@ int inbound_remove(struct sends *s, struct slice account, struct slice name)
     struct change x;
     int e = begin(&x, s, account, name);
     if (!e) e = write(&x, remove_tx);
-    if (!e) forget(s, sl_cstr(x.token));
+    if (x.token[0]) look_again(s, sl_cstr(x.token));
     ar_free(&x.a);
     return e;
 }
@@ -414,7 +436,8 @@ int inbound_forget(struct sends *s, struct slice account)
 {
     struct leaving x = {.account = account};
     int e = kv_transact(s->store->kv, SL(SENDS_OBJECT), leave_tx, &x);
-    for (size_t i = 0; !e && i < x.n; i++) forget(s, x.token[i]);
+    for (size_t i = 0; i < x.n; i++)
+        if (x.token[i].n) look_again(s, x.token[i]);
     ar_free(&x.a);
     return e;
 }
@@ -485,7 +508,7 @@ static void remember_row(struct sends *s, const struct kv_row *row)
     struct slice pem;
     /* one that cannot be read is known all the same: letters for it wait */
     bool whole = get_row(row->value, &in, &pem) == 0;
-    remember(s, sl_from(row->key, 2), whole ? &in : NULL);
+    free(map_put(&s->inbounds, sl_from(row->key, 2), new_known(whole ? &in : NULL)));
 }
 
 int inbound_open(struct sends *s)

@@ -81,6 +81,23 @@ TEST(inbound_routes_lead_to_urls)
     send_fixture_end(&x);
 }
 
+/* Also when nobody could say whether it was done. */
+TEST(inbound_is_known_as_its_row_is)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    kv_mem_inject(x.f.s->kv, KV_FAULT_UNKNOWN_DONE, 1);
+    CHECK_ERR(hook(&x, "desk@one.test"), ERR_UNKNOWN);
+    CHECK(leads_to(&x, "desk@one.test", "desk@one.test"));
+    kv_mem_inject(x.f.s->kv, KV_FAULT_UNKNOWN_NOT_DONE, 1);
+    CHECK_ERR(inbound_remove(x.s, SL(""), SL("desk@one.test")), ERR_UNKNOWN);
+    CHECK(leads_to(&x, "desk@one.test", "desk@one.test"));
+    kv_mem_inject(x.f.s->kv, KV_FAULT_UNKNOWN_DONE, 1);
+    CHECK_ERR(inbound_remove(x.s, SL(""), SL("desk@one.test")), ERR_UNKNOWN);
+    CHECK(!leads_to(&x, "desk@one.test", "desk@one.test"));
+    send_fixture_end(&x);
+}
+
 TEST(inbound_belongs_to_who_has_the_name)
 {
     struct send_fixture x;

@@ -46,8 +46,9 @@ struct sends {
     bool webhook_private;
     queue_deliver *file;
     void *file_ctx;
-    int64_t inbound_keep; /* seconds */
-    struct map inbounds;  /* tokens of names whose mail is handed to URLs (inbound.c); under the lock */
+    int64_t inbound_keep;  /* seconds */
+    struct map inbounds;   /* tokens of names whose mail is handed to URLs (inbound.c); under the lock */
+    uint64_t inbound_turn; /* of who looks a row of them up; under the lock */
     struct inbound_room *inbound_room;
     int64_t started_at; /* unix seconds */
     struct group fibers;

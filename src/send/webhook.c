@@ -85,6 +85,8 @@ struct slice webhook_public_key(struct arena *a, const struct es256 *k)
     return b64_encode_ar(a, sl((const char *)der, sizeof der));
 }
 
+static bool is_lost(int e) { return e == ERR_NOT_FOUND || err_is_damage(e); }
+
 /* ---- adding, changing, removing ---- */
 
 struct adding {
@@ -215,9 +217,11 @@ static int change_tx(struct kv_tx *tx, void *arg)
     int e = kv_tx_get(tx, x->key, &row);
     if (e == ERR_NOT_FOUND) return err_set(e, "there is no webhook of that name");
     if (!e) e = get_settings(row, &h, &pem);
-    if (!e) e = kv_tx_get(tx, x->place, &place);
-    if (!e) e = get_place(place, &h);
     if (e) return e;
+    e = kv_tx_get(tx, x->place, &place);
+    if (!e) e = get_place(place, &h);
+    if (is_lost(e)) h.after = x->last; /* it goes on from here */
+    else if (e) return e;
     bool was_off = h.off;
     x->change(x->arg, &h);
     h.changed = x->now;
@@ -267,6 +271,7 @@ struct placing {
     struct slice key, place;
     struct webhook now;
     uint64_t from; /* the place that it is moved from; 0: whatever it is */
+    uint64_t last; /* event of the node: where one goes on whose place is lost */
     bool keep;     /* the place stays, only what is said of it changes */
 };
 
@@ -278,10 +283,13 @@ static int place_tx(struct kv_tx *tx, void *arg)
     struct buf b = BUF_INIT;
     int e = kv_tx_get(tx, x->key, &row);
     if (e == ERR_NOT_FOUND) return err_set(e, "there is no webhook of that name");
-    if (!e && kv_tx_get(tx, x->place, &row) == 0) e = get_place(row, &there);
     if (e) return e;
-    if (x->from && there.after != x->from) return 0; /* it was told to begin elsewhere meanwhile */
-    if (x->keep) x->now.after = there.after;
+    e = kv_tx_get(tx, x->place, &row);
+    if (!e) e = get_place(row, &there);
+    bool lost = is_lost(e);
+    if (e && !lost) return e;
+    if (x->from && !lost && there.after != x->from) return 0; /* it was told to begin elsewhere meanwhile */
+    if (x->keep) x->now.after = lost ? x->last : there.after;
     put_place(&b, &x->now);
     kv_tx_put_record(tx, x->place, &b);
     buf_free(&b);
@@ -293,6 +301,9 @@ static int put(struct sends *s, struct slice account, struct slice name, struct 
     struct arena a = {0};
     x->key = key_of(&a, 'w', account, name);
     x->place = key_of(&a, 'W', account, name);
+    lock_take(&s->lock);
+    x->last = s->last_event;
+    lock_release(&s->lock);
     int e = kv_transact(s->store->kv, SL(SENDS_OBJECT), place_tx, x);
     ar_free(&a);
     return e;
@@ -318,16 +329,33 @@ int webhook_resume(struct sends *s, struct slice account, struct slice name, uin
 
 /* ---- seeing ---- */
 
+/* One whose place is lost is told nothing, and says so, until somebody says where it goes on. */
+static int read_place(struct sends *s, struct arena *a, struct webhook *h)
+{
+    struct slice row;
+    struct webhook there = {0};
+    int e = kv_get(s->store->kv, SL(SENDS_OBJECT), key_of(a, 'W', h->account, h->name), a, &row);
+    if (!e) e = get_place(row, &there);
+    if (is_lost(e))
+        there =
+            (struct webhook){.paused = true,
+                             .why = SL("how far it is in the events cannot be read: when it is resumed it "
+                                       "goes on from now, or behind the event that is named")};
+    else if (e) return e;
+    h->after = there.after, h->paused = there.paused, h->failing = there.failing;
+    h->next = there.next, h->why = there.why;
+    return 0;
+}
+
 int webhook_read(struct sends *s, struct slice key, struct slice row, struct arena *a, struct webhook *out,
                  struct es256 **signs)
 {
-    struct slice rest = sl_from(key, 2), pem = {0}, place;
+    struct slice rest = sl_from(key, 2), pem = {0};
     *out = (struct webhook){0};
     if (!sl_next(&rest, '/', &out->account)) return ERR_CORRUPT;
     out->name = rest;
     int e = get_settings(row, out, &pem);
-    if (!e) e = kv_get(s->store->kv, SL(SENDS_OBJECT), key_of(a, 'W', out->account, out->name), a, &place);
-    if (!e) e = get_place(place, out);
+    if (!e) e = read_place(s, a, out);
     if (!e) e = es256_from_pem(pem, signs);
     if (!e) out->public_key = webhook_public_key(a, *signs);
     return e;
