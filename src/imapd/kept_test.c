@@ -149,6 +149,50 @@ static struct slice open_box(struct conn **c, struct arena *a)
     return ar_cat(a, SL("f:"), sl_cstr(alice.id));
 }
 
+/* As somebody found whom no record is there for any more. */
+static int spoil_records(struct kv_tx *tx, void *arg)
+{
+    char key[40];
+    for (unsigned uid = 1; uid < 320; uid++) {
+        snprintf(key, sizeof key, "m/00000007/%08x", uid);
+        kv_tx_put(tx, sl_cstr(key), SL("no record"));
+    }
+    (void)arg;
+    return 0;
+}
+
+/* A row for each 32 messages, and no record: of a million as of these. */
+TEST(imapd_finds_an_emailid_without_reading_records)
+{
+    struct buf command = BUF_INIT, first = BUF_INIT, now = BUF_INIT, id = BUF_INIT;
+    struct arena a = {0};
+    struct account alice;
+    struct conn *c;
+    struct slice object = open_box(&c, &a);
+    for (size_t i = 0; i < 32; i++) append(c, "box", "", letters[0]);
+    TALK(c, "2 SELECT box", "~\n~\n~\n~\n~\n~\n~\n~\n~\n2 OK ~\n");
+    for (size_t i = 0; i < 9; i++) ask(c, &now, "COPY 1:32 box"); /* copies have the same */
+    ask(c, &id, "FETCH 5 (EMAILID)");
+    size_t from = sl_find(buf_slice(&id), SL("EMAILID (")) + 9;
+    struct slice name = sl_sub(buf_slice(&id), from, from + sl_chr(sl_from(buf_slice(&id), from), ')'));
+    buf_printf(&command, "UID SEARCH EMAILID %.*s", SLF(name));
+    buf_char(&command, 0);
+    ask(c, &first, command.p);
+    CHECK(sl_find(buf_slice(&first), SL("5 37 69 101 133 165 197 229 261 293")) != SL_NONE);
+    CHECK_INT(rows(object, &a), 10);
+    CHECK_OK(account_get(w.store->directory, &a, SL("alice@x.test"), &alice));
+    CHECK_OK(kv_transact(w.kv, ar_cat(&a, SL("u:"), sl_cstr(alice.id)), spoil_records, NULL));
+    buf_clear(&now);
+    ask(c, &now, command.p);
+    check_same(&now, &first);
+    bye(&c);
+    buf_free(&command);
+    buf_free(&first);
+    buf_free(&id);
+    ar_free(&a);
+    stop();
+}
+
 /* Whatever UIDs somebody thinks of: not many times as much is read as was asked for. */
 TEST(imapd_makes_no_part_for_a_few_of_its_messages)
 {

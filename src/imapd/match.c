@@ -27,8 +27,10 @@ struct search {
     struct slice head;
     bool threads;   /* a key asks for them */
     bool by_record; /* a key asks for what stands in records */
+    bool by_id;     /* a key asks for the EMAILID alone, which is kept (READER_ID) */
     bool beyond;    /* a key asks for a field that is not in `heads` */
-    struct reader_digests heads;
+    struct reader_digests heads, ids;
+    struct slice id; /* p NULL: not known */
     uint64_t thread;
     int64_t sent; /* day of the Date field, as written; -1 = none */
     bool sent_known;
@@ -140,8 +142,8 @@ static int prepare(struct search *x, struct imap_search *k, struct slice charset
         case IMAP_KEY_LARGER:
         case IMAP_KEY_SMALLER:
         case IMAP_KEY_OLDER:
-        case IMAP_KEY_YOUNGER:
-        case IMAP_KEY_EMAILID: x->by_record = true; break;
+        case IMAP_KEY_YOUNGER: x->by_record = true; break;
+        case IMAP_KEY_EMAILID: x->by_id = true; break;
         case IMAP_KEY_THREADID:
             x->threads = x->by_record = true;
             k->number = 0;
@@ -264,6 +266,7 @@ static enum answer simple_key(struct search *x, const struct imap_search *k)
 {
     enum answer r = view_key(x, k);
     if (r == MAYBE && excluded(x, k)) return NO;
+    if (r == MAYBE && k->key == IMAP_KEY_EMAILID && x->id.p) r = is(sl_eq(k->text, x->id));
     if (r == MAYBE && x->record) r = record_key(x, k);
     if (r == MAYBE && x->know >= KNOW_HEADER) r = header_key(x, k);
     if (r == MAYBE && x->know >= KNOW_TEXT) r = text_key(k);
@@ -344,6 +347,8 @@ static bool head_is_kept(struct search *x)
     return !x->threads && !x->beyond && reader_digest(&x->heads, x->m.uid, &x->head);
 }
 
+static bool id_is_kept(struct search *x) { return !x->by_id || reader_digest(&x->ids, x->m.uid, &x->id); }
+
 static int know_record(struct search *x)
 {
     return x->record ? 0 : reader_record(x->records, x->m.uid, &x->record);
@@ -364,7 +369,7 @@ static int read_message(struct search *x)
 static int learn(struct search *x)
 {
     x->know++;
-    if (x->know == KNOW_RECORD) return x->by_record ? know_record(x) : 0;
+    if (x->know == KNOW_RECORD) return x->by_record || !id_is_kept(x) ? know_record(x) : 0;
     if (x->know == KNOW_HEADER && head_is_kept(x)) return 0;
     int e = know_record(x);
     if (e) return e;
@@ -383,6 +388,7 @@ static int judge(struct search *x, const struct imap_search *key, size_t i)
     x->m = view_at(x->s->view, i);
     x->know = KNOW_VIEW;
     x->record = NULL;
+    x->id = (struct slice){0};
     x->sent_known = false;
     ar_reset(&x->a);
     while ((r = ask(x, key)) == MAYBE && x->know < KNOW_TEXT && !(e = learn(x))) {
@@ -453,8 +459,10 @@ int imapd_search_run(struct imapd_session *s, struct imap_search_args *args, uin
     ar_init(&x.a, 0);
     int e = prepare(&x, args->key, args->charset, false);
     imapd_digests_begin(s, &x.heads, READER_HEAD, since ? 0 : s->told);
+    imapd_digests_begin(s, &x.ids, READER_ID, since ? 0 : s->told);
     if (!e) e = since ? search_changed(&x, args->key, since, out) : search_all(&x, args->key, out);
     reader_digests_end(&x.heads);
+    reader_digests_end(&x.ids);
     ar_free(&x.a);
     return e;
 }

@@ -1,4 +1,4 @@
-/* digests.c - heads, envelopes, structures and previews of messages, made part by part and kept. */
+/* digests.c - heads, envelopes, structures, previews and ids of messages, made part by part and kept. */
 #include "digests.h"
 
 #include "base/memory.h"
@@ -9,8 +9,8 @@
 
 /* To be raised when what they are made with makes something else: mail/head.c, mail/mime*.c, preview.c,
  * keys.c. */
-static const unsigned versions[READER_KINDS] = {2, 2, 2, 2, 2};
-static const char letters[READER_KINDS] = {'h', 'n', 's', 'p', 'o'};
+static const unsigned versions[READER_KINDS] = {2, 2, 2, 2, 2, 1};
+static const char letters[READER_KINDS] = {'h', 'n', 's', 'p', 'o', 'i'};
 
 /* What SORT, THREAD, SEARCH and ENVELOPE look into, and what clients ask for to show a list. */
 static const struct slice kept[] = {
@@ -86,8 +86,15 @@ static int make_order(struct reader *rd, struct arena *a, struct buf *out)
     return 0;
 }
 
+static int make_id(struct reader *rd, struct arena *a, struct buf *out)
+{
+    (void)a;
+    buf_str(out, rd->m.email_id);
+    return 0;
+}
+
 static int (*const makers[READER_KINDS])(struct reader *rd, struct arena *a, struct buf *out) = {
-    make_head, make_envelope, make_structure, make_preview, make_order};
+    make_head, make_envelope, make_structure, make_preview, make_order, make_id};
 
 /* What cannot be made is not there; what could be made another time leaves the part for then. */
 static int make_one(struct reader_digests *x, const struct message *m, struct digest *d)
