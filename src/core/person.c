@@ -200,9 +200,9 @@ static int revoke(struct walk *w, struct slice object, struct slice key)
         e = acl_change(w->core->store, ref, SL(""), &v[i], ACL_SET);
         if (!e) tally(w)->erased++;
     }
-    if (e == ERR_CORRUPT || e == ERR_NOT_FOUND)
+    if (err_is_damage(e) || e == ERR_NOT_FOUND)
         log_warn("person", "%.*s %.*s: %s", SLF(object), SLF(key), err_text(e));
-    return e == ERR_CORRUPT || e == ERR_NOT_FOUND ? 0 : e;
+    return err_is_damage(e) || e == ERR_NOT_FOUND ? 0 : e;
 }
 
 static int erase_rows(struct walk *w, struct slice object, struct settling *x)
@@ -408,7 +408,7 @@ static int end_send(void *arg, struct slice object)
         *x->left += !over;
     }
     ar_free(&a);
-    return e == ERR_NOT_FOUND || e == ERR_STATE || e == ERR_CORRUPT ? 0 : e;
+    return e == ERR_NOT_FOUND || e == ERR_STATE || err_is_damage(e) ? 0 : e;
 }
 
 int person_end_sends(struct core *core, const struct person *p, uint64_t *gone, uint64_t *left)

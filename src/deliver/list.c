@@ -42,7 +42,7 @@ static int read_list(struct work *w)
     if (!e && !sl_eq(sl_cstr(w->list.id), sl_cstr(w->d->account + 2)))
         e = err_set(ERR_NOT_FOUND, "the list %.*s is another one now", SLF(w->d->address));
     /* a damaged row can be mended while the letter waits */
-    return e == ERR_CORRUPT ? err_set(ERR_BUSY, "the list %.*s cannot be read", SLF(w->d->address)) : e;
+    return err_is_damage(e) ? err_set(ERR_BUSY, "the list %.*s cannot be read", SLF(w->d->address)) : e;
 }
 
 static int read_head(struct work *w)

@@ -614,7 +614,7 @@ static int bury_damaged(struct burial *b, struct slice row)
     struct rec r;
     struct buf fresh = BUF_INIT;
     b->acc = (struct account){.local = b->local};
-    if (rec_open(&r, row, ACCOUNT_VERSION)) return ERR_CORRUPT;
+    if (rec_open(&r, row, UINT8_MAX)) return ERR_CORRUPT;
     while (rec_next(&r))
         if (r.tag == 'i' && letter_id_ok(r.field))
             snprintf(b->acc.id, sizeof b->acc.id, "%.*s", SLF(r.field));
@@ -633,7 +633,7 @@ static int bury(struct kv_tx *tx, void *arg)
     int e = kv_tx_get(tx, b->key, &row);
     if (!e) e = account_parse(b->a, b->local, (struct slice){0}, row, &b->acc);
     if (!e) b->row = ar_dup(b->a, row);
-    else if (e == ERR_CORRUPT) e = bury_damaged(b, row);
+    else if (err_is_damage(e)) e = bury_damaged(b, row);
     if (e) return e;
     b->tombstone = ar_printf(b->a, "x:%s", b->acc.id);
     kv_tx_put(tx, b->tombstone, b->row);

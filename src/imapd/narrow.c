@@ -57,7 +57,7 @@ static int gather_part(struct indexing *x, uint32_t part)
         e = uid ? reader_record(&records, uid, &m) : ERR_NOT_FOUND;
         if (!e) e = index_message(x, m);
         else grams_unsure(x->g, uid % GRAMS_PART);
-        if (e == ERR_NOT_FOUND || e == ERR_CORRUPT) e = 0;
+        if (e == ERR_NOT_FOUND || err_is_damage(e)) e = 0;
     }
     reader_records_end(&records);
     return e;
@@ -167,7 +167,7 @@ static void load(struct imapd_narrow *x, uint32_t part)
     }
     x->there = !e;
     if (!e) return;
-    if (e == ERR_CORRUPT) {
+    if (err_is_damage(e)) {
         log_error(s->who, "mailbox %u: part %u of the text index is made anew: %s", s->view->box, part,
                   err_text(e));
         e = grams_erase(s->server->conf.store, imapd_box(s), part) ? ERR_IO : ERR_NOT_FOUND;

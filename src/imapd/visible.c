@@ -71,10 +71,10 @@ static int add_shared(struct gathering *g, const struct acl_owner *o, const stru
     struct imapd_session *s = g->s;
     struct mailbox *m = ar_new(&s->a, struct mailbox);
     int e = mailbox_get(s->server->conf.store, o->id, shared->box, &s->a, m);
-    if (e == ERR_CORRUPT)
+    if (err_is_damage(e))
         log_error("imap", "account %s, mailbox %u: its record is damaged, nobody else sees it", o->id,
                   shared->box);
-    if (e) return e == ERR_CORRUPT || e == ERR_NOT_FOUND ? 0 : e; /* or it was deleted meanwhile */
+    if (e) return err_is_damage(e) || e == ERR_NOT_FOUND ? 0 : e; /* or it was deleted meanwhile */
     struct slice shown = imapd_foreign_name(s, o->address, m->name);
     add(g, &(struct imapd_visible){o->id, m, shown, shared->rights, map_get(&g->subscribed, shown)});
     return 0;

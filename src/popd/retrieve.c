@@ -55,7 +55,7 @@ static void retrieve(struct popd_session *s, struct popd_message *p, struct send
     if (e) { /* nothing was said yet, so it can be said */
         log_warn(s->who, "message %u of %.*s: %s", p->uid, SLF(s->account.address), err_text(e));
         if (e == ERR_NOT_FOUND) popd_err(s, NULL, "the message was removed meanwhile by another program");
-        else popd_err(s, e == ERR_CORRUPT ? "SYS/PERM" : "SYS/TEMP", "the message cannot be read");
+        else popd_err(s, err_is_damage(e) ? "SYS/PERM" : "SYS/TEMP", "the message cannot be read");
         return;
     }
     if (x->has_top) popd_ok(s, "the top follows");

@@ -320,7 +320,7 @@ static int each_of(struct sends *s, struct slice object, struct arena *a, const 
     struct stored_template t = {.id = sl_from(row->key, 2)};
     int e = get_template(row->value, &t);
     if (!e) e = read_versions(s, object, a, &t);
-    if (e == ERR_CORRUPT) {
+    if (err_is_damage(e)) {
         log_error("send", "the template %.*s cannot be read: %s", SLF(t.id), err_text(e));
         return 0;
     }

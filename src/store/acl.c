@@ -298,7 +298,7 @@ static int read_hints(struct store *s, struct slice object, const char *user, st
         e = hint_get(page.row[i].value, &o->address);
         snprintf(o->id, sizeof o->id, "%.*s", SLF(id));
         *n += e == 0 && !known;
-        if (e != ERR_CORRUPT) continue;
+        if (!err_is_damage(e)) continue;
         log_error("store", "object %.*s: the row %.*s is damaged; what that account shares is not listed",
                   SLF(object), SLF(page.row[i].key));
         e = 0;

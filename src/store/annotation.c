@@ -72,7 +72,7 @@ static int add_notes(struct store *s, struct mailbox_ref box, const char *user, 
         t->name = ar_cat(a, scope, sl_from(page.row[i].key, start.n));
         e = note_get(page.row[i].value, &t->value);
         *n += e == 0;
-        if (e != ERR_CORRUPT) continue;
+        if (!err_is_damage(e)) continue;
         log_error("store", "account %s, mailbox %u: the annotation %.*s is damaged and left out", box.account,
                   box.box, SLF(t->name));
         e = 0;

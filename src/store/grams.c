@@ -330,7 +330,7 @@ int grams_there(struct store *s, struct mailbox_ref box, uint32_t part, uint8_t 
     }
     if (e == 0) e = rec_error(&r);
     if (e == 0) e = box_validity(s, box, &now);
-    if (e == ERR_CORRUPT || (e == 0 && (version != VERSION || validity != now || bits.n != GRAMS_BITS)))
+    if (err_is_damage(e) || (e == 0 && (version != VERSION || validity != now || bits.n != GRAMS_BITS)))
         e = err_set(ERR_NOT_FOUND, "the part of the text index is not as it is made now");
     if (e == 0) memcpy(unsure, bits.p, GRAMS_BITS);
     ar_free(&a);

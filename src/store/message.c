@@ -55,7 +55,7 @@ static int list_row(struct listing *l, const struct kv_row *row, const struct ba
     e = in ? batch_message_get(row->key, row->value, in, &l->v[l->n])
            : message_row_get(row->value, (uint32_t)uid, &l->v[l->n]);
     l->n += e == 0;
-    if (e != ERR_CORRUPT) return e;
+    if (!err_is_damage(e)) return e;
     log_error("store", "account %s, mailbox %u: the record %.*s is damaged and left out; see tram verify",
               l->box.account, l->box.box, SLF(row->key));
     return 0;

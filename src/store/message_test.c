@@ -45,7 +45,8 @@ static void check_counters(struct fixture *f, uint32_t box)
 static int damage_message(struct kv_tx *tx, void *uid)
 {
     char key[KEY_ROOM];
-    kv_tx_put(tx, row_key('m', INBOX_ID, *(uint32_t *)uid, 8, key), SL("\1\xff"));
+    kv_tx_put(tx, row_key('m', INBOX_ID, *(uint32_t *)uid, 8, key),
+              *(uint32_t *)uid == 1 ? SL("\1\xff") : SL("\3")); /* of a version that is not */
     return 0;
 }
 

@@ -336,7 +336,7 @@ static int take_letter(struct rescue *r, struct rec *rec, const struct found *f)
                               .rescue = r};
     bool old = !l.waited && f->stamp + letter_back < r->oldest && !r->missing.count;
     int e = old ? 0 : r->conf->letter(r->conf->ctx, &l);
-    if (e == ERR_CORRUPT) r->report->nameless++;
+    if (err_is_damage(e)) r->report->nameless++;
     return sooner(e);
 }
 

@@ -193,7 +193,7 @@ static int take_numbers(struct mending *x, bool older)
     struct slice row;
     int e = kv_tx_get(x->tx, SL("a"), &row);
     if (e == 0) e = account_row_get(row, &x->account);
-    if (e && e != ERR_NOT_FOUND && e != ERR_CORRUPT) return e;
+    if (e && e != ERR_NOT_FOUND && !err_is_damage(e)) return e;
     x->invented = e != 0;
     if (x->invented) x->account = (struct account_row){0};
     older = older || x->invented;

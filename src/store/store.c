@@ -26,6 +26,7 @@ static int check_format(struct kv_tx *tx, void *arg)
         return 0;
     }
     if (!e) e = rec_open(&r, row, 1);
+    if (err_is_damage(e)) e = ERR_CORRUPT; /* a later program is told of by `written-by`, and by f */
     if (!e) {
         while (rec_next(&r))
             if (r.tag == 'f') format = rec_u64(&r);

@@ -302,7 +302,7 @@ static int check_account(void *arg, const char *acc)
     ar_init(&a, 0);
     int e = kv_transact(v->s->kv, account_object(acc, room), count_account, v);
     if (e == 0) e = mailbox_list(v->s, acc, &a, &box, &n);
-    if (e == ERR_CORRUPT) e = 0; /* told of already */
+    if (err_is_damage(e)) e = 0; /* told of already */
     for (size_t i = 0; e == 0 && i < n; i++) {
         v->current = box[i].id;
         e = check_box(v);
