@@ -364,6 +364,33 @@ TEST(port_export_goes_on_after_a_damaged_message)
     scratch_end();
 }
 
+static int spoil_box(struct kv_tx *tx, void *arg)
+{
+    char key[20];
+    snprintf(key, sizeof key, "b/%08x", *(uint32_t *)arg);
+    kv_tx_put(tx, sl_cstr(key), SL("\7"));
+    return 0;
+}
+
+TEST(port_export_goes_on_after_a_damaged_mailbox)
+{
+    struct fixture f;
+    struct heard h = {0};
+    struct mailbox sent;
+    scratch_begin();
+    if (!fixture_begin(&f)) return;
+    add_as(&f, "INBOX", odd[0], 0, NULL, 1700000000, 0);
+    for (int i = 0; i < 2; i++) add_as(&f, "Sent", odd[1], 0, NULL, 1700000001, 0);
+    CHECK_OK(mailbox_find(f.s, ACC, SL("Sent"), &f.a, &sent));
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), spoil_box, &sent.id));
+    struct port_report rep = give(&f, PORT_MBOX, in_scratch("out"), &h);
+    CHECK_INT(rep.messages, 1);
+    CHECK_INT(rep.failed, 2);
+    CHECK(strstr(h.last, "2 messages lie in mailboxes whose records are damaged") != NULL);
+    fixture_end(&f);
+    scratch_end();
+}
+
 /* ---- of other programs ---- */
 
 TEST(port_maildirs_of_other_programs)

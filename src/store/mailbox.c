@@ -14,6 +14,14 @@ static void copy_out(struct arena *a, const struct box_row *b, struct mailbox *o
     for (size_t i = 0; i < b->m.nkeywords; i++) out->keyword[i] = ar_dup(a, b->keyword[i]);
 }
 
+/* A damaged row hides no other. */
+static int left_out(const char *acc, struct slice key, int e)
+{
+    if (!err_is_damage(e)) return e;
+    log_error("store", "account %s: the row %.*s is damaged and left out; see tram verify", acc, SLF(key));
+    return 0;
+}
+
 static int subscriptions_each(struct store *s, const char *acc, struct arena *a,
                               int (*each)(void *arg, struct slice name), void *arg)
 {
@@ -28,6 +36,7 @@ static int subscriptions_each(struct store *s, const char *acc, struct arena *a,
             while (e == 0 && rec_next(&r))
                 if (r.tag == 'n') e = each(arg, r.field);
             if (e == 0) e = rec_error(&r);
+            e = left_out(acc, page.row[i].key, e);
         }
         if (e) return e;
         if (page.n) from = kv_after(a, page.row[page.n - 1].key);
@@ -73,7 +82,10 @@ static int list_boxes(struct store *s, const char *acc, struct arena *a, struct 
             uint64_t id;
             e = row_number(page.row[i].key, &id);
             if (e == 0) e = box_row_get(page.row[i].value, (uint32_t)id, &row);
-            if (e) break;
+            if (e) {
+                e = left_out(acc, page.row[i].key, e);
+                continue;
+            }
             if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
             copy_out(a, &row, &(*out)[(*n)++]);
         }
@@ -106,7 +118,7 @@ static int is_subscribed(struct store *s, const char *acc, struct slice name, st
     if (e) return e == ERR_NOT_FOUND ? 0 : e;
     e = rec_open(&r, value, 1);
     while (e == 0 && rec_next(&r)) *yes = *yes || sl_eq(r.field, name);
-    return e;
+    return left_out(acc, sl_cstr(key), e);
 }
 
 int mailbox_get(struct store *s, const char *acc, uint32_t id, struct arena *a, struct mailbox *out)
@@ -126,7 +138,7 @@ int mailbox_find(struct store *s, const char *acc, struct slice name, struct are
 {
     char room[KEY_ROOM], from[KEY_ROOM], to[KEY_ROOM];
     struct kv_page page;
-    int e = mailbox_name(a, name, &name);
+    int damage = 0, e = mailbox_name(a, name, &name);
     if (e) return e;
     if (sl_eq(name, SL("INBOX"))) return mailbox_get(s, acc, INBOX_ID, a, out);
     uint32_t sum = crc32c(0, name.p, name.n);
@@ -137,8 +149,10 @@ int mailbox_find(struct store *s, const char *acc, struct slice name, struct are
         e = row_number(page.row[i].key, &id);
         if (e == 0) e = mailbox_get(s, acc, (uint32_t)id, a, out);
         if (e == 0 && sl_eq(out->name, name)) return 0;
-        if (e == ERR_NOT_FOUND) e = 0; /* deleted between the two reads */
+        if (err_is_damage(e)) damage = e;                  /* it may be another of this sum */
+        if (e == ERR_NOT_FOUND || err_is_damage(e)) e = 0; /* deleted between the two reads */
     }
+    if (e == 0 && damage) return err_set(damage, "the record of the mailbox is damaged; see tram verify");
     return e ? e : err_set(ERR_NOT_FOUND, "there is no mailbox \"%.*s\"", SLF(sl_sub(name, 0, 200)));
 }
 

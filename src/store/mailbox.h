@@ -64,7 +64,7 @@ struct mailbox_ref {
     uint32_t box;
     const struct mailbox_guest *guest; /* who changes it; NULL: its owner, or Tram itself */
 };
-/* INBOX first, then by name. */
+/* INBOX first, then by name. One whose row is damaged is left out, and the log says so. */
 MUST_CHECK int mailbox_list(struct store *s, const char *acc, struct arena *a, struct mailbox **out,
                             size_t *n);
 MUST_CHECK int mailbox_find(struct store *s, const char *acc, struct slice name, struct arena *a,

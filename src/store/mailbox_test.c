@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "care.h"
 #include "mailbox_i.h"
 #include "store_test.h"
@@ -22,6 +23,42 @@ static int create(struct fixture *f, const char *name, struct mailbox *out)
 {
     struct mailbox m;
     return mailbox_create(f->s, ACC, sl_cstr(name), 0, &f->a, out ? out : &m);
+}
+
+struct spoiled {
+    char key[KEY_ROOM];
+    bool later; /* of a version that is not */
+};
+
+static int spoil(struct kv_tx *tx, void *arg)
+{
+    const struct spoiled *x = arg;
+    kv_tx_put(tx, sl_cstr(x->key), x->later ? SL("\7") : SL("\1x"));
+    return 0;
+}
+
+TEST(a_damaged_row_hides_no_other_mailbox)
+{
+    struct fixture f;
+    struct mailbox a, b;
+    REQUIRE(fixture_begin(&f));
+    struct slice before = names(&f);
+    CHECK_OK(create(&f, "a", &a));
+    CHECK_OK(create(&f, "b", &b));
+    CHECK_OK(mailbox_subscribe(f.s, ACC, SL("a"), true));
+    CHECK_OK(mailbox_subscribe(f.s, ACC, SL("b"), true));
+    for (int later = 0; later < 2; later++) {
+        struct spoiled x = {.later = later};
+        snprintf(x.key, sizeof x.key, "b/%08x", a.id);
+        CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), spoil, &x));
+        snprintf(x.key, sizeof x.key, "s/%08x", crc32c(0, "b", 1));
+        CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), spoil, &x));
+        CHECK(sl_eq(names(&f), ar_printf(&f.a, "%.*s b", SLF(before))));
+        CHECK_OK(mailbox_find(f.s, ACC, SL("b"), &f.a, &b));
+        CHECK(!b.subscribed);
+        CHECK(err_is_damage(mailbox_find(f.s, ACC, SL("a"), &f.a, &a)));
+    }
+    fixture_end(&f);
 }
 
 TEST(names_are_checked_and_normalised)
