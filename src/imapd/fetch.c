@@ -10,6 +10,7 @@ enum { FLUSH_AT = 16 * 1024 };
 enum {
     OF_RECORD = 1u << IMAP_INTERNALDATE | 1u << IMAP_SIZE | 1u << IMAP_EMAILID | 1u << IMAP_THREADID |
                 1u << IMAP_SAVEDATE,
+    OF_FACTS = 1u << IMAP_INTERNALDATE | 1u << IMAP_SIZE | 1u << IMAP_SAVEDATE,
     OF_BYTES = 1u << IMAP_ENVELOPE | 1u << IMAP_BODY | 1u << IMAP_BODYSTRUCTURE | 1u << IMAP_SECTION |
                1u << IMAP_RFC822 | 1u << IMAP_RFC822_HEADER | 1u << IMAP_RFC822_TEXT | 1u << IMAP_BINARY |
                1u << IMAP_BINARY_SIZE | 1u << IMAP_PREVIEW
@@ -20,9 +21,10 @@ struct fetch {
     struct imap_fetch args;
     struct imapd_picked picked;
     struct reader_records records;
-    struct arena a; /* of the message at hand */
-    size_t i;       /* its index in the view */
-    const struct message *record;
+    struct arena a;               /* of the message at hand */
+    size_t i;                     /* its index in the view */
+    const struct message *record; /* NULL: nobody needed it yet */
+    struct imapd_facts facts;
     uint64_t thread;
     struct reader *reader; /* of it; NULL: nobody needed it yet */
     struct reader_digests kept[READER_KINDS];
@@ -42,20 +44,20 @@ static void item(struct fetch *f, const char *name)
 
 /* ---- small items ---- */
 
-static void put_record_items(struct fetch *f, unsigned kinds)
+static void put_record_items(struct fetch *f, unsigned kinds, const struct message *m)
 {
     struct buf *out = &f->s->out;
     if (kinds & KIND(INTERNALDATE)) {
         item(f, "INTERNALDATE ");
-        imap_put_date_time(out, f->record->internal_date, f->record->internal_zone);
+        imap_put_date_time(out, m->internal_date, m->internal_zone);
     }
     if (kinds & KIND(SIZE)) {
         item(f, "RFC822.SIZE ");
-        buf_u64(out, f->record->size);
+        buf_u64(out, m->size);
     }
     if (kinds & KIND(EMAILID)) {
         item(f, "EMAILID (");
-        buf_str(out, f->record->email_id);
+        buf_str(out, m->email_id);
         buf_char(out, ')');
     }
     if (kinds & KIND(THREADID)) {
@@ -65,7 +67,7 @@ static void put_record_items(struct fetch *f, unsigned kinds)
     }
     if (kinds & KIND(SAVEDATE)) {
         item(f, "SAVEDATE ");
-        imap_put_date_time(out, f->record->save_date, 0);
+        imap_put_date_time(out, m->save_date, 0);
     }
 }
 
@@ -353,15 +355,16 @@ static int put_items(struct fetch *f, unsigned kinds)
     struct imapd_session *s = f->s;
     uint32_t uid = view_at(s->view, f->i).uid;
     int e = 0;
+    const struct message *m = kinds & OF_RECORD & ~OF_FACTS ? NULL : imapd_fact(&f->facts, uid);
     f->record = NULL;
     f->reader = NULL;
-    if (kinds & OF_RECORD) e = reader_record(&f->records, uid, &f->record);
+    if (kinds & OF_RECORD && !m) e = reader_record(&f->records, uid, &f->record);
     if (!e && kinds & KIND(THREADID)) e = find_thread(f, uid);
     if (e) return e;
     imapd_put_fetch(s, f->i, false);
     f->first = true;
     put_view_items(f, kinds);
-    if (f->record) put_record_items(f, kinds);
+    if (kinds & OF_RECORD) put_record_items(f, kinds, m ? m : f->record);
     for (size_t k = 0; kinds & OF_BYTES && k < f->args.n && !e; k++) e = put_byte_item(f, &f->args.item[k]);
     if (!e) buf_str(&s->out, ")\r\n");
     return e;
@@ -404,6 +407,7 @@ static void fetch_all(struct fetch *f, unsigned kinds)
     for (unsigned i = 0; i < READER_KINDS; i++)
         imapd_digests_begin(s, &f->kept[i], (enum reader_digest_kind)i,
                             kinds & kept_kinds[i] ? f->picked.n : 0);
+    imapd_facts_begin(s, &f->facts, kinds & OF_FACTS ? f->picked.n : 0);
     for (size_t k = 0; k < f->picked.n && !f->lost && !conn_error(s->c); k++) {
         f->i = f->picked.at[k];
         if (wanted(f, f->i)) fetch_one(f, kinds);
@@ -411,6 +415,7 @@ static void fetch_all(struct fetch *f, unsigned kinds)
         else imapd_breathe(k);
     }
     imapd_flush(s);
+    imapd_facts_end(&f->facts);
     for (unsigned i = 0; i < READER_KINDS; i++) reader_digests_end(&f->kept[i]);
     ar_free(&f->a);
     reader_records_end(&f->records);

@@ -403,12 +403,12 @@ MUST_CHECK int imapd_sort_by_keys(struct imapd_session *s, const struct imap_sor
 
 enum { IMAPD_KEPT_LEAST = 1000 }; /* of so many messages and more */
 /* An order: of the messages in uid[], ascending, value[i] is the place of uid[i], the same for those that
- * have the same key. Threads: value[] is the answer about just these messages (thread.c). */
+ * have the same key. Threads: value[] is the answer about just these messages (thread.c). Facts: facts.c. */
 struct imapd_kept_key {
-    unsigned what; /* an enum imap_sort_key, or IMAPD_KEPT_THREADS + an enum imap_threading */
+    unsigned what; /* an enum imap_sort_key, IMAPD_KEPT_THREADS + an enum imap_threading, IMAPD_KEPT_FACTS */
     enum collation how;
 };
-enum { IMAPD_KEPT_THREADS = 100 };
+enum { IMAPD_KEPT_THREADS = 100, IMAPD_KEPT_FACTS = 200 };
 struct imapd_kept {
     struct link link;
     size_t refs;
@@ -426,6 +426,21 @@ struct imapd_kept *imapd_kept_get(struct imapd_session *s, struct imapd_kept_key
 void imapd_kept_put(struct imapd_session *s,
                     struct imapd_kept **k); /* each of new and get; harmless of NULL */
 void imapd_kept_end(struct imapd *d);
+
+/* ---- facts.c: dates and sizes ---- */
+
+struct imapd_facts {
+    struct imapd_session *s;
+    struct imapd_kept *kept; /* or NULL */
+    size_t at;
+    struct message m;
+};
+/* many: so many messages will be asked for, in ascending order of UIDs. SUSPENDS. */
+void imapd_facts_begin(struct imapd_session *s, struct imapd_facts *x, size_t many);
+/* Of its record internal_date, internal_zone, size and save_date, until the next one is asked for; NULL: the
+ * record is to be read. */
+const struct message *imapd_fact(struct imapd_facts *x, uint32_t uid);
+void imapd_facts_end(struct imapd_facts *x);
 
 /* "Sent date" (RFC 5256 section 2.2): of the Date field in UTC, else the internal date; m: its record or
  * NULL. */

@@ -24,6 +24,8 @@ struct search {
     struct view_msg m;
     struct reader_records *records;
     const struct message *record; /* NULL: not read yet */
+    struct imapd_facts facts;
+    const struct message *fact; /* NULL: not known */
     struct slice head;
     bool threads;   /* a key asks for them */
     bool by_record; /* a key asks for what stands in records */
@@ -197,7 +199,7 @@ static enum answer view_key(const struct search *x, const struct imap_search *k)
 
 static enum answer record_key(const struct search *x, const struct imap_search *k)
 {
-    const struct message *m = x->record;
+    const struct message *m = x->record ? x->record : x->fact;
     switch (k->key) {
     case IMAP_KEY_BEFORE:
     case IMAP_KEY_ON:
@@ -211,7 +213,7 @@ static enum answer record_key(const struct search *x, const struct imap_search *
     case IMAP_KEY_OLDER: return is(x->now - m->internal_date >= (int64_t)k->number);
     case IMAP_KEY_YOUNGER: return is(x->now - m->internal_date <= (int64_t)k->number);
     case IMAP_KEY_THREADID: return m->thread ? is(m->thread == k->number) : MAYBE;
-    case IMAP_KEY_EMAILID: return is(sl_eq(k->text, sl_cstr(m->email_id)));
+    case IMAP_KEY_EMAILID: return m == x->record ? is(sl_eq(k->text, sl_cstr(m->email_id))) : MAYBE;
     default: return MAYBE;
     }
 }
@@ -267,7 +269,7 @@ static enum answer simple_key(struct search *x, const struct imap_search *k)
     enum answer r = view_key(x, k);
     if (r == MAYBE && excluded(x, k)) return NO;
     if (r == MAYBE && k->key == IMAP_KEY_EMAILID && x->id.p) r = is(sl_eq(k->text, x->id));
-    if (r == MAYBE && x->record) r = record_key(x, k);
+    if (r == MAYBE && (x->record || x->fact)) r = record_key(x, k);
     if (r == MAYBE && x->know >= KNOW_HEADER) r = header_key(x, k);
     if (r == MAYBE && x->know >= KNOW_TEXT) r = text_key(k);
     return r;
@@ -369,7 +371,10 @@ static int read_message(struct search *x)
 static int learn(struct search *x)
 {
     x->know++;
-    if (x->know == KNOW_RECORD) return x->by_record || !id_is_kept(x) ? know_record(x) : 0;
+    if (x->know == KNOW_RECORD) {
+        x->fact = x->by_record ? imapd_fact(&x->facts, x->m.uid) : NULL;
+        return (x->by_record && !x->fact) || !id_is_kept(x) ? know_record(x) : 0;
+    }
     if (x->know == KNOW_HEADER && head_is_kept(x)) return 0;
     int e = know_record(x);
     if (e) return e;
@@ -387,7 +392,7 @@ static int judge(struct search *x, const struct imap_search *key, size_t i)
     x->i = i;
     x->m = view_at(x->s->view, i);
     x->know = KNOW_VIEW;
-    x->record = NULL;
+    x->record = x->fact = NULL;
     x->id = (struct slice){0};
     x->sent_known = false;
     ar_reset(&x->a);
@@ -421,7 +426,7 @@ static int search_all(struct search *x, const struct imap_search *key, struct im
         r = judge(x, key, i);
         if (r == 1) keep_found(x, i, out);
         imapd_progress(s, i - first, s->told - first);
-        if (x->know == KNOW_VIEW) imapd_breathe(i);
+        if (x->know == KNOW_VIEW || (x->know == KNOW_RECORD && x->fact)) imapd_breathe(i);
         else fiber_breathe();
     }
     reader_records_end(&records);
@@ -460,7 +465,9 @@ int imapd_search_run(struct imapd_session *s, struct imap_search_args *args, uin
     int e = prepare(&x, args->key, args->charset, false);
     imapd_digests_begin(s, &x.heads, READER_HEAD, since ? 0 : s->told);
     imapd_digests_begin(s, &x.ids, READER_ID, since ? 0 : s->told);
+    imapd_facts_begin(s, &x.facts, x.by_record && !x.threads && !since ? s->told : 0);
     if (!e) e = since ? search_changed(&x, args->key, since, out) : search_all(&x, args->key, out);
+    imapd_facts_end(&x.facts);
     reader_digests_end(&x.heads);
     reader_digests_end(&x.ids);
     ar_free(&x.a);

@@ -1,9 +1,10 @@
-/* ranks_test.c - orders and threads of many messages that are kept say what those that are made say. */
+/* ranks_test.c - orders and threads of many messages that are kept say what those that are made say, and
+ * dates and sizes what the records say. */
 #include "dialog_test.h"
 #include "imapd_i.h"
 
 enum { FIRST = IMAPD_KEPT_LEAST + 20, SOME = 5, MANY = 100, MOST = FIRST + SOME + MANY, TOGETHER = 60 };
-enum field { SUBJECT, FROM, DATE, SIZE, FIELDS };
+enum field { SUBJECT, FROM, DATE, SIZE, DAY, FIELDS };
 
 /* What there is, in the order of the mailbox. */
 static struct model {
@@ -16,12 +17,13 @@ static uint32_t next_uid;
 static void put(struct buf *b, struct model *m, int i)
 {
     struct buf text = BUF_INIT;
-    *m = (struct model){next_uid++, {i * 7 % 31, i * 5 % 13, i * 11 % 500, i % 3}};
+    *m = (struct model){next_uid++, {i * 7 % 31, i * 5 % 13, i * 11 % 500, i % 3, 1 + i % 28}};
     buf_printf(&text, "Subject: %ss%02d\r\nFrom: p%02d@x\r\nDate: Mon, 7 Feb 1994 21:%02d:%02d +0000\r\n",
                i % 2 ? "Re: " : "", m->v[SUBJECT], m->v[FROM], 10 + m->v[DATE] / 60, m->v[DATE] % 60);
     buf_printf(&text, "Message-ID: <%04d@x>\r\nReferences: <%04d@x>\r\n\r\n", i, i % 5 ? i - 1 : 9999);
     while (text.n < 200 + 10 * (size_t)m->v[SIZE]) buf_char(&text, 'x');
-    buf_printf(b, " {%zu+}\r\n%.*s", text.n, SLF(buf_slice(&text)));
+    buf_printf(b, " \"%02d-Feb-1994 12:00:00 +0100\" {%zu+}\r\n%.*s", m->v[DAY], text.n,
+               SLF(buf_slice(&text)));
     buf_free(&text);
 }
 
@@ -60,6 +62,7 @@ static const struct program {
     {"REVERSE FROM SUBJECT", {-(FROM + 1), SUBJECT + 1}},
     {"DATE", {DATE + 1}},
     {"REVERSE DATE FROM", {-(DATE + 1), FROM + 1}},
+    {"ARRIVAL REVERSE SIZE", {DAY + 1, -(SIZE + 1)}},
     {"SIZE REVERSE SUBJECT DATE", {SIZE + 1, -(SUBJECT + 1), DATE + 1}},
 };
 static const struct program *program;
@@ -183,6 +186,54 @@ TEST(imapd_threads_that_are_kept_are_those_that_are_made)
     buf_free(&made);
     buf_free(&kept);
     buf_free(&want);
+    bye(&c);
+    stop();
+}
+
+/* ---- dates and sizes ---- */
+
+static void check_search(struct conn *c)
+{
+    struct buf want = BUF_INIT;
+    buf_str(&want, "* SEARCH");
+    for (size_t i = 0; i < nmodel; i++)
+        if (model[i].v[DAY] >= 15 && model[i].v[SIZE] < 2) buf_printf(&want, " %u", model[i].uid);
+    conn_puts(c, "t UID SEARCH SINCE 15-Feb-1994 SMALLER 220\r\n");
+    read_until(c, SL("t OK"));
+    CHECK(sl_starts(buf_slice(&got), buf_slice(&want)) && got.p[want.n] == '\n');
+    buf_free(&want);
+}
+
+static void check_fetch(struct conn *c)
+{
+    struct buf want = BUF_INIT;
+    for (size_t i = 0; i < nmodel; i++)
+        buf_printf(&want,
+                   "* %zu FETCH (UID %u INTERNALDATE \"%02d-Feb-1994 12:00:00 +0100\" RFC822.SIZE %d)\n",
+                   i + 1, model[i].uid, model[i].v[DAY], 200 + 10 * model[i].v[SIZE]);
+    conn_puts(c, "t FETCH 1:* (UID INTERNALDATE RFC822.SIZE)\r\n");
+    read_until(c, SL("t OK"));
+    CHECK(sl_starts(buf_slice(&got), buf_slice(&want)));
+    buf_free(&want);
+}
+
+TEST(imapd_dates_and_sizes_that_are_kept_are_those_of_the_records)
+{
+    start();
+    struct conn *c = login();
+    nmodel = 0;
+    next_uid = 1;
+    add(c, FIRST);
+    conn_puts(c, "t SELECT INBOX\r\n");
+    read_until(c, SL("t OK"));
+    for (int i = 0; i < 3; i++) { /* gathered, kept; with a few that came since; gathered anew */
+        check_search(c);
+        check_fetch(c);
+        check_search(c);
+        take_away(c, 3);
+        check_fetch(c);
+        if (i < 2) add(c, i ? MANY : SOME);
+    }
     bye(&c);
     stop();
 }
