@@ -110,7 +110,7 @@ static void nothing_large(struct bench *b)
 
 /* ---- a large mailbox ---- */
 
-static struct mailbox_ref large(uint32_t box) { return (struct mailbox_ref){LARGE, box}; }
+static struct mailbox_ref large(uint32_t box) { return (struct mailbox_ref){.account = LARGE, .box = box}; }
 
 static void fill(struct bench *b)
 {
@@ -206,9 +206,9 @@ static void make_accounts(void *arg)
     while (c->next < c->accounts) {
         account_id(c->next++, acc);
         must(mailbox_make_defaults(c->b->store, acc), "an account");
-        must(
-            message_append(c->b->store, (struct mailbox_ref){acc, 1}, c->b->letters, EACH, &validity, &first),
-            "filling");
+        must(message_append(c->b->store, (struct mailbox_ref){.account = acc, .box = 1}, c->b->letters, EACH,
+                            &validity, &first),
+             "filling");
     }
 }
 

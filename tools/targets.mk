@@ -29,7 +29,8 @@ format:
 	@clang-format -i $(FORMATTED)
 format-check:
 	@tools/format-check $(FORMATTED)
-unit: deps-check $(UNIT)
+# The measurements are built as well: what nobody compiles does not stay true.
+unit: deps-check $(UNIT) $(addprefix $(B)/bench_,auth core queue)
 	@tools/run-tests $(UNIT)
 # Their clocks are virtual, so they may run side by side.
 SIMS_LONGEST_FIRST = $(filter %/app_sim,$(SIMS)) $(filter-out %/app_sim,$(SIMS))
