@@ -37,9 +37,8 @@ static int find_below(void *arg, struct slice key, struct slice value)
     struct below *l = arg;
     struct box_row b;
     uint64_t id;
-    int e = row_number(key, &id);
-    if (e == 0) e = box_row_get(value, (uint32_t)id, &b);
-    if (e) return e;
+    /* one that cannot be read says no name: it stays where it is, and verify names it */
+    if (row_number(key, &id) || box_row_get(value, (uint32_t)id, &b)) return 0;
     if (!sl_eq(b.m.name, l->r->from) && !mailbox_below(b.m.name, l->r->from)) return 0;
     if (l->n == l->cap) {
         l->id = ar_grow(l->r->a, l->id, &l->cap, sizeof *l->id);
@@ -231,8 +230,7 @@ int mailbox_finish_deletes(struct store *s, const char *acc)
     int e = kv_scan(s->kv, account_object(acc, room), SL("x/"), SL("x0"), KV_PAGE_MAX, &a, &page);
     for (size_t i = 0; e == 0 && i < page.n; i++) {
         uint64_t id;
-        e = row_number(page.row[i].key, &id);
-        if (e == 0) e = erase_box(s, acc, (uint32_t)id);
+        if (row_number(page.row[i].key, &id) == 0) e = erase_box(s, acc, (uint32_t)id);
     }
     ar_free(&a);
     return e;
