@@ -10,7 +10,7 @@
 /* To be raised when what they are made with makes something else: mail/head.c, mail/mime*.c, preview.c,
  * keys.c. */
 static const unsigned versions[READER_KINDS] = {2, 2, 2, 2, 2, 1};
-static const char letters[READER_KINDS] = {'h', 'n', 's', 'p', 'o', 'i'};
+_Static_assert(sizeof DIGEST_KINDS - 1 == READER_KINDS, "a letter for each");
 
 /* What SORT, THREAD, SEARCH and ENVELOPE look into, and what clients ask for to show a list. */
 static const struct slice kept[] = {
@@ -154,7 +154,7 @@ void reader_digests_begin(struct reader_digests *x, struct store *store, struct 
                           const struct reader_digests_asker *asker)
 {
     x->store = store;
-    x->key = (struct digest_key){box, uidvalidity, letters[kind], versions[kind]};
+    x->key = (struct digest_key){box, uidvalidity, DIGEST_KINDS[kind], versions[kind]};
     x->kind = kind;
     x->uidnext = uidnext;
     x->asker = *asker;

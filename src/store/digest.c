@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
 #include "grams.h"
 #include "mailbox_i.h"
 
@@ -116,4 +117,99 @@ int digest_write(struct store *s, const struct digest_key *k, const struct diges
     if (e == 0) e = is_there(s, k); /* who deleted it meanwhile found nothing to erase */
     if (e == ERR_NOT_FOUND && grams_erase(s, k->box, UINT32_MAX) == 0) e = ERR_NOT_FOUND;
     return e;
+}
+
+/* ---- messages that went ---- */
+
+enum { FORGET_AT_ONCE = 200 };
+
+struct forgetting {
+    struct store *s;
+    struct mailbox_ref box;
+    bool looked;
+    uint64_t left; /* the least UID of a message at or above where it was looked last */
+    uint32_t part[FORGET_AT_ONCE];
+    size_t n;
+};
+
+static int erase_parts(struct kv_tx *tx, void *arg)
+{
+    const struct forgetting *x = arg;
+    char room[KEY_ROOM];
+    for (size_t i = 0; i < x->n; i++)
+        for (const char *kind = DIGEST_KINDS; *kind; kind++)
+            kv_tx_del(tx, part_key(&(struct digest_key){.box = x->box, .kind = *kind}, x->part[i], room));
+    return 0;
+}
+
+static void erase_gathered(struct forgetting *x)
+{
+    char room[KEY_ROOM];
+    int e = x->n ? kv_transact(x->s->kv, object_of(x->box.account, room), erase_parts, x) : 0;
+    if (e)
+        log_info("store", "account %s: what is kept of messages that went stays: %s", x->box.account,
+                 err_text(e));
+    x->n = 0;
+}
+
+/* Is no message of these UIDs left? Who asks goes upwards. */
+static bool is_empty(struct forgetting *x, uint32_t first, uint64_t end)
+{
+    struct arena a;
+    struct message *v;
+    size_t n = 0;
+    ar_init(&a, 0);
+    int e = message_list(x->s, x->box, first ? first : 1, 1, &a, &v, &n);
+    x->looked = true;
+    x->left = e ? first : n ? v[0].uid : UINT64_MAX;
+    ar_free(&a);
+    return x->left >= end;
+}
+
+static bool is_kept(struct forgetting *x, uint32_t part)
+{
+    char room[KEY_ROOM], key[KEY_ROOM];
+    struct slice value;
+    struct arena a;
+    bool kept = false;
+    ar_init(&a, 0);
+    for (const char *kind = DIGEST_KINDS; *kind && !kept; kind++) {
+        struct digest_key k = {.box = x->box, .kind = *kind};
+        kept = kv_get(x->s->kv, object_of(x->box.account, room), part_key(&k, part, key), &a, &value) == 0;
+    }
+    ar_free(&a);
+    return kept;
+}
+
+static void forget_part(struct forgetting *x, uint32_t part)
+{
+    uint32_t first = part * DIGEST_PART;
+    uint64_t end = (uint64_t)first + DIGEST_PART;
+    bool known = x->looked && x->left >= first;
+    bool empty = known ? x->left >= end : is_empty(x, first, end);
+    if (!empty || !is_kept(x, part)) return;
+    x->part[x->n++] = part;
+    if (x->n == FORGET_AT_ONCE) erase_gathered(x);
+}
+
+static void forget_texts(struct forgetting *x, uint32_t part)
+{
+    uint8_t unsure[GRAMS_BITS];
+    uint32_t first = part * GRAMS_PART;
+    if (is_empty(x, first, (uint64_t)first + GRAMS_PART) && grams_there(x->s, x->box, part, unsure) == 0 &&
+        grams_erase(x->s, x->box, part) != 0)
+        log_info("store", "account %s: the index of texts of messages that went stays", x->box.account);
+}
+
+void digest_forget(struct store *s, struct mailbox_ref box, const uint32_t *uid, size_t n)
+{
+    struct forgetting x = {.s = s, .box = box};
+    for (size_t i = 0; i < n; i++)
+        if (!i || uid[i] / DIGEST_PART != uid[i - 1] / DIGEST_PART) {
+            forget_part(&x, uid[i] / DIGEST_PART);
+            fiber_breathe();
+        }
+    erase_gathered(&x);
+    for (size_t i = 0; i < n; i++)
+        if (!i || uid[i] / GRAMS_PART != uid[i - 1] / GRAMS_PART) forget_texts(&x, uid[i] / GRAMS_PART);
 }

@@ -5,10 +5,12 @@
 #include "mailbox.h"
 
 enum { DIGEST_PART = 32, DIGEST_MAX = 1900 /* bytes of one, so that a part fits into a row */ };
+/* A small letter from g on for each kind, in the order of enum reader_digest_kind. */
+#define DIGEST_KINDS "hnspoi"
 struct digest_key {
     struct mailbox_ref box;
     uint32_t uidvalidity;
-    char kind;        /* of what is kept: a small letter from g on */
+    char kind;        /* of what is kept: one of DIGEST_KINDS */
     unsigned version; /* of the code that makes it */
 };
 struct digest {
@@ -21,3 +23,6 @@ MUST_CHECK int digest_read(struct store *s, const struct digest_key *k, uint32_t
                            struct arena *a, struct digest *out, size_t *n);
 /* Keeps parts, in one transaction: a few. ERR_NOT_FOUND: the mailbox has gone. SUSPENDS. */
 MUST_CHECK int digest_write(struct store *s, const struct digest_key *k, const struct digest *v, size_t n);
+/* These messages went (ascending): what is kept of parts of which none is left is erased, also of the index
+ * of texts. What is not, because of an error or a crash, does no harm and goes with its mailbox. SUSPENDS. */
+void digest_forget(struct store *s, struct mailbox_ref box, const uint32_t *uid, size_t n);

@@ -5,9 +5,10 @@
  * change of a whole large mailbox does not hold up everybody else. */
 #include <stdlib.h>
 
-#include "base/log.h"
 #include <stdio.h>
 
+#include "base/log.h"
+#include "digest.h"
 #include "mailbox_i.h"
 #include "seen.h"
 
@@ -240,6 +241,7 @@ int message_expunge(struct store *s, struct mailbox_ref box, struct uids uids, b
         uids = (struct uids){found.v, found.n};
     }
     if (e == 0) e = expunge_parts(s, box, &c, uids);
+    digest_forget(s, box, c.gone.v, c.gone.n);
     journal_free(&c.journal);
     free(found.v);
     gather_hand_out(&c.gone, a, gone);
@@ -270,6 +272,7 @@ int message_replace(struct store *s, struct mailbox_ref from, uint32_t old, uint
         .old = {.box = from.box, .uid = &old, .n = 1, .remembered = s->expunged, .journal.box = from.box},
         .new = {.box = to, .m = m, .n = 1, .guest = from.guest ? from.guest->id : NULL}};
     int e = guest_transact(s, from.account, from.guest, replace, &r);
+    if (e == 0) digest_forget(s, from, &old, 1);
     journal_free(&r.old.journal);
     free(r.old.gone.v);
     *uidvalidity = r.new.uidvalidity;
@@ -448,6 +451,7 @@ int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint
                      .journal = {{.box = box.box}, {.box = to}}};
     int e = !move && uids.n > MOVE_MAX ? copy_batch(s, box, &c, uids) : copy_parts(s, box, &c, uids);
     if (e && !move) c.new.n = 0;
+    if (move) digest_forget(s, box, c.old.v, c.old.n);
     for (int i = 0; i < 2; i++) journal_free(&c.journal[i]);
     *out = (struct message_copied){c.uidvalidity, gather_keep(&c.old, a), gather_keep(&c.new, a), c.new.n};
     free(c.old.v);
