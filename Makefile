@@ -8,7 +8,7 @@
 #: make unit sims seeds whole floors    parts of the tests; SAN=1 with ASan and UBSan
 #: make format       puts the sources into the one form; format-check says where they differ
 #: make fuzz kill attack sim scale agree peers longer campaigns (TIME, KILLS, SEEDS in the environment)
-#: make bench bench-relay bench-imap   measurements beside other servers; bench-auth -core -queue -campaign: of parts
+#: make bench bench-relay bench-imap   measurements beside other servers; bench-auth -core -queue -campaign -idle: of parts
 #: make deps clean   installs every package that any target needs; removes build/
 # B=DIR builds elsewhere; SAN=1 builds with AddressSanitizer and UBSan (in build/san).
 

@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 UNITS ?= $(PREFIX)/lib/systemd/system
 TIME ?= 60
 
-.PHONY: help deps deps-check format format-check test unit sims seeds test-programs whole floors sanitized run demo bench bench-auth bench-core bench-queue bench-relay bench-paired bench-campaign bench-imap agree peers kill attack fuzz sim scale install deb clean
+.PHONY: help deps deps-check format format-check test unit sims seeds test-programs whole floors sanitized run demo bench bench-auth bench-core bench-queue bench-relay bench-paired bench-campaign bench-imap bench-idle agree peers kill attack fuzz sim scale install deb clean
 help:
 	@sed -n 's/^#: //p' Makefile
 deps:
@@ -83,6 +83,9 @@ bench-imap: build
 	@tools/deps install bench
 	@/usr/bin/python3 bench/imap.py
 # Checks and signatures per second on one core.
+bench-idle: build
+	@/usr/bin/python3 bench/idle.py
+
 bench-auth: deps-check $(B)/bench_auth
 	@taskset -c 0 $(B)/bench_auth
 $(B)/bench_auth: bench/auth.c $(call libs_for,mailauth $(ALL_mailauth))

@@ -113,6 +113,29 @@ TEST(imapd_notify_arguments)
     stop();
 }
 
+/* Section 5.8: what was noted meanwhile is told by halves only with a word, and then nothing more. */
+TEST(imapd_notify_of_too_many_annotations)
+{
+    static const char *const box[] = {"INBOX", "Drafts", "Sent", "Trash"};
+    start();
+    struct conn *c = login(), *other = login();
+    TALK(c, "1 NOTIFY SET (personal (MailboxMetadataChange))", "1 OK ~\n");
+    conn_puts(c, "2 APPEND INBOX {4}\r\n");
+    EXPECT(c, "+ go ahead\n");
+    for (size_t i = 0; i < COUNT_OF(box); i++) {
+        conn_printf(other, "1 SETMETADATA %s (/shared/n0 \"x\"", box[i]);
+        for (int k = 1; k < 60; k++) conn_printf(other, " /shared/n%d \"x\"", k);
+        TALK(other, ")", "1 OK ~\n");
+    }
+    conn_puts(c, "a: b\r\n");
+    read_until(c, SL("* OK [NOTIFICATIONOVERFLOW]"));
+    TALK(other, "2 SETMETADATA INBOX (/shared/n0 \"y\")", "2 OK ~\n");
+    TALK(c, "3 NOOP", "3 OK done\n");
+    bye(&other);
+    bye(&c);
+    stop();
+}
+
 /* More mailboxes than are watched hinder nobody who does not ask to have them watched. */
 TEST(imapd_notify_of_too_many_mailboxes)
 {

@@ -125,6 +125,11 @@ static struct slice take_quoted(struct imap_in *in)
     }
     struct slice s = sl_sub(in->s, start, in->at);
     imap_need(in, '"');
+    if (in->utf8 && !utf8_valid(s)) { /* RFC 6855 section 3 */
+        in->at = start;
+        imap_fail(in, ERR_SYNTAX, "the quoted string is not in UTF-8");
+        return SL("");
+    }
     if (!escaped) return s;
     char *to = ar_alloc(in->a, s.n);
     size_t n = 0;
