@@ -12,6 +12,7 @@
     X(account_rename) X(account_pardon) X(account_grant) X(account_revoke)                                                    \
     X(app_password_add) X(app_password_list) X(app_password_remove)                                         \
     X(account_set) X(account_show)                                                                         \
+    X(quota_set) X(quota_list) X(quota_remove)                                                             \
     X(person_export) X(person_erase)                                                                       \
     X(alias_add) X(alias_remove) X(alias_list)                                                              \
     X(list_add) X(list_set) X(list_remove) X(list_list) X(list_show) X(list_member_add) X(list_member_remove) \
@@ -42,6 +43,7 @@ void print_row_trace(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_debug(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_watch(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_account_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_quota_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_alias_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_list_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_list_show(json_t *args, json_t *row, size_t i, struct buf *out);

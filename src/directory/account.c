@@ -338,7 +338,7 @@ static int make(struct directory *dir, struct making *m, bool *taken)
     begin_making(m);
     int e = directory_transact(dir, m->acc.domain, announce, m);
     if (e) return e;
-    e = dir->home.make(dir->home.ctx, m->acc.id, m->mark);
+    e = dir->home.make(dir->home.ctx, m->acc.id, m->mark, m->acc.address);
     *taken = e == ERR_EXISTS;
     if (!e) e = directory_transact(dir, m->acc.domain, appear, m);
     if (e) {

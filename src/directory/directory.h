@@ -15,8 +15,9 @@ struct directory; /* usable from every loop */
 
 struct account_home {
     void *ctx;
-    /* Makes it, with the mark inside. ERR_EXISTS: there is something of that id, and it was left alone. */
-    int (*make)(void *ctx, const char *id, struct slice mark);
+    /* Makes it, with the mark inside, and the address that it has now. ERR_EXISTS: there is something of that
+     * id, and it was left alone. */
+    int (*make)(void *ctx, const char *id, struct slice mark, struct slice address);
     /* Is what is there made with this mark? */
     int (*made_as)(void *ctx, const char *id, struct slice mark, bool *yes);
     int (*erase)(void *ctx, const char *id); /* 0 also when nothing is there */

@@ -210,7 +210,7 @@ TEST(directory_a_removed_domain_keeps_what_is_still_to_be_erased)
     struct dir_fixture f;
     struct slice row;
     REQUIRE(dir_fixture_people(&f));
-    CHECK_OK(test_home_make(f.kv, "acc1", SL("mark")));
+    CHECK_OK(test_home_make(f.kv, "acc1", SL("mark"), SL("someone@two.test")));
     CHECK_OK(kv_transact(f.kv, SL("d:two.test"), put_tombstone, NULL));
     CHECK_OK(domain_remove(f.dir, SL("two.test")));
     CHECK_OK(kv_get(f.kv, SL("d:two.test"), SL("x:acc1"), &f.a, &row));

@@ -24,8 +24,9 @@ static inline int test_home_put(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-static inline int test_home_make(void *kv, const char *id, struct slice mark)
+static inline int test_home_make(void *kv, const char *id, struct slice mark, struct slice address)
 {
+    (void)address;
     char room[KV_KEY_MAX];
     return kv_transact(kv, test_home_object(id, room), test_home_put, &mark);
 }

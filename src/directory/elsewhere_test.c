@@ -260,11 +260,11 @@ TEST(elsewhere_people_are_behind_what_an_alias_domain_stands_for)
 }
 
 /* Between the look at the names and the account an alias gets there first. */
-static int make_late(void *ctx, const char *id, struct slice mark)
+static int make_late(void *ctx, const char *id, struct slice mark, struct slice address)
 {
     struct world *w = ctx;
     add_alias(w, "carol@one.test", "bob@one.test");
-    return test_home_make(w->f.kv, id, mark);
+    return test_home_make(w->f.kv, id, mark, address);
 }
 
 static int made_late(void *ctx, const char *id, struct slice mark, bool *yes)

@@ -348,12 +348,13 @@ TEST(imapd_others_mailboxes_are_searched)
     TALK(b, "17 SORT (ARRIVAL) UTF-8 SEEN", "* SORT 1\n17 OK ~\n");
     TALK(b, "18 THREAD REFERENCES UTF-8 SEEN", "* THREAD (1)\n18 OK ~\n");
     TALK(b, "19 GETQUOTAROOT #user/alice@x.test/Team",
-         "* QUOTAROOT #user/alice@x.test/Team\n19 OK it has no limit\n");
+         "* QUOTAROOT #user/alice@x.test/Team #user/alice@x.test/\n"
+         "* QUOTA #user/alice@x.test/ (MAILBOX 9 10000)\n19 OK that is its quota\n");
     CHECK_OK(account_set_quota(w.store, alice.id, 4096));
     TALK(b, "20 GETQUOTAROOT #user/alice@x.test/Team",
          "* QUOTAROOT #user/alice@x.test/Team #user/alice@x.test/\n"
-         "* QUOTA #user/alice@x.test/ (STORAGE 1 4)\n20 OK that is its quota\n");
-    TALK(b, "21 GETQUOTA #user/alice@x.test/", "* QUOTA #user/alice@x.test/ (STORAGE 1 4)\n21 OK ~\n");
+         "* QUOTA #user/alice@x.test/ (STORAGE 1 4 ~)\n20 OK that is its quota\n");
+    TALK(b, "21 GETQUOTA #user/alice@x.test/", "* QUOTA #user/alice@x.test/ (STORAGE 1 4 ~)\n21 OK ~\n");
     TALK(b, "22 GETQUOTAROOT #user/alice@x.test/hidden", "22 NO [NOPERM] ~\n");
     TALK(b, "23 GETQUOTAROOT #user/alice@x.test/INBOX", "23 NO [NONEXISTENT] ~\n");
     struct conn *c = login_as("carol");
@@ -363,6 +364,35 @@ TEST(imapd_others_mailboxes_are_searched)
     bye(&b);
     bye(&c);
     ar_free(&arena);
+    stop();
+}
+
+/* Of another account's mailboxes: who may read one hears of its limits, who administers it sets them. */
+TEST(imapd_quota_of_others_trees)
+{
+    start_two();
+    struct conn *c = login(), *b = login_as("bob");
+    TALK(c, "1 CREATE Team/x", "1 OK ~\n");
+    TALK(c, "2 SETACL Team bob@x.test lri", "2 OK ~\n");
+    TALK(b, "3 SETQUOTA #user/alice@x.test/Team (MESSAGE 1)", "3 NO [NOPERM] ~\n");
+    TALK(c, "4 SETACL Team bob@x.test lria", "4 OK ~\n");
+    TALK(b, "5 SETQUOTA #user/alice@x.test/Team (MESSAGE 1)",
+         "* QUOTA #user/alice@x.test/Team (MESSAGE 0 1)\n5 OK ~\n");
+    append(b, "#user/alice@x.test/Team", "", a_letter);
+    TALK(b, "6 APPEND #user/alice@x.test/Team {4+}\r\na: b", "6 NO [OVERQUOTA] ~\n");
+    TALK(b, "7 GETQUOTAROOT #user/alice@x.test/Team",
+         "* QUOTAROOT #user/alice@x.test/Team #user/alice@x.test/ #user/alice@x.test/Team\n"
+         "* QUOTA #user/alice@x.test/ (MAILBOX 8 10000)\n"
+         "* QUOTA #user/alice@x.test/Team (MESSAGE 1 1)\n7 OK ~\n");
+    TALK(b, "8 GETQUOTA #user/alice@x.test/Team", "* QUOTA #user/alice@x.test/Team (MESSAGE 1 1)\n8 OK ~\n");
+    TALK(b, "9 GETQUOTA #user/alice@x.test/Team/x", "9 NO [NONEXISTENT] ~\n");
+    TALK(b, "10 SETQUOTA #user/alice@x.test/ (MESSAGE 1)", "10 NO [NOPERM] ~\n");
+    TALK(c, "11 DELETEACL Team bob@x.test", "11 OK ~\n");
+    TALK(b, "12 GETQUOTA #user/alice@x.test/Team", "12 NO [NONEXISTENT] ~\n");
+    TALK(b, "13 SETQUOTA #user/alice@x.test/Team ()", "13 NO [NONEXISTENT] ~\n");
+    TALK(c, "14 GETQUOTA Team", "* QUOTA Team (MESSAGE 1 1)\n14 OK ~\n");
+    bye(&b);
+    bye(&c);
     stop();
 }
 

@@ -43,7 +43,7 @@ static const struct imapd_command table[] = {
     {SL_INIT("STATUS"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_status,
      .capabilities = "STATUS=SIZE OBJECTID"},
     {SL_INIT("GETQUOTA"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_getquota,
-     .capabilities = "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE"},
+     .capabilities = "QUOTA QUOTASET QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX"},
     {SL_INIT("GENURLAUTH"), IMAPD_IN, IMAPD_EXPUNGES | IMAPD_SECRET, .run = imapd_cmd_genurlauth,
      .capabilities = "URLAUTH URL-PARTIAL"},
     {SL_INIT("URLFETCH"), IMAPD_IN, IMAPD_EXPUNGES | IMAPD_SECRET, .run = imapd_cmd_urlfetch},

@@ -1,6 +1,7 @@
 /* limits_test.c - what a client is told of limits (APPENDLIMIT, QUOTA), previews, and a connection that
  * changes its owner (UNAUTHENTICATE). */
 #include "dialog_test.h"
+#include "store/quota.h"
 
 static void account_id(struct arena *a, struct account *out)
 {
@@ -17,14 +18,16 @@ TEST(imapd_quota)
     struct conn *c = login();
     append(c, "INBOX", "", a_letter);
     append(c, "INBOX", "(\\Deleted) ", a_letter);
-    TALK(c, "1 GETQUOTAROOT INBOX", "* QUOTAROOT INBOX\n1 OK it has no limit\n");
-    TALK(c, "2 GETQUOTA account", "2 NO [NONEXISTENT] there is no such quota root\n");
+    TALK(c, "1 GETQUOTAROOT INBOX",
+         "* QUOTAROOT INBOX account\n* QUOTA account (MAILBOX 6 10000)\n1 OK that is its quota\n");
+    TALK(c, "2 GETQUOTA account", "* QUOTA account (MAILBOX 6 10000)\n2 OK that is the quota\n");
     CHECK_OK(account_set_quota(w.store, alice.id, 4096));
     TALK(c, "3 GETQUOTAROOT \"not there\"",
-         "* QUOTAROOT \"not there\" account\n* QUOTA account (STORAGE 1 4)\n3 OK that is its quota\n");
-    TALK(c, "4 GETQUOTA account", "* QUOTA account (STORAGE 1 4)\n4 OK that is the quota\n");
+         "* QUOTAROOT \"not there\" account\n* QUOTA account (STORAGE 1 4 MAILBOX 6 10000)\n3 OK that is its "
+         "quota\n");
+    TALK(c, "4 GETQUOTA account", "* QUOTA account (STORAGE 1 4 MAILBOX ~)\n4 OK that is the quota\n");
     CHECK_OK(account_set_message_quota(w.store, alice.id, 3));
-    TALK(c, "4b GETQUOTA account", "* QUOTA account (STORAGE 1 4 MESSAGE 2 3)\n4b OK that is the quota\n");
+    TALK(c, "4b GETQUOTA account", "* QUOTA account (STORAGE 1 4 MESSAGE 2 3 ~)\n4b OK that is the quota\n");
     TALK(c, "4c SELECT INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n4c OK ~\n");
     TALK(c, "4d COPY 1:2 Trash", "4d NO [OVERQUOTA] the account holds 4 messages of the 3 it may\n");
     TALK(c, "4e COPY 1 Trash", "4e OK ~\n");
@@ -32,18 +35,74 @@ TEST(imapd_quota)
     TALK(c, "4g APPEND INBOX {4+}\r\na: b",
          "4g NO [OVERQUOTA] the account holds 3 messages of the 3 it may\n");
     CHECK_OK(account_set_quota(w.store, alice.id, 0));
-    TALK(c, "4h GETQUOTA account", "* QUOTA account (MESSAGE 3 3)\n4h OK that is the quota\n");
+    TALK(c, "4h GETQUOTA account", "* QUOTA account (MESSAGE 3 3 ~)\n4h OK that is the quota\n");
     CHECK_OK(account_set_quota(w.store, alice.id, 4096));
     TALK(c, "5 GETQUOTA other", "5 NO [NONEXISTENT] there is no such quota root\n");
     TALK(c, "6 STATUS Trash (DELETED DELETED-STORAGE APPENDLIMIT MAILBOXID)",
          "* STATUS Trash (DELETED 1 MAILBOXID (~) APPENDLIMIT 1048576 DELETED-STORAGE 134)\n6 OK ~\n");
     TALK(c, "7 SETQUOTA account (STORAGE 1)",
-         "7 NO [NOPERM] limits are set by the operator (tram account set)\n");
+         "7 NO [NOPERM] limits of an account are set by the operator (tram account set)\n");
     TALK(c, "7b SETQUOTA account ()", "7b NO [NOPERM] ~\n");
     TALK(c, "7c SETQUOTA account (STORAGE)", "7c BAD ~\n");
     TALK(c, "7d SETQUOTA account (STORAGE 1 )", "7d BAD ~\n");
     TALK(c, "8 CAPABILITY",
-         "* CAPABILITY ~ QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE ~ APPENDLIMIT=1048576 ~\n8 OK ~\n");
+         "* CAPABILITY ~ QUOTA QUOTASET QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX ~ "
+         "APPENDLIMIT=1048576 ~\n8 OK ~\n");
+    bye(&c);
+    ar_free(&a);
+    stop();
+}
+
+/* Roots below the account: whoever administers a mailbox limits it with what is below it. */
+TEST(imapd_quota_of_trees)
+{
+    struct arena a;
+    struct account alice;
+    struct quota_limits three = {QUOTA_NONE, 3, QUOTA_NONE}, none = {QUOTA_NONE, QUOTA_NONE, QUOTA_NONE};
+    start();
+    ar_init(&a, 0);
+    account_id(&a, &alice);
+    struct conn *c = login();
+    TALK(c, "1 SETQUOTA Work (MESSAGE 2 STORAGE 4 MAILBOX 2)",
+         "* QUOTA Work (STORAGE 0 4 MESSAGE 0 2 MAILBOX 0 2)\n1 OK that is its quota now\n");
+    TALK(c, "2 CREATE Work/one", "2 OK ~\n");
+    append(c, "Work/one", "", a_letter);
+    TALK(c, "3 CREATE Work/two",
+         "3 NO [OVERQUOTA] the mailboxes from \"Work\" on hold 2 mailboxes of the 2 they may\n");
+    append(c, "Work", "", a_letter);
+    TALK(c, "4 APPEND Work {4+}\r\na: b",
+         "4 NO [OVERQUOTA] the mailboxes from \"Work\" on hold 2 messages of the 2 they may\n");
+    append(c, "INBOX", "", a_letter);
+    select_inbox(c);
+    TALK(c, "5 COPY 1 Work/one", "5 NO [OVERQUOTA] ~\n");
+    TALK(c, "6 MOVE 1 Work", "6 NO [OVERQUOTA] ~\n");
+    TALK(c, "7 GETQUOTAROOT Work/one",
+         "* QUOTAROOT Work/one account Work\n* QUOTA account (MAILBOX 8 10000)\n"
+         "* QUOTA Work (STORAGE 1 4 MESSAGE 2 2 MAILBOX 2 2)\n7 OK ~\n");
+    TALK(c, "8 GETQUOTAROOT Workshop", "* QUOTAROOT Workshop account\n* QUOTA account ~\n8 OK ~\n");
+    TALK(c, "9 RENAME Work/one Else", "9 OK ~\n");
+    TALK(c, "10 GETQUOTA Work", "* QUOTA Work (STORAGE 1 4 MESSAGE 1 2 MAILBOX 1 2)\n10 OK ~\n");
+    TALK(c, "11 MOVE 1 Work", "* OK [COPYUID ~\n* 1 EXPUNGE\n11 OK ~\n");
+    TALK(c, "12 RENAME Else Work/back",
+         "12 NO [OVERQUOTA] the mailboxes from \"Work\" on hold 2 messages of the 2 they may\n");
+    /* the operator's stand above the owner's */
+    CHECK_OK(quota_tree_set(w.store, alice.id, NULL, SL("Work"), &three, true));
+    TALK(c, "13 GETQUOTA Work", "* QUOTA Work (MESSAGE 2 3)\n13 OK ~\n");
+    TALK(c, "14 SETQUOTA Work ()", "14 NO [NOPERM] this limit is the operator's (tram quota)\n");
+    TALK(c, "15 RENAME Else Work/back", "15 OK ~\n");
+    TALK(c, "16 DELETE Work/back", "16 OK ~\n");
+    TALK(c, "17 GETQUOTA Work", "* QUOTA Work (MESSAGE 2 3)\n17 OK ~\n");
+    CHECK_OK(quota_tree_set(w.store, alice.id, NULL, SL("Work"), &none, true));
+    TALK(c, "18 SETQUOTA Work ()", "18 NO [NONEXISTENT] these mailboxes have no limit\n");
+    TALK(c, "19 SETQUOTA \"&AOk-/x\" (MESSAGE 0)", "* QUOTA &AOk-/x (MESSAGE 0 0)\n19 OK ~\n");
+    TALK(c, "20 GETQUOTA \"&AOk-/x\"", "* QUOTA &AOk-/x (MESSAGE 0 0)\n20 OK ~\n");
+    TALK(c, "21 CREATE \"&AOk-/x\"", "21 OK ~\n");
+    TALK(c, "22 APPEND \"&AOk-/x\" {4+}\r\na: b", "22 NO [OVERQUOTA] ~\n");
+    TALK(c, "23 SETQUOTA \"&AOk-/x\" ()", "* QUOTA &AOk-/x ()\n23 OK ~\n");
+    TALK(c, "24 SETQUOTA Work (COWS 1)", "24 NO [NOPERM] COWS cannot be limited\n");
+    TALK(c, "25 SETQUOTA \"a//b\" (MESSAGE 1)", "25 NO [CANNOT] ~\n");
+    TALK(c, "26 GETQUOTAROOT \"a//b\"", "* QUOTAROOT a//b account\n~\n26 OK ~\n");
+    TALK(c, "27 SETQUOTA inbox/sub/ (MESSAGE 1)", "* QUOTA INBOX/sub (MESSAGE 0 1)\n27 OK ~\n");
     bye(&c);
     ar_free(&a);
     stop();

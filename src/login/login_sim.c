@@ -6,9 +6,9 @@
 #include "people/people_test.h"
 #include "sim/sim.h"
 
-static int home_does(void *ctx, const char *id, struct slice mark)
+static int home_does(void *ctx, const char *id, struct slice mark, struct slice address)
 {
-    (void)ctx, (void)id, (void)mark;
+    (void)ctx, (void)id, (void)mark, (void)address;
     return 0;
 }
 

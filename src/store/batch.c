@@ -207,6 +207,14 @@ void batch_add(struct kv_tx *tx, struct batch *p, struct message *m)
     message_row_put(tx, p->box, m);
 }
 
+/* May what is in the batch so far be in the mailbox? */
+static int batch_fits(struct kv_tx *tx, const struct account_row *a, const struct batch *p,
+                      const struct box_row *to)
+{
+    int e = quota_check(a, p->usage.bytes, p->n);
+    return e ? e : quota_tree_fit(tx, a, SL(""), to->m.name, (struct quota_load){p->usage.bytes, p->n, 0});
+}
+
 struct page {
     struct batch *p;
     batch_fill *fill;
@@ -226,10 +234,10 @@ static int page(struct kv_tx *tx, void *arg)
     if (e == 0) e = still_there(tx, p, &to);
     size_t keywords = e ? 0 : to.m.nkeywords;
     if (e == 0) e = g->fill(tx, p, &to, g->arg);
-    if (e == 0) e = quota_check(&a, p->usage.bytes, p->n);
+    if (e == 0) e = batch_fits(tx, &a, p, &to);
     if (e) return e;
     if (to.m.names != p->names) return err_set(ERR_LIMIT, "the mailbox has no room for more keywords");
-    if (to.m.nkeywords != keywords) box_row_put(tx, &to);
+    if (to.m.nkeywords != keywords) box_row_put(tx, &a, &to);
     a.modseq++; /* a sweep that reads the account sees that there is more */
     header_put(tx, p);
     account_row_put(tx, &a);
@@ -263,7 +271,7 @@ static int see(struct kv_tx *tx, void *arg)
     int e = account_tx(tx, &a);
     if (e == 0) e = box_tx(tx, p->box, &to);
     if (e == 0) e = still_there(tx, p, &to);
-    if (e == 0) e = quota_check(&a, p->usage.bytes, p->n);
+    if (e == 0) e = batch_fits(tx, &a, p, &to);
     if (e) return e;
     if (UINT32_MAX - to.m.uidnext <= p->n) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
     p->uidvalidity = to.m.uidvalidity;
@@ -277,7 +285,7 @@ static int see(struct kv_tx *tx, void *arg)
     kv_tx_put(tx, range_key(p->box, &r, room), SL("\1"));
     kv_tx_del(tx, header_key(p->box, p->id, room));
     journal_put(tx, &a, &(struct journal_box){.box = p->box, .first_added = p->first_uid, .added = p->n}, 1);
-    box_row_put(tx, &to);
+    box_row_put(tx, &a, &to);
     account_row_put(tx, &a);
     return 0;
 }

@@ -261,7 +261,7 @@ static int damage_rows(struct kv_tx *tx, void *arg)
     struct box_row b;
     CHECK_OK(box_tx(tx, INBOX_ID, &b));
     b.m.unseen = 7;
-    if (*(int *)arg == 1) box_row_put(tx, &b);
+    if (*(int *)arg == 1) box_row_put(tx, NULL, &b);
     if (*(int *)arg == 2) kv_tx_put(tx, SL("m/00000001/00000002"), SL("\1x"));
     if (*(int *)arg == 3) kv_tx_del(tx, SL("m/00000001/00000002"));
     return 0;
@@ -477,7 +477,7 @@ static int miscount_keyword(struct kv_tx *tx, void *arg)
     struct box_row b;
     CHECK_OK(box_tx(tx, INBOX_ID, &b));
     b.users[0] += *(uint32_t *)arg;
-    box_row_put(tx, &b);
+    box_row_put(tx, NULL, &b);
     return 0;
 }
 

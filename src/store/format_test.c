@@ -54,7 +54,7 @@ static int put_rows(struct kv_tx *tx, void *arg)
     journal_gone(&j[0], 9);
     journal_put(tx, &a, j, 2);
     journal_free(&j[0]);
-    box_row_put(tx, &b);
+    box_row_put(tx, NULL, &b);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "mailbox_i.h"
+#include "quota.h"
 
 /* ---- reading ---- */
 
@@ -196,12 +197,14 @@ static int make_box(struct kv_tx *tx, struct account_row *a, struct slice name, 
     if (a->boxes >= MAILBOXES_MAX)
         return err_set(ERR_LIMIT, "an account may have %d mailboxes", MAILBOXES_MAX);
     *out = (struct box_row){.m = {.id = a->next_box++, .name = name, .uidnext = 1, .use = use}};
+    int e = quota_tree_fit(tx, a, SL(""), name, (struct quota_load){.boxes = 1});
+    if (e) return e;
     out->m.uidvalidity = next_uidvalidity(a);
     out->m.modseq = ++a->modseq;
     journal_put(tx, a, &(struct journal_box){.box = out->m.id, .kind = JOURNAL_MADE}, 1);
     a->boxes++;
     mailbox_name_put(tx, name, out->m.id);
-    box_row_put(tx, out);
+    box_row_put(tx, a, out);
     return inherit(tx, name, out->m.id);
 }
 
@@ -456,15 +459,23 @@ int account_usage(struct store *s, const char *acc, struct account_usage *out)
 {
     struct account_row row;
     int e = read_row(s, acc, &row);
-    *out = (struct account_usage){row.bytes, row.messages, row.quota, row.quota_messages};
+    *out = (struct account_usage){row.bytes, row.messages, row.quota, row.quota_messages, row.boxes};
     return e;
 }
 
 int account_room(struct store *s, const char *acc, uint64_t bytes)
 {
     struct account_row row;
+    struct quota_tree *t;
+    struct arena a;
+    size_t n = 0;
+    ar_init(&a, 0);
     int e = read_row(s, acc, &row);
-    return e ? e : quota_check(&row, bytes, 1);
+    if (e == 0) e = quota_check(&row, bytes, 1);
+    if (e == 0 && row.trees) e = quota_trees(s, acc, SL("INBOX"), &a, &t, &n);
+    for (size_t i = 0; e == 0 && i < n; i++) e = quota_tree_room(&t[i], bytes);
+    ar_free(&a);
+    return e;
 }
 
 static int set_quota(struct kv_tx *tx, void *arg)

@@ -281,16 +281,25 @@ void mailbox_recent_note(struct store *s, const char *acc, uint32_t box, uint32_
 
 /* ---- the account as a whole ---- */
 
+struct quota_load { /* what limits of mailboxes count */
+    uint64_t bytes, messages, boxes;
+};
 struct account_usage {
     uint64_t bytes, messages, quota_bytes, quota_messages; /* a quota of 0: none */
+    uint32_t boxes;                                        /* of MAILBOXES_MAX */
 };
 /* The modseq of an account; 0 when its row is missing or damaged: it is being erased, its rows are read all
  * the same. */
 MUST_CHECK int account_modseq(struct store *s, const char *acc, uint64_t *out);
 MUST_CHECK int account_usage(struct store *s, const char *acc, struct account_usage *out);
-/* Would a message of so many bytes fit? ERR_QUOTA with a sentence. */
+/* Would a message of so many bytes fit into INBOX? ERR_QUOTA with a sentence. */
 MUST_CHECK int account_room(struct store *s, const char *acc, uint64_t bytes);
 MUST_CHECK int account_set_quota(struct store *s, const char *acc, uint64_t bytes); /* 0 = none */
 MUST_CHECK int account_set_message_quota(struct store *s, const char *acc, uint64_t messages);
+/* The account of this id, in the arena, by the address that is noted beside its mailboxes. ERR_NOT_FOUND:
+ * that leads to another one: it was renamed, or made before this was noted. */
+MUST_CHECK int account_owner(struct store *s, const char *acc, struct arena *a, struct account *out);
+/* Notes the address by which account_owner() finds it. */
+MUST_CHECK int account_note_address(struct store *s, const char *acc, struct slice address);
 /* Removes every record of the account at once; may be repeated. */
 MUST_CHECK int account_erase(struct store *s, const char *acc);

@@ -13,6 +13,7 @@
  *   m/<box>/<uid>          a message
  *   n/<sum>/<box>          mailboxes by the checksum of their names
  *   o/<account>            somebody who shared a mailbox with this account once
+ *   q/<hash>               a limit of the mailboxes at a name and below it
  *   r/<box>/0000           first message that no session was told of
  *   s/<sum>                subscribed names with this checksum
  *   t/<box>/<user>/<name>  an annotation of a mailbox, or with box 0 of the account
@@ -47,12 +48,18 @@ struct account_row {
     uint64_t noted;         /* bytes of all annotations, with their keys */
     uint64_t journal_floor; /* changes up to this modseq are not in the journal any more */
     unsigned warned;        /* the mark of 100 that was passed, quota.c; 0: none */
+    uint32_t trees;         /* rows q/ */
     uint64_t threaded;      /* messages whose thread was found out: an image with fewer is out of date */
 };
 struct box_row {
     struct mailbox m; /* name and keywords point into the stored value; subscribed is not known */
     struct slice keyword[MAILBOX_KEYWORDS_MAX];
     uint32_t users[MAILBOX_KEYWORDS_MAX]; /* how many messages have it */
+    struct {                              /* as it was read; without a name: it is new */
+        struct slice name;
+        uint64_t size;
+        uint32_t exists;
+    } was;
     uint64_t taken; /* keywords that this transaction gave out: bit i for keyword[i]; not stored */
 };
 
@@ -83,7 +90,9 @@ MUST_CHECK int row_number(struct slice key, uint64_t *out);
 MUST_CHECK int account_row_get(struct slice value, struct account_row *out);
 void account_row_put(struct kv_tx *tx, const struct account_row *r);
 MUST_CHECK int box_row_get(struct slice value, uint32_t id, struct box_row *out);
-void box_row_put(struct kv_tx *tx, const struct box_row *r);
+/* Once for each time it was read; counts for the limits that the mailbox is below. a: with its new modseq;
+ * NULL: these are counted again afterwards. */
+void box_row_put(struct kv_tx *tx, const struct account_row *a, const struct box_row *r);
 /* modseq 0: that of the batch with which it came. */
 MUST_CHECK int message_row_get(struct slice value, uint32_t uid, struct message *out);
 void message_row_record(struct buf *b, const struct message *m); /* the value */
@@ -292,6 +301,29 @@ void expunged_add(struct expunged *e, const char *acc, uint32_t box, const struc
 MUST_CHECK int quota_check(const struct account_row *a, uint64_t bytes, uint64_t messages);
 /* The mark that the account is beyond as its row is now; leaves word when it is a new one. */
 unsigned quota_judge(struct kv_tx *tx, const struct account_row *a);
+/* The same of any usage; tree: as in struct quota_passed. */
+unsigned quota_mark(struct kv_tx *tx, const struct account_usage *u, unsigned warned, uint64_t modseq,
+                    uint64_t tree);
+
+/* ---- quota_tree.c ---- */
+
+/* Would so much more fit into the mailbox `into`, which comes from the mailbox `from` (empty: from outside)?
+ * ERR_QUOTA. */
+MUST_CHECK int quota_tree_fit(struct kv_tx *tx, const struct account_row *a, struct slice from,
+                              struct slice into, struct quota_load more);
+/* The mailbox is not any more as b->was says, but as b->m, or gone. */
+void quota_trees_moved(struct kv_tx *tx, const struct account_row *a, const struct box_row *b, bool gone);
+bool quota_tree_row_good(struct slice value);
+
+/* ---- quota_trees.c ---- */
+
+/* Counts again, and puts right; a->trees too, which the caller puts. *wrong: how many numbers were. */
+MUST_CHECK int quota_trees_settle(struct kv_tx *tx, struct account_row *a, size_t *wrong);
+/* The same as a transaction of its own. arg: NULL, or size_t *wrong. */
+MUST_CHECK int quota_trees_recount(struct kv_tx *tx, void *arg);
+/* bad() for each number that is wrong. */
+MUST_CHECK int quota_trees_check(struct kv_tx *tx, const struct account_row *a,
+                                 void (*bad)(void *arg, const char *what), void *arg);
 
 /* ---- image.c ---- */
 

@@ -86,6 +86,7 @@ int account_row_get(struct slice value, struct account_row *out)
         case 'w': out->warned = (unsigned)rec_u64(&r); break;
         case 'A': out->noted = rec_u64(&r); break;
         case 'f': out->journal_floor = rec_u64(&r); break;
+        case 'r': out->trees = (uint32_t)rec_u64(&r); break;
         case 't': out->threaded = rec_u64(&r); break;
         }
     return rec_error(&r);
@@ -107,6 +108,7 @@ void account_row_put(struct kv_tx *tx, const struct account_row *a)
     rec_opt_u64(&b, 'w', quota_judge(tx, a));
     rec_opt_u64(&b, 'A', a->noted);
     rec_opt_u64(&b, 'f', a->journal_floor);
+    rec_opt_u64(&b, 'r', a->trees);
     rec_opt_u64(&b, 't', a->threaded);
     kv_tx_put_record(tx, SL("a"), &b);
     buf_free(&b);
@@ -145,10 +147,13 @@ int box_row_get(struct slice value, uint32_t id, struct box_row *out)
     *out = (struct box_row){.m.id = id};
     out->m.keyword = out->keyword;
     while (rec_next(&r)) box_field(&r, out);
+    out->was.name = out->m.name;
+    out->was.size = out->m.size;
+    out->was.exists = out->m.exists;
     return rec_error(&r);
 }
 
-void box_row_put(struct kv_tx *tx, const struct box_row *row)
+void box_row_put(struct kv_tx *tx, const struct account_row *a, const struct box_row *row)
 {
     const struct mailbox *m = &row->m;
     char room[KEY_ROOM];
@@ -168,6 +173,7 @@ void box_row_put(struct kv_tx *tx, const struct box_row *row)
         rec_put(&b, 'k', row->keyword[i]);
         rec_opt_u64(&b, 'c', row->users[i]);
     }
+    quota_trees_moved(tx, a, row, false);
     kv_tx_put_record(tx, box_key('b', m->id, room), &b);
     buf_free(&b);
 }

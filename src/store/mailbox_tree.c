@@ -14,13 +14,14 @@ static int move_box(struct kv_tx *tx, struct account_row *a, uint32_t id, struct
 {
     struct box_row b;
     int e = box_tx(tx, id, &b);
+    if (e == 0) e = quota_tree_fit(tx, a, b.m.name, to, (struct quota_load){b.m.size, b.m.exists, 1});
     if (e) return e;
     mailbox_name_del(tx, b.m.name, id);
     mailbox_name_put(tx, to, id);
     b.m.name = to;
     b.m.modseq = ++a->modseq;
     journal_put(tx, a, &(struct journal_box){.box = id, .kind = JOURNAL_RENAMED}, 1);
-    box_row_put(tx, &b);
+    box_row_put(tx, a, &b);
     return 0;
 }
 
@@ -196,6 +197,7 @@ static int delete (struct kv_tx *tx, void *arg)
     a.bytes -= b.m.size;
     a.messages -= b.m.exists;
     account_row_put(tx, &a);
+    quota_trees_moved(tx, &a, &b, true);
     mailbox_name_del(tx, b.m.name, d->id);
     kv_tx_del(tx, box_key('b', d->id, room));
     kv_tx_del(tx, box_key('c', d->id, room));

@@ -166,6 +166,7 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
     uint64_t more = 0;
     for (size_t i = 0; i < n; i++) more += m[i].size;
     int e = quota_check(a, more, n);
+    if (e == 0) e = quota_tree_fit(tx, a, SL(""), b->m.name, (struct quota_load){more, n, 0});
     if (e) return e;
     if (UINT32_MAX - b->m.uidnext <= n) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
     struct journal_box added = {.box = b->m.id};
@@ -181,7 +182,7 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
         count_message(a, b, &row, 1);
     }
     journal_put(tx, a, &added, 1);
-    box_row_put(tx, b);
+    box_row_put(tx, a, b);
     account_row_put(tx, a);
     return 0;
 }

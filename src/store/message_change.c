@@ -127,7 +127,7 @@ static int change_flags(struct kv_tx *tx, void *arg)
     seen_end(tx, &c->seen);
     b.m.modseq = ++a.modseq;
     journal_put(tx, &a, &c->journal, 1);
-    box_row_put(tx, &b);
+    box_row_put(tx, &a, &b);
     account_row_put(tx, &a);
     return 0;
 }
@@ -188,7 +188,7 @@ static int expunge(struct kv_tx *tx, void *arg)
     if (e || c->gone.n == c->gone_before) return e;
     b.m.modseq = ++a.modseq; /* RFC 7162 section 3.2.7 */
     journal_put(tx, &a, &c->journal, 1);
-    box_row_put(tx, &b);
+    box_row_put(tx, &a, &b);
     account_row_put(tx, &a);
     return 0;
 }
@@ -339,15 +339,17 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
 static int copy_end(struct kv_tx *tx, struct copy *c, struct account_row *a, struct box_row *from,
                     struct box_row *to)
 {
+    struct quota_load more = {to->m.size - to->was.size, to->m.exists - to->was.exists, 0};
     int e = c->move ? 0 : quota_check(a, 0, 0); /* they are counted */
+    if (e == 0) e = quota_tree_fit(tx, a, c->move ? from->m.name : SL(""), to->m.name, more);
     if (e) return e;
     to->m.modseq = a->modseq;
     if (c->move) {
         from->m.modseq = a->modseq;
-        if (from != to) box_row_put(tx, from);
+        if (from != to) box_row_put(tx, a, from);
     }
     journal_put(tx, a, c->journal, 2);
-    box_row_put(tx, to);
+    box_row_put(tx, a, to);
     account_row_put(tx, a);
     return 0;
 }

@@ -1,6 +1,8 @@
 /* quota.c - the limits of an account: whether more fits, and the marks that are passed. */
 #include "quota.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
 #include "mailbox_i.h"
 
@@ -18,11 +20,6 @@ int quota_check(const struct account_row *a, uint64_t bytes, uint64_t messages)
     return 0;
 }
 
-static struct account_usage usage_of(const struct account_row *a)
-{
-    return (struct account_usage){a->bytes, a->messages, a->quota, a->quota_messages};
-}
-
 /* ---- marks ---- */
 
 static bool used(uint64_t n, uint64_t limit, unsigned percent)
@@ -35,14 +32,17 @@ bool quota_reached(const struct account_usage *u, unsigned percent)
     return used(u->bytes, u->quota_bytes, percent) || used(u->messages, u->quota_messages, percent);
 }
 
-static void put_passed(struct kv_tx *tx, unsigned mark, uint64_t modseq)
+static void put_passed(struct kv_tx *tx, unsigned mark, uint64_t modseq, uint64_t tree)
 {
+    char key[KEY_ROOM];
     struct buf b = BUF_INIT;
+    struct slice acc = sl_from(kv_tx_object(tx), 2);
+    int n = snprintf(key, sizeof key, tree ? "%.*s/%016llx" : "%.*s", SLF(acc), (unsigned long long)tree);
     rec_begin(&b, PASSED_ROW);
     rec_put_u64(&b, 'p', mark);
     rec_put_u64(&b, 'm', modseq);
     rec_put_u64(&b, 't', (uint64_t)rt_wall_seconds());
-    kv_tx_note(tx, SL(OBJECT), sl_from(kv_tx_object(tx), 2), &b);
+    kv_tx_note(tx, SL(OBJECT), sl(key, (size_t)n), &b);
     kv_tx_notify(tx, SL(OBJECT));
     buf_free(&b);
 }
@@ -55,25 +55,41 @@ static unsigned still_passed(const struct account_usage *u, unsigned warned)
     return warned && quota_reached(u, QUOTA_MARK_FIRST - 1) ? QUOTA_MARK_FIRST : 0;
 }
 
+unsigned quota_mark(struct kv_tx *tx, const struct account_usage *u, unsigned warned, uint64_t modseq,
+                    uint64_t tree)
+{
+    unsigned before = still_passed(u, warned);
+    unsigned now = quota_reached(u, QUOTA_MARK_LAST)    ? QUOTA_MARK_LAST
+                   : quota_reached(u, QUOTA_MARK_FIRST) ? QUOTA_MARK_FIRST
+                                                        : 0;
+    if (now <= before) return before;
+    put_passed(tx, now, modseq, tree);
+    return now;
+}
+
 unsigned quota_judge(struct kv_tx *tx, const struct account_row *a)
 {
-    struct account_usage u = usage_of(a);
-    unsigned before = still_passed(&u, a->warned);
-    unsigned now = quota_reached(&u, QUOTA_MARK_LAST)    ? QUOTA_MARK_LAST
-                   : quota_reached(&u, QUOTA_MARK_FIRST) ? QUOTA_MARK_FIRST
-                                                         : 0;
-    if (now <= before) return before;
-    put_passed(tx, now, a->modseq);
-    return now;
+    struct account_usage u = {a->bytes, a->messages, a->quota, a->quota_messages, a->boxes};
+    return quota_mark(tx, &u, a->warned, a->modseq, 0);
 }
 
 /* ---- who is to hear of it ---- */
 
 /* Also of a damaged row the key says whose it is. */
+static struct quota_passed of_key(struct slice key)
+{
+    struct quota_passed p = {.key = key, .account = key};
+    size_t slash = sl_chr(key, '/');
+    if (slash == SL_NONE) return p;
+    p.account = sl_sub(key, 0, slash);
+    if (!num_hex64(sl_from(key, slash + 1), &p.tree)) p.tree = UINT64_MAX; /* no tree has it */
+    return p;
+}
+
 static void passed_get(const struct kv_row *row, struct quota_passed *out)
 {
     struct rec r;
-    *out = (struct quota_passed){.account = row->key};
+    *out = of_key(row->key);
     int e = rec_open(&r, row->value, PASSED_ROW);
     while (e == 0 && rec_next(&r)) switch (r.tag) {
         case 'p': out->mark = (unsigned)rec_u64(&r); break;
@@ -83,7 +99,7 @@ static void passed_get(const struct kv_row *row, struct quota_passed *out)
     if (e == 0) e = rec_error(&r);
     if (e == 0) return;
     log_error("store", "the row of the account %.*s, which is nearly full, is damaged", SLF(row->key));
-    *out = (struct quota_passed){.account = row->key};
+    *out = of_key(row->key);
 }
 
 int quota_passed_list(struct store *s, struct slice after, size_t limit, struct arena *a,
@@ -103,7 +119,7 @@ static int forget(struct kv_tx *tx, void *arg)
 {
     const struct quota_passed *p = arg;
     struct quota_passed now;
-    struct kv_row row = {.key = p->account};
+    struct kv_row row = {.key = p->key};
     int e = kv_tx_get(tx, row.key, &row.value);
     if (e) return e == ERR_NOT_FOUND ? 0 : e;
     passed_get(&row, &now);

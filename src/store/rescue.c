@@ -197,6 +197,7 @@ static int restore_quotas(struct rescue *r)
         const struct rescue_account *acc = &r->report->account[i];
         if (acc->quota) e = account_set_quota(r->s, acc->id, acc->quota);
         if (e == 0 && acc->quota_messages) e = account_set_message_quota(r->s, acc->id, acc->quota_messages);
+        if (e == 0) e = account_transact(r->s, acc->id, quota_trees_recount, NULL);
     }
     return e;
 }

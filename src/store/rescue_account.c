@@ -221,7 +221,7 @@ static int count_names(void *arg, struct slice key, struct slice value)
 static int put_box(struct kv_tx *tx, void *arg)
 {
     struct box_seen *b = arg;
-    box_row_put(tx, &b->row);
+    box_row_put(tx, NULL, &b->row);
     mailbox_name_put(tx, b->row.m.name, b->id);
     return 0;
 }
@@ -241,6 +241,7 @@ static int end_account(struct restoring *x)
     x->acc->quota = x->row.quota; /* what is younger must fit */
     x->acc->quota_messages = x->row.quota_messages;
     x->row.quota = x->row.quota_messages = x->row.bytes = x->row.messages = 0;
+    x->row.trees = 0; /* as if there were none, until they are counted */
     x->row.boxes = (uint32_t)x->boxes.count;
     x->row.subscriptions = 0;
     x->row.modseq = x->row.journal_floor = x->modseq;
@@ -309,7 +310,7 @@ static int bring_back(struct kv_tx *tx, void *arg)
     m.body = *x->ref;
     message_row_put(tx, x->m->box, &m);
     count_message(&a, &b, &m, 1);
-    box_row_put(tx, &b);
+    box_row_put(tx, &a, &b);
     account_row_put(tx, &a);
     return 0;
 }

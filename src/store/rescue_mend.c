@@ -158,7 +158,7 @@ static int settle_box(void *arg, struct slice key, struct slice value)
         b.m.uidnext += room < RESCUE_JUMP ? room : RESCUE_JUMP;
     }
     b.m.modseq = x->modseq;
-    box_row_put(x->tx, &b);
+    box_row_put(x->tx, NULL, &b);
     mailbox_name_put(x->tx, b.m.name, (uint32_t)id);
     return 0;
 }
@@ -220,6 +220,8 @@ static int mend_account(struct kv_tx *tx, void *arg)
     if (e == 0) e = kv_tx_scan(tx, SL("b/"), SL("b0"), settle_box, x);
     if (e == 0) e = kv_tx_scan(tx, SL("s/"), SL("s0"), count_names, x);
     x->account.modseq = x->account.journal_floor = x->modseq; /* no row of the journal tells of this */
+    size_t wrong;
+    if (e == 0) e = quota_trees_settle(tx, &x->account, &wrong);
     if (e == 0) account_row_put(tx, &x->account);
     return e;
 }
@@ -319,8 +321,26 @@ static int each_image(void *arg, struct slice object, struct slice value)
     return 0;
 }
 
+/* Limits of mailboxes whose numbers are wrong, whatever made them so. */
+static int mend_trees(void *arg, const char *acc)
+{
+    struct mending *all = arg;
+    struct arena a;
+    size_t wrong = 0;
+    int e = account_transact(all->s, acc, quota_trees_recount, &wrong);
+    if (e || !wrong) return is_unreadable(e) ? 0 : e; /* its row is told of elsewhere */
+    ar_init(&a, 0);
+    all->say(all->arg,
+             ar_printf(&a, "account %s: what its limits of mailboxes hold is counted anew: %zu were wrong",
+                       acc, wrong)
+                 .p);
+    ar_free(&a);
+    return 0;
+}
+
 int rescue_mend(struct store *s, void (*say)(void *arg, const char *sentence), void *arg)
 {
     struct mending all = {.s = s, .say = say, .arg = arg};
-    return images_each(s, each_image, &all);
+    int e = images_each(s, each_image, &all);
+    return e ? e : accounts_each(s, mend_trees, &all);
 }

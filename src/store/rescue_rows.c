@@ -153,6 +153,7 @@ bool image_row_good(struct arena *a, struct slice object, struct slice key, stru
     if (sl_eq(key, SL("a"))) return account_row_get(value, &acc) == 0;
     if (sl_starts(key, SL("b/"))) return box_row_get(value, 0, &b) == 0;
     if (sl_starts(key, SL("y/"))) return message_row_get(value, 0, &m) == 0;
+    if (sl_starts(key, SL("q/"))) return quota_tree_row_good(value);
     return !sl_starts(key, SL("m/")) || message_of_row(key, value, &box, &m);
 }
 

@@ -288,6 +288,7 @@ static int count_account(struct kv_tx *tx, void *arg)
     if (e == 0 && noted != a.noted)
         say(v, "account %s: counts %llu bytes of annotations, has %llu", v->acc, (unsigned long long)a.noted,
             (unsigned long long)noted);
+    if (e == 0) e = quota_trees_check(tx, &a, bad_name, v);
     return e ? e : verify_names(tx, bad_name, v);
 }
 

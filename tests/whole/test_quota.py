@@ -69,3 +69,33 @@ def test_a_mailbox_gets_full(world, policy, code, words):
     bob = home.imap("bob")
     fill(bob, 18)
     until(lambda: len(notices(home)) >= 1, what="a warning after there was room")
+
+
+def test_a_tree_of_mailboxes_gets_full(world):
+    home = world.home("one.test", accounts=["alice", "bob"])
+    world.publish()
+    home.start()
+    home.tram("quota", "set", "bob@one.test", "Archive", "--messages", "10", "--storage", "1M")
+    bob = home.imap("bob")
+    fill(bob, 9)
+    until(lambda: subjects(home) == [b'Subject: The mailboxes "Archive" are 90 % full'], what="the warning")
+    fill(bob, 1)
+    full = b'Subject: The mailboxes "Archive" are 100 % full'
+    until(lambda: subjects(home)[1:] == [full], what="the second warning")
+    assert bob.append("Archive", None, None, b"a: b\r\n\r\n")[0] == "NO"
+    row, = home.json("quota", "list", "bob@one.test")["quotas"]
+    assert (row["name"], row["messages"], row["messages_limit"], row["mailboxes_limit"], row["by"]) == ("Archive", 10, 10, None, "operator")
+    home.tram("quota", "set", "bob@one.test", "INBOX", "--messages", "1")
+    assert refusal(home, "bob@one.test")[0] == 452
+    assert "INBOX  " in home.tram("quota", "list", "bob@one.test").stdout
+    home.tram("account", "rename", "bob@one.test", "rob@one.test")  # found by a walk, once
+    home.tram("quota", "set", "rob@one.test", "INBOX", "--messages", "20")
+    home.tram("quota", "set", "rob@one.test", "Archive", "--messages", "11")
+    rob = home.imap("rob")
+    fill(rob, 1)
+    until(lambda: b"".join(home.messages("rob")).count(full) == 2, what="the warning under another name")
+    home.tram("quota", "remove", "rob@one.test", "Archive")
+    fill(rob, 1)
+    home.stop()
+    home.tram("verify")
+    home.start()
