@@ -41,6 +41,12 @@ void api_watch(struct http_call *c, int status); /* a watch() of its group, for 
 void api_keys_list(struct http_call *c);
 void api_keys_add(struct http_call *c);
 void api_keys_remove(struct http_call *c);
+/* domains.c */
+void api_domains_list(struct http_call *c);
+void api_domains_add(struct http_call *c);
+void api_domains_show(struct http_call *c);
+void api_domains_verify(struct http_call *c);
+void api_domains_remove(struct http_call *c);
 /* campaigns.c */
 void api_campaigns_add(struct http_call *c);
 void api_campaigns_list(struct http_call *c);

@@ -72,6 +72,25 @@ static const struct schema {
      "\"items\":{\"type\":\"string\"}},\"rate\":{\"type\":\"integer\"}}}"},
     {"MadeKey", "{\"type\":\"object\",\"required\":[\"id\",\"key\"],\"properties\":{\"id\":{\"type\":"
                 "\"string\"},\"key\":{\"type\":\"string\"}}}"},
+    {"Domains",
+     "{\"type\":\"object\",\"required\":[\"domains\"],\"properties\":{\"domains\":{\"type\":\"array\","
+     "\"items\":{\"$ref\":\"#/components/schemas/Domain\"}}}}"},
+    {"Domain",
+     "{\"type\":\"object\",\"required\":[\"domain\",\"state\"],\"properties\":{\"domain\":{\"type\":"
+     "\"string\"},"
+     "\"account\":{\"type\":\"string\"},\"state\":{\"enum\":[\"open\",\"proved\",\"failing\",\"lost\","
+     "\"damaged\"]},"
+     "\"why\":{\"type\":\"string\"},\"damage\":{\"type\":\"string\"},\"created\":{\"type\":\"integer\"},"
+     "\"proved\":{\"type\":\"integer\"},\"looked\":{\"type\":\"integer\"},\"failing\":{\"type\":\"integer\"},"
+     "\"lost\":{\"type\":\"integer\"},\"return_path_used\":{\"type\":\"boolean\"},\"links_used\":{\"type\":"
+     "\"boolean\"},\"records\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"what\","
+     "\"type\","
+     "\"name\",\"value\",\"line\",\"found\"]}}}}"},
+    {"NewDomain",
+     "{\"type\":\"object\",\"required\":[\"domain\"],\"properties\":{\"domain\":{\"type\":\"string\"},"
+     "\"return_path\":{\"type\":\"string\",\"description\":\"a label; bounce when "
+     "absent\"},\"links\":{\"type\":"
+     "\"string\",\"description\":\"a label; links when absent\"}}}"},
     {"Campaigns",
      "{\"type\":\"object\",\"required\":[\"campaigns\"],\"properties\":{\"campaigns\":{\"type\":\"array\","
      "\"items\":{\"$ref\":\"#/components/schemas/Campaign\"}}}}"},

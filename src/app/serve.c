@@ -10,6 +10,7 @@
 #include "command/watch.h"
 #include "core/certificate.h"
 #include "core/home.h"
+#include "core/sending.h"
 #include "core/upgrade.h"
 #include "crypto/cert.h"
 #include "proxy.h"
@@ -541,6 +542,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
     if (!e) e = group_go(&care, "daily", daily_fiber, &n->core);
     if (!e) e = group_go(&care, "reports", reports_fiber, &n->core);
     if (!e) e = group_go(&care, "policies", policies_fiber, &n->core);
+    if (!e) e = group_go(&care, "sending", sending_keep, &n->core);
     if (!e) e = group_go(&care, "fullness", intake_full_keep, &n->core.intake);
     if (!e && (n->core.conf->alert_mail || n->core.conf->alert_webhook.n))
         e = group_go(&care, "alerts", alerts_fiber, &n->core);

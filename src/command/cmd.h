@@ -20,7 +20,8 @@
     X(trace) X(watch) X(debug) X(dns_records) X(dns_check) X(dns_publish) X(check_spf) X(check_dkim) X(check_arc) X(check_message) X(send)   \
     X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(dmarc_report) X(dmarc_send_reports)                 \
     X(stats) X(verify) X(images) X(backup) X(restore) X(init) X(config_check) X(check_reply) \
-    X(send_test) X(webhook_add) X(webhook_list) X(webhook_remove) X(webhook_resume) X(inbound_add) X(inbound_list) X(inbound_remove) \
+    X(send_test) X(sending_domain_add) X(sending_domain_list) X(sending_domain_show) X(sending_domain_set) \
+    X(sending_domain_verify) X(sending_domain_remove) X(webhook_add) X(webhook_list) X(webhook_remove) X(webhook_resume) X(inbound_add) X(inbound_list) X(inbound_remove) \
     X(campaign_list) X(campaign_show) X(campaign_pause) X(campaign_resume) X(campaign_cancel) \
     X(suppression_list) X(suppression_add) X(suppression_remove) X(suppression_import) X(suppression_export) \
     X(shaping_check) X(shaping_show) X(tls_probe) X(tls_report) X(tls_send_reports) X(block_list) X(block_add) X(block_remove) \
@@ -50,6 +51,7 @@ void print_row_list_show(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_source_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_key_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_inbound_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_sending_domain_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_webhook_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_campaign_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_suppression_list(json_t *args, json_t *row, size_t i, struct buf *out);

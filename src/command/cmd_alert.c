@@ -3,11 +3,13 @@
 #include "cmd.h"
 #include "core/alert.h"
 #include "core/certificate.h"
+#include "core/sending.h"
 #include "crypto/cert.h"
 #include "dns_check.h"
 #include "rt/file.h"
 #include "watch.h"
 
+enum { SENDING_TOLD = 50, SENDING_TOLD_S = 7 * 86400 }; /* customers' domains, for so long */
 enum { REPORTS_DAYS = 2, REPORTS_LEAST = 10, REPORTS_PART = 20 /* one of so many */ };
 
 struct watching {
@@ -80,6 +82,33 @@ static void watch_reports(struct watching *x, struct slice domain)
               false);
 }
 
+struct sending_watch {
+    struct watching *x;
+    size_t n;
+};
+
+/* A domain of a customer that is about to be lost, or was this week. */
+static int watch_claim(void *arg, const struct sending_domain *d)
+{
+    struct sending_watch *w = arg;
+    struct watching *x = w->x;
+    bool lost = d->lost && rt_wall_seconds() - d->lost < SENDING_TOLD_S;
+    if (d->damage.n || !(lost || (d->verified && d->failing)) || w->n++ >= SENDING_TOLD) return 0;
+    found(x, ar_cat(x->a, SL("sending domain "), d->name),
+          ar_printf(x->a, "%s for the account %.*s: %.*s",
+                    lost ? "is proved no more, and nothing is sent as it" : "its proof is not seen any more",
+                    SLF(d->account), SLF(d->why)),
+          true);
+    return 0;
+}
+
+static void watch_sending(struct watching *x)
+{
+    struct sending_watch w = {x, 0};
+    int e = sending_domain_each(x->core->store->directory, NULL, watch_claim, &w);
+    if (e && e != ERR_CANCELED) log_warn("alert", "domains of customers cannot be read: %s", err_text(e));
+}
+
 /* One condition a domain: what is wrong first, and how much more; of a resolver that answers nothing, one in
  * all. */
 static void watch_records(struct watching *x, struct slice domain, bool *dead)
@@ -126,6 +155,7 @@ int watch_node(struct core *core, bool slow)
     watch_disk(&x);
     watch_certificate(&x);
     watch_domains(&x, slow);
+    watch_sending(&x);
     struct alerts_conf c = {.kv = core->store->kv,
                             .take = core->conf->alert_mail ? intake_take : NULL,
                             .take_ctx = &core->intake,

@@ -1,7 +1,7 @@
 /* cmd_directory.c - domain, account and alias. */
 #include "base/civil.h"
 #include "cmd.h"
-#include "send/inbound.h"
+#include "core/belongings.h"
 #include "store/mailbox.h"
 
 /* ---- domains ---- */
@@ -202,8 +202,7 @@ int run_account_remove(struct request *r)
 {
     struct account acc;
     int e = account_get(r->core->store->directory, r->a, arg_slice(r->args, "address"), &acc);
-    if (!e) e = api_keys_forget(r->core->keys, acc.id); /* first: afterwards nobody knows whose they were */
-    if (!e) e = inbound_forget(r->core->sends, sl_cstr(acc.id));
+    if (!e) e = belongings_drop(r->core, &acc);
     return e ? e : account_remove(r->core->store->directory, arg_slice(r->args, "address"));
 }
 

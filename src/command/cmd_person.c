@@ -2,7 +2,9 @@
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/belongings.h"
 #include "core/person.h"
+#include "directory/sending_domain.h"
 #include "port/port.h"
 #include "port_files.h"
 #include "send/event.h"
@@ -313,11 +315,22 @@ static int export_webhook(void *arg, const struct webhook *h)
     return put_line(arg, o);
 }
 
+static int export_sending(void *arg, const struct sending_domain *d)
+{
+    json_t *o = json_object();
+    reply_text(o, "where", SL("sending domain"));
+    reply_text(o, "name", d->name);
+    put_time(o, "created", d->created);
+    return put_line(arg, o);
+}
+
 /* What an account has set of the sending service. */
 static int export_hooks(struct exporting *x)
 {
     int e = webhook_each(x->r->core->sends, x->p->id, export_webhook, x);
-    return e ? e : inbound_each(x->r->core->sends, x->p->id, export_inbound, x);
+    if (!e) e = inbound_each(x->r->core->sends, x->p->id, export_inbound, x);
+    const char *id = ar_cstr(x->r->a, x->p->id);
+    return e ? e : sending_domain_each(x->r->core->store->directory, id, export_sending, x);
 }
 
 static int no_progress(void *arg, const char *sentence)
@@ -422,48 +435,13 @@ void print_person_export(json_t *args, json_t *reply, struct buf *out)
 
 /* ---- erase ---- */
 
-struct hooks {
-    struct arena *a;
-    struct slice name[WEBHOOKS_MAX];
-    size_t n;
-};
-
-static int take_name(void *arg, const struct webhook *h)
-{
-    struct hooks *x = arg;
-    x->name[x->n++] = ar_dup(x->a, h->name);
-    return x->n == COUNT_OF(x->name);
-}
-
-static int remove_webhooks(struct request *r, const struct person *p)
-{
-    struct hooks x = {.a = r->a};
-    int e = webhook_each(r->core->sends, p->id, take_name, &x);
-    if (e == 1) e = 0;
-    for (size_t i = 0; !e && i < x.n; i++) e = webhook_remove(r->core->sends, p->id, x.name[i]);
-    return e == ERR_NOT_FOUND ? 0 : e;
-}
-
-static int take_rights(struct request *r, const struct person *p)
-{
-    struct slice *domain;
-    size_t n;
-    struct source_use use = {.by = SOURCE_ACCOUNT, .value = p->id};
-    int e = source_set_use(r->core->sources, &use);
-    if (e == ERR_NOT_FOUND) e = 0;
-    directory_domains(r->core->store->directory, r->a, &domain, &n);
-    for (size_t i = 0; !e && i < n; i++) {
-        e = domain_admin_set(r->core->store->directory, domain[i], p->address, false);
-        if (e == ERR_NOT_FOUND) e = 0;
-    }
-    return e;
-}
-
 /* The row of the account goes last: whoever was cut off before finds everything by it again. */
 static int end_account(struct request *r, const struct person *p)
 {
     uint64_t gone = 0, left = 0;
-    int e = account_disable(r->core->store->directory, p->address, true);
+    struct account acc;
+    int e = account_get(r->core->store->directory, r->a, p->address, &acc);
+    if (!e) e = account_disable(r->core->store->directory, p->address, true);
     if (!e) e = person_end_sends(r->core, p, &gone, &left);
     if (!e && left) {
         reply_int(r->reply, "sends_under_way", (int64_t)left);
@@ -472,10 +450,7 @@ static int end_account(struct request *r, const struct person *p)
                        "way: call it again when these have ended",
                        (unsigned long long)left);
     }
-    if (!e) e = remove_webhooks(r, p);
-    if (!e) e = inbound_forget(r->core->sends, p->id);
-    if (!e) e = take_rights(r, p);
-    if (!e) e = api_keys_forget(r->core->keys, ar_cstr(r->a, p->id));
+    if (!e) e = belongings_drop(r->core, &acc);
     if (!e) e = account_remove(r->core->store->directory, p->address);
     if (!e) json_object_set_new(r->reply, "account_removed", json_true());
     return e;

@@ -41,6 +41,7 @@
     }
 #define WHO WORD("who", "NET|ACCOUNT", "an address, a network (192.0.2.0/24, 2001:db8::/48), or an account")
 #define CAMPAIGN WORD("id", "ID", "the id of the campaign, as `tram campaign list` tells it")
+#define OTHERS WORD("domain", "DOMAIN", "a domain whose mail does not come here")
 #define SENDER WORD("account", "ACCOUNT", "the address of the account that sends")
 #define LIST_NAME(flags_) OPTION("name", "NAME", "what it is called, for people", .flags = flags_)
 #define LIST_POST(flags_)                                                                                    \
@@ -244,6 +245,25 @@ const struct command commands[] = {
           .of_domain = "address", ARGS(ADDRESS, WORD("which", "NAME", "its name or id"))),
     STORE("account remove", account_remove, "removes the account and all its mail", .of_domain = "address",
           ARGS(ADDRESS)),
+
+    STORE("sending-domain add", sending_domain_add,
+          "claims a domain of others for an account to send as; prints what its owner is to publish",
+          .of_domain = "account",
+          ARGS(SENDER, OTHERS,
+               OPTION("return", "LABEL", "before the domain: where failures come back to; default bounce"),
+               OPTION("links", "LABEL", "before the domain: where links lead; default links"))),
+    LOOK("sending-domain list", sending_domain_list, "lists them, and how each stands",
+         .of_domain = "account", .rows = "sending_domains", .print_row = print_row_sending_domain_list,
+         ARGS(MAYBE("account", "ACCOUNT", "only of this account"))),
+    LOOK("sending-domain show", sending_domain_show, "how one stands, and its records",
+         .of_domain = "account", ARGS(SENDER, OTHERS)),
+    STORE("sending-domain set", sending_domain_set, "gives its hosts other names", .of_domain = "account",
+          ARGS(SENDER, OTHERS, OPTION("return", "LABEL", "where failures come back to", .flags = ARG_SELECTS),
+               OPTION("links", "LABEL", "where links lead", .flags = ARG_SELECTS))),
+    STORE("sending-domain verify", sending_domain_verify, "looks now whether its records are there",
+          .of_domain = "account", ARGS(SENDER, OTHERS)),
+    STORE("sending-domain remove", sending_domain_remove, "the account sends no more as it",
+          .of_domain = "account", ARGS(SENDER, OTHERS)),
 
     LOOK("campaign list", campaign_list, "lists campaigns and how they stand", .rows = "campaigns",
          .print_row = print_row_campaign_list, ARGS(MAYBE("address", "ADDRESS", "only of this account"))),

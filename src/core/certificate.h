@@ -9,3 +9,7 @@ MUST_CHECK int core_certificate(struct core *core, struct arena *a, struct slice
  * autodiscover.) those that the DNS shows to lead to an address of ours, at most ACME_NAMES_MAX. For
  * acme_conf. SUSPENDS. */
 MUST_CHECK int core_certificate_names(void *core, struct arena *a, struct slice **out, size_t *n);
+
+enum core_leads { LEADS_ELSEWHERE, LEADS_HERE, LEADS_UNKNOWN /* the DNS is silent */ };
+/* Are all addresses of the name ours? 0 or ERR_CANCELED. SUSPENDS. */
+MUST_CHECK int core_leads_here(struct core *core, struct arena *a, struct slice name, enum core_leads *out);

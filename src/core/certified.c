@@ -11,21 +11,21 @@ static bool is_ours(const struct core *core, const struct dns_rr *r)
     return n == 0;
 }
 
-/* 1 yes, 0 no, or ERR_CANCELED. */
-static int leads_here(struct core *core, struct arena *a, struct slice name)
+int core_leads_here(struct core *core, struct arena *a, struct slice name, enum core_leads *out)
 {
     static const enum dns_type types[] = {DNS_A, DNS_AAAA};
-    bool any = false, all = true;
+    bool any = false, all = true, silent = false;
+    *out = LEADS_UNKNOWN;
     for (size_t t = 0; t < COUNT_OF(types); t++) {
         struct dns_answer r;
         int e = dns_ask(core->dns, a, name, types[t], &r);
         if (e) return e;
-        for (size_t i = 0; i < r.n; i++) {
-            any = true;
-            all = all && is_ours(core, &r.rr[i]);
-        }
+        silent |= r.status == DNS_TEMPFAIL;
+        any |= r.n > 0;
+        for (size_t i = 0; i < r.n; i++) all = all && is_ours(core, &r.rr[i]);
     }
-    return any && all;
+    *out = any && all ? LEADS_HERE : !any && silent ? LEADS_UNKNOWN : LEADS_ELSEWHERE;
+    return 0;
 }
 
 int core_certificate_names(void *ctx, struct arena *a, struct slice **out, size_t *n)
@@ -41,9 +41,10 @@ int core_certificate_names(void *ctx, struct arena *a, struct slice **out, size_
     for (size_t i = 0; i < ndomains; i++)
         for (size_t k = 0; k < COUNT_OF(web) && *n < ACME_NAMES_MAX; k++) {
             struct slice name = ar_cat(a, sl_cstr(web[k]), domain[i]);
-            int is = leads_here(core, a, name);
-            if (is < 0) return is;
-            if (is) (*out)[(*n)++] = name;
+            enum core_leads to;
+            int e = core_leads_here(core, a, name, &to);
+            if (e) return e;
+            if (to == LEADS_HERE) (*out)[(*n)++] = name;
         }
     return 0;
 }

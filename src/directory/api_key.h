@@ -20,6 +20,7 @@
     X(CAMPAIGNS, "campaigns", "make, watch, pause and cancel campaigns") \
     X(WEBHOOKS, "webhooks", "read and change where events are sent to") \
     X(KEYS, "keys", "make and remove keys of the account, with no more scopes than its own") \
+    X(SENDERS, "senders", "claim domains of others to send as, and let them go") \
     X(METRICS, "metrics", "read the figures of the node") \
     X(DOMAINS, "domains", "manage accounts and aliases of the domains that the account administers") \
     X(ADMIN, "admin", "do what the operator's commands do")

@@ -292,8 +292,9 @@ MUST_CHECK int directory_resolve(struct directory *dir, struct arena *a, struct 
 
 /* ---- login ---- */
 
-/* May the account send as this address? Its own, with any +tag, aliases that lead to it alone, and what was
- * granted to it. 0 or ERR_DENIED with the sentence. */
+/* May the account send as this address? Its own, with any +tag, aliases that lead to it alone, what was
+ * granted to it, and any of a domain of others that it has proved (sending_domain.h). 0 or ERR_DENIED with
+ * the sentence. */
 MUST_CHECK int account_may_send_as(struct directory *dir, const struct account *acc, struct slice local,
                                    struct slice domain);
 

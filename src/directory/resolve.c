@@ -6,6 +6,7 @@
 #include "directory_i.h"
 #include "dns/dns.h"
 #include "mail/addr.h"
+#include "sending_domain.h"
 
 enum { RESOLVE_STEPS_MAX = 2000 };
 
@@ -380,6 +381,17 @@ static int has_grant(struct directory *dir, struct arena *a, const struct accoun
     return e == ERR_NOT_FOUND ? 0 : e;
 }
 
+/* A domain of others that the account has proved, with every name there. */
+static int has_domain(struct directory *dir, struct arena *a, const struct account *acc, struct slice domain,
+                      bool *yes)
+{
+    struct sending_domain d;
+    int e = domain_name(a, domain, &domain);
+    if (!e) e = sending_domain_of(dir, a, domain, &d);
+    *yes = !e && sl_eq(d.account, sl_cstr(acc->id));
+    return e == ERR_NOT_FOUND || e == ERR_SYNTAX ? 0 : e;
+}
+
 int account_may_send_as(struct directory *dir, const struct account *acc, struct slice local,
                         struct slice domain)
 {
@@ -390,6 +402,7 @@ int account_may_send_as(struct directory *dir, const struct account *acc, struct
     int e = resolve(&r, local, domain);
     bool may = !e && (strcmp(r.home, acc->id) == 0 || leads_to(&r, acc->id));
     if (!e && !may) e = has_grant(dir, &a, acc, local, domain, r.home, &may);
+    if (!e && !may && routes.result == RESOLVED_NOT_LOCAL) e = has_domain(dir, &a, acc, domain, &may);
     if (!e && !may)
         e = err_set(
             ERR_DENIED,

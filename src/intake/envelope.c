@@ -3,6 +3,7 @@
 
 #include "backup_mx.h"
 #include "base/memory.h"
+#include "directory/sending_domain.h"
 #include "intake_i.h"
 #include "mail/addr.h"
 #include "send/inbound.h"
@@ -145,18 +146,17 @@ static void add_rcpt(struct intake_letter *l, const struct intake_to *to, struct
     begin_checks(l);
 }
 
-/* What comes back about letters of sends: to an address that is theirs alone, at a domain of ours. */
-static int resolve_return(const struct intake *in, struct arena *a, const struct intake_to *to,
-                          struct routes *out, bool *is)
+/* What comes back about letters of sends: to an address that is theirs alone and was made here, at whatever
+ * name led here: a domain of ours, the host's, one of a customer that may be none by now. */
+static void resolve_return(const struct intake *in, struct arena *a, const struct intake_to *to,
+                           struct routes *out, bool *is)
 {
     *is = in->sends && to->domain.n && return_path_is_ours(in->sends, to->local);
-    int e = *is ? domain_is_local(in->store->directory, to->domain, is) : 0;
-    if (e || !*is) return e;
+    if (!*is) return;
     struct route *r = ar_new(a, struct route);
     *r = (struct route){.local = true, .address = mail_addr_join(a, to->local, to->domain)};
     snprintf(r->account, sizeof r->account, "%s", RETURN_PATH_ACCOUNT);
     *out = (struct routes){.result = RESOLVED, .v = r, .n = 1};
-    return 0;
 }
 
 /* Where complaints come to is read, too, beside who reads that mailbox (RFC 5965). */
@@ -171,8 +171,23 @@ static void hear(const struct intake *in, struct arena *a, const struct intake_t
     out->n++;
 }
 
+/* Does mail for a customer's domain come back to that name? */
+static int is_return_host(const struct intake *in, struct arena *a, struct slice host, bool *yes)
+{
+    struct sending_domain d;
+    struct slice domain;
+    *yes = false;
+    if (domain_name(a, host, &host)) return 0;
+    size_t dot = sl_chr(host, '.');
+    domain = dot == SL_NONE ? SL("") : sl_from(host, dot + 1);
+    int e = sending_domain_of(in->store->directory, a, domain, &d);
+    *yes = !e && sl_eq(host, sending_return_host(a, &d));
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
 /* Mail to the names that every server has reaches its postmaster (RFC 5321 section 4.5.1, RFC 2142),
- * at the host's own name as well, and so do answers to our reports and what the machine tells its root. */
+ * at the host's own name as well, and at those that customers' mail comes back to, and so do answers to our
+ * reports and what the machine tells its root. */
 static int resolve_name(const struct intake *in, struct arena *a, const struct intake_to *to,
                         struct routes *out)
 {
@@ -182,6 +197,8 @@ static int resolve_name(const struct intake *in, struct arena *a, const struct i
     if (e) return e;
     bool host = out->result == RESOLVED_NOT_LOCAL && sl_eqi(to->domain, in->hostname), duty = false;
     for (size_t i = 0; i < COUNT_OF(duties); i++) duty |= sl_eqi(to->local, duties[i]);
+    if (duty && !host && out->result == RESOLVED_NOT_LOCAL) e = is_return_host(in, a, to->domain, &host);
+    if (e) return e;
     if (!duty || !(host || out->result == RESOLVED_NO_USER)) return 0;
     return directory_resolve(in->store->directory, a, SL("postmaster"), host ? SL("") : to->domain, out);
 }
@@ -189,8 +206,9 @@ static int resolve_name(const struct intake *in, struct arena *a, const struct i
 static int resolve(const struct intake *in, struct arena *a, const struct intake_to *to, struct routes *out)
 {
     bool back = false;
-    int e = resolve_return(in, a, to, out, &back);
-    if (!e && !back) e = resolve_name(in, a, to, out);
+    int e = 0;
+    resolve_return(in, a, to, out, &back);
+    if (!back) e = resolve_name(in, a, to, out);
     if (!e && !back && in->sends && to->domain.n)
         e = inbound_routes(in->sends, a, to->local, to->domain, out);
     if (!e && !back) hear(in, a, to, out);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "directory/sending_domain.h"
 #include "dkim/dkim.h"
 
 /* The keys of one domain at one generation of the directory. Shared by passes under way. */
@@ -59,6 +60,19 @@ void signing_close(struct signing **gp)
     *gp = NULL;
 }
 
+/* A domain of others that an account of ours has. */
+static int ring_load_sending(struct signing *g, struct slice domain, struct keyring *ring)
+{
+    struct arena a = {0};
+    struct sending_domain d;
+    int e = sending_domain_of(g->dir, &a, domain, &d);
+    if (!e) e = sign_key_from_pem(d.pem, &ring->key[0]);
+    if (!e) snprintf(ring->selector[ring->n++], sizeof ring->selector[0], "%.*s", SLF(d.selector));
+    if (!e) wipe((char *)d.pem.p, d.pem.n);
+    ar_free(&a);
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
 static int ring_load(struct signing *g, struct slice domain, struct keyring *ring)
 {
     struct arena a;
@@ -92,7 +106,7 @@ static struct keyring *ring_cached(struct signing *g, struct slice domain, uint6
 }
 
 /* The caller releases *out. */
-static int ring_get(struct signing *g, struct slice domain, struct keyring **out)
+static int ring_get(struct signing *g, struct slice domain, bool here, struct keyring **out)
 {
     uint64_t generation = directory_generation(g->dir);
     *out = ring_cached(g, domain, generation);
@@ -100,7 +114,7 @@ static int ring_get(struct signing *g, struct slice domain, struct keyring **out
     struct keyring *ring = xcalloc(1, sizeof *ring);
     ring->refs = 2; /* the cache's and the caller's */
     ring->generation = generation;
-    int e = ring_load(g, domain, ring);
+    int e = here ? ring_load(g, domain, ring) : ring_load_sending(g, domain, ring);
     if (e) {
         ring->refs = 1;
         ring_release(ring);
@@ -116,12 +130,15 @@ static int ring_get(struct signing *g, struct slice domain, struct keyring **out
 
 int signing_keys(struct signing *g, struct arena *a, struct slice from_domain, struct signing_keys *out)
 {
+    struct sending_domain d;
     bool here;
     *out = (struct signing_keys){0};
     int e = domain_is_local(g->dir, from_domain, &here);
-    if (e || !here) return e;
-    out->domain = ar_lower(a, from_domain);
-    e = ring_get(g, out->domain, &out->ring);
+    struct slice name = ar_lower(a, from_domain);
+    if (!e && !here) e = sending_domain_of(g->dir, a, name, &d);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    out->domain = name;
+    e = ring_get(g, out->domain, here, &out->ring);
     if (e) return e;
     out->n = out->ring->n;
     for (size_t i = 0; i < out->n; i++) {

@@ -1,5 +1,6 @@
-/* signing.h - DKIM signatures for what leaves under one of our domains.
- * Streams like the verifier: begin with the final header section, feed the body, end. */
+/* signing.h - DKIM signatures for what leaves under one of our domains, and under those of others that
+ * accounts of ours have proved (directory/sending_domain.h). Streams like the verifier: begin with the final
+ * header section, feed the body, end. */
 #pragma once
 #include "directory/directory.h"
 #include "mail/head.h"
@@ -10,7 +11,7 @@ struct signing_pass; /* one letter */
 MUST_CHECK int signing_open(struct signing **out, struct directory *dir);
 void signing_close(struct signing **g);
 /* head: the header section as it will be sent, without the empty line; it, and a, live until
- * signing_end. *pass is NULL when the domain is not ours or has no active key (nothing to do;
+ * signing_end. *pass is NULL when the domain is neither ours nor proved, or has no active key (nothing to do;
  * signing_body and signing_end may be called all the same). SUSPENDS (directory). ERR_SYNTAX:
  * the letter has no From. */
 MUST_CHECK int signing_begin(struct signing *g, struct arena *a, struct slice from_domain, struct slice head,
@@ -26,7 +27,7 @@ enum { SIGNING_KEYS_MAX = 4 };
 struct keyring;
 struct signing_keys {
     struct slice domain; /* A-labels in lower case */
-    size_t n;            /* 0: the domain is not ours or has no active key */
+    size_t n;            /* 0: the domain is neither ours nor proved, or has no active key */
     struct slice selector[SIGNING_KEYS_MAX];
     struct sign_key *key[SIGNING_KEYS_MAX];
     struct keyring *ring;

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "hosts.h"
 #include "inbound.h"
 #include "mail/addr.h"
 #include "queue/accept.h"
@@ -114,12 +115,15 @@ static bool needs_utf8(const struct giving *g, struct slice from)
     return yes;
 }
 
-/* Where its bounces go: to this letter's own address, at the sender's domain. */
-static struct slice return_path(struct giving *g, struct slice domain)
+/* Where its bounces go: to this letter's own address, at a name of the sender's domain that leads here. */
+static int return_path(struct giving *g, struct slice domain, struct slice *out)
 {
     struct send_ref r = {'r', g->r->id, g->r->count.page, g->number};
     struct slice local = send_ref_text(g->s, &g->a, &r);
-    return mail_addr_join(&g->a, local, domain);
+    struct send_hosts h;
+    int e = send_hosts(g->s, &g->a, sl_cstr(g->r->account), domain, &h);
+    *out = mail_addr_join(&g->a, local, h.mail);
+    return e;
 }
 
 static int into_queue(struct giving *g)
@@ -129,8 +133,7 @@ static int into_queue(struct giving *g)
     struct slice from = g->l.from.address.n ? g->l.from.address : common->from.address;
     struct slice domain = sl_from(from, sl_rchr(from, '@') + 1);
     struct trace_event came = {.kind = TRACE_RECEIVED};
-    struct letter l = {.sender = return_path(g, domain),
-                       .rcpt = g->rcpt,
+    struct letter l = {.rcpt = g->rcpt,
                        .nrcpt = g->n,
                        .made = ar_printf(&g->a, "%s %llu %llu", g->r->id.s,
                                          (unsigned long long)g->r->count.page, (unsigned long long)g->number),
@@ -153,9 +156,7 @@ static int into_queue(struct giving *g)
     came.id = l.id;
     came.sentence = ar_printf(&g->a, "letter %llu of the send %s, taken from %.*s",
                               (unsigned long long)g->number, g->r->id.s, SLF(h->address));
-    bool here = false;
-    int e = domain_is_local(g->s->store->directory, domain, &here);
-    if (!here) l.sender = from;
+    int e = return_path(g, domain, &l.sender);
     return e ? e : accept_letter(g->s->queue, &l);
 }
 

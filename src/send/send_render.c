@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "compose.h"
+#include "hosts.h"
 #include "mail/addr.h"
 #include "mail/submit.h"
 #include "outgoing/signing.h"
@@ -90,7 +91,8 @@ static struct slice message_id(struct arena *a, const struct render *r, struct s
                 : ar_printf(a, "<%s@%.*s>", r->id.s, SLF(domain_of(from)));
 }
 
-static void put_unsubscribe(struct arena *a, const struct render *r, struct compose *c)
+static void put_unsubscribe(struct arena *a, const struct render *r, const struct send_hosts *at,
+                            struct compose *c)
 {
     const struct send_addr *reader = send_reader(r->letter);
     bool wanted = r->head->stream == STREAM_BULK && !(r->head->options & SEND_NO_UNSUBSCRIBE);
@@ -99,17 +101,18 @@ static void put_unsubscribe(struct arena *a, const struct render *r, struct comp
                             .address = reader->address,
                             .group = r->head->group,
                             .letter = {'u', r->name.send, r->name.page, r->name.number}};
-    unsubscribe_fields(r->s, a, &u, domain_of(c->from.email), c);
+    unsubscribe_fields(r->s, a, &u, at, c);
 }
 
 /* Whose reading it would be cannot be told of a letter for several. */
-static void put_tracking(struct arena *a, const struct render *r, struct compose *c)
+static void put_tracking(struct arena *a, const struct render *r, const struct send_hosts *at,
+                         struct compose *c)
 {
     const struct track letter = {r->name.send, r->name.page, r->name.number, {0}};
-    if (r->s && send_reader(r->letter)) track_put(r->s, a, r->head, &letter, c);
+    if (r->s && send_reader(r->letter)) track_put(r->s, a, r->head, &letter, at->site, c);
 }
 
-static int message_of(struct arena *a, const struct render *r, struct compose *c)
+static int message_of(struct arena *a, const struct render *r, const struct send_hosts *at, struct compose *c)
 {
     const struct send *s = r->send;
     const struct send_letter *l = r->letter;
@@ -126,8 +129,8 @@ static int message_of(struct arena *a, const struct render *r, struct compose *c
     c->message_id = message_id(a, r, c->from.email);
     put_fields(a, c, &f.own, &f.common);
     put_parts(a, c, s, f.part);
-    put_unsubscribe(a, r, c);
-    put_tracking(a, r, c);
+    put_unsubscribe(a, r, at, c);
+    put_tracking(a, r, at, c);
     return 0;
 }
 
@@ -268,16 +271,17 @@ static int render_letter(struct sends *s, const struct render *r, struct arena *
 {
     struct made *m = ar_new(a, struct made);
     struct slice from = r->letter->from.address.n ? r->letter->from.address : r->send->from.address;
-    uint64_t size;
-    int e;
+    uint64_t size = 0;
+    struct send_hosts at;
     m->s = s;
     *out = (struct letter_source){.read = made_read, .ctx = m, .end = made_end};
-    if (r->send->raw.n) {
+    int e = send_hosts(s, a, r->head->account, domain_of(from), &at);
+    if (!e && r->send->raw.n) {
         e = raw_of(a, r, &m->whole);
         size = m->whole.n;
-    } else {
+    } else if (!e) {
         struct compose *c = ar_new(a, struct compose);
-        e = message_of(a, r, c);
+        e = message_of(a, r, &at, c);
         if (!e) e = compose_message(a, c, &m->message);
         size = m->message.size;
         out->smtputf8 = m->message.utf8;

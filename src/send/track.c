@@ -91,15 +91,16 @@ int track_add(struct sends *s, const struct track *t, const struct track_visit *
 struct putting {
     struct sends *s;
     struct track t;
-    struct slice own; /* links that begin so are ours */
+    struct slice site;
+    struct slice own, node; /* links that begin so are ours */
 };
 
 static struct slice link_to(void *arg, struct arena *a, struct slice url)
 {
     struct putting *p = arg;
-    if (sl_startsi(url, p->own)) return SL("");
+    if (sl_startsi(url, p->own) || sl_startsi(url, p->node)) return SL("");
     p->t.url = url;
-    return ar_printf(a, "https://%.*s/e/c/%.*s", SLF(p->s->site), SLF(token_of(p->s, a, &p->t)));
+    return ar_printf(a, "https://%.*s/e/c/%.*s", SLF(p->site), SLF(token_of(p->s, a, &p->t)));
 }
 
 static struct slice no_link(void *arg, struct arena *a, struct slice url)
@@ -109,9 +110,10 @@ static struct slice no_link(void *arg, struct arena *a, struct slice url)
 }
 
 void track_put(struct sends *s, struct arena *a, const struct send_head *h, const struct track *letter,
-               struct compose *c)
+               struct slice site, struct compose *c)
 {
-    struct putting p = {s, *letter, ar_printf(a, "https://%.*s/", SLF(s->site))};
+    struct putting p = {s, *letter, site, ar_printf(a, "https://%.*s/", SLF(site)),
+                        ar_printf(a, "https://%.*s/", SLF(s->site))};
     struct slice image = SL("");
     if (!c->html.n || !(h->options & (SEND_TRACK_OPENS | SEND_TRACK_CLICKS))) return;
     if (!c->text.p) {
@@ -122,6 +124,6 @@ void track_put(struct sends *s, struct arena *a, const struct send_head *h, cons
     }
     if (h->options & SEND_TRACK_OPENS)
         image = ar_printf(a, "<img src=\"https://%.*s/e/o/%.*s\" width=\"1\" height=\"1\" alt=\"\">",
-                          SLF(s->site), SLF(token_of(s, a, &p.t)));
+                          SLF(site), SLF(token_of(s, a, &p.t)));
     c->html = track_html(a, c->html, image, h->options & SEND_TRACK_CLICKS ? link_to : no_link, &p);
 }

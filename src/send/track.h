@@ -26,7 +26,8 @@ struct track_visit {
  * of the mail service. Of a send that is forgotten nothing is kept. SUSPENDS. */
 MUST_CHECK int track_add(struct sends *s, const struct track *t, const struct track_visit *v);
 
-/* Puts both, as far as the options say, into c->html; a text that is to be made of it is made before. */
+/* Puts both, as far as the options say, into c->html, at that site (send_hosts.site); a text that is to be
+ * made of it is made before. */
 struct send_head;
 void track_put(struct sends *s, struct arena *a, const struct send_head *h, const struct track *letter,
-               struct compose *c);
+               struct slice site, struct compose *c);

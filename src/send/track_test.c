@@ -74,7 +74,7 @@ TEST(track_tokens_are_made_here_only)
     letter_id_new(&t.send);
     struct slice site = x.s->site;
     x.s->site = SL("mail.one.test");
-    track_put(x.s, a, &h, &t, &c);
+    track_put(x.s, a, &h, &t, x.s->site, &c);
     x.s->site = site;
     CHECK(sl_find(c.text, SL("http://x.test/?a=1&b")) != SL_NONE);
     CHECK(sl_find(c.html, SL("x.test")) == SL_NONE);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "event.h"
+#include "hosts.h"
 #include "mail/addr.h"
 #include "send_i.h"
 #include "suppression.h"
@@ -179,8 +180,8 @@ int unsubscribe_undo(struct sends *s, const struct unsubscribe *u)
 
 /* ---- the fields ---- */
 
-void unsubscribe_fields(struct sends *s, struct arena *a, const struct unsubscribe *u, struct slice domain,
-                        struct compose *c)
+void unsubscribe_fields(struct sends *s, struct arena *a, const struct unsubscribe *u,
+                        const struct send_hosts *at, struct compose *c)
 {
     struct compose_header *h = ar_array(a, struct compose_header, c->nheaders + 2);
     struct send_ref by_mail = u->letter;
@@ -192,7 +193,7 @@ void unsubscribe_fields(struct sends *s, struct arena *a, const struct unsubscri
     struct slice token = unsubscribe_token(s, a, u), local = send_ref_text(s, a, &by_mail);
     h[c->nheaders++] = (struct compose_header){
         SL("List-Unsubscribe"), ar_printf(a, "<https://%.*s/u/%.*s>, <mailto:%.*s@%.*s?subject=unsubscribe>",
-                                          SLF(s->site), SLF(token), SLF(local), SLF(domain))};
+                                          SLF(at->site), SLF(token), SLF(local), SLF(at->mail))};
     h[c->nheaders++] = (struct compose_header){SL("List-Unsubscribe-Post"), SL("List-Unsubscribe=One-Click")};
     c->header = h;
 }

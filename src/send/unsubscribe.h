@@ -38,6 +38,7 @@ MUST_CHECK int unsubscribe_undo(struct sends *s, const struct unsubscribe *u);
 /* Has the address left already? SUSPENDS. */
 MUST_CHECK int unsubscribe_is_done(struct sends *s, const struct unsubscribe *u, bool *done);
 /* List-Unsubscribe and List-Unsubscribe-Post (RFC 8058 section 3.1) for a letter that its reader may leave;
- * the fields are added to c, in a. domain: of the sender. */
-void unsubscribe_fields(struct sends *s, struct arena *a, const struct unsubscribe *u, struct slice domain,
-                        struct compose *c);
+ * the fields are added to c, in a. at: the names of ours in it. */
+struct send_hosts;
+void unsubscribe_fields(struct sends *s, struct arena *a, const struct unsubscribe *u,
+                        const struct send_hosts *at, struct compose *c);

@@ -547,8 +547,8 @@ static int find_vacated(struct images *all)
     return e;
 }
 
-/* The certificate and its keys, who is shut out, keys of the API, the secret of marks, webhooks, who shares,
- * reports that came in, who gets nothing, templates, numbers. */
+/* The certificate and its keys, who is shut out, keys of the API, the secret of marks, domains of customers,
+ * webhooks, who shares, reports that came in, who gets nothing, templates, numbers. */
 static int image_kind(void *arg, const struct object_kind *k)
 {
     struct images *all = arg;

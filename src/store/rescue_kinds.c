@@ -15,6 +15,7 @@ static const struct object_kind kinds[] = {
     {"_secret", KIND_AS_IT_IS, NULL},
     {"_sends", KIND_AS_IT_IS, NULL},
     {"_shared", KIND_AS_IT_IS, NULL},
+    {"_senders", KIND_AS_IT_IS, NULL},
     {"_source", KIND_AS_IT_IS, NULL},
     {"_store", KIND_MADE_AGAIN, NULL},
     {"_sts", KIND_MADE_AGAIN, NULL}, /* fetched anew */

@@ -71,7 +71,7 @@ def test_the_document_tells_what_is_served(home):
 
 def test_answers_are_as_the_document_says(home):
     told = openapi.own(get(home, "/openapi.json"))
-    key = make_key(home, "keys", "mail.send", "messages.read", "campaigns", "events.read", "suppression")
+    key = make_key(home, "keys", "mail.send", "messages.read", "campaigns", "events.read", "suppression", "senders")
     seen = set()
 
     def ask(name, path=None, body=None):
@@ -97,6 +97,9 @@ def test_answers_are_as_the_document_says(home):
     assert ask("GET /v1/events")["events"]
     ask("POST /v1/suppressions", body={"email": "no@two.test"})
     assert ask("GET /v1/suppressions")["suppressions"] and ask("DELETE /v1/suppressions/{email}", "/v1/suppressions/no@two.test") is None
+    assert ask("POST /v1/domains", body={"domain": "shop.test"})["records"] and ask("GET /v1/domains")["domains"]
+    assert ask("POST /v1/domains/{domain}/verify", "/v1/domains/shop.test/verify")["state"] == "open"
+    assert ask("GET /v1/domains/{domain}", "/v1/domains/shop.test") and ask("DELETE /v1/domains/{domain}", "/v1/domains/shop.test") is None
     for name in ("POST /v1/messages", "POST /v1/keys", "POST /v1/suppressions"):
         ask(name, body={"odd": 1})
         assert (name, "error") in seen

@@ -1,0 +1,32 @@
+/* sending.h - domains of customers (directory/sending_domain.h): what they are to publish, and whether they
+ * have. */
+#pragma once
+#include "core.h"
+#include "directory/sending_domain.h"
+
+/* What stands in the customer's DNS, in the order of enum sending_found. */
+enum { SENDING_RECORDS = 3 };
+struct sending_record {
+    const char *what; /* "DKIM", "return path", "links" */
+    enum dns_type type;
+    struct slice name, value; /* absolute; TXT: the whole text, CNAME: a name, both without quotes and dot */
+    bool found;               /* at the last look */
+    const char *why;          /* a phrase: what it is good for */
+};
+/* In the arena. ERR_CORRUPT: the claim's key. */
+MUST_CHECK int sending_records(const struct core *core, struct arena *a, const struct sending_domain *d,
+                               struct sending_record out[SENDING_RECORDS]);
+/* A line of a master file. */
+struct slice sending_record_line(struct arena *a, const struct sending_record *r);
+
+/* Looks at the DNS of the account's claim now, and keeps what it finds; *out as it is then. SUSPENDS. */
+MUST_CHECK int sending_look(struct core *core, struct arena *a, const char *account, struct slice name,
+                            struct sending_domain *out);
+
+#define SENDING_LOOK_S (6 * 3600)   /* those that are proved are looked at so often, */
+#define SENDING_LOOK_YOUNG_S 900    /* claims as often in their first */
+#define SENDING_YOUNG_S (3 * 86400) /* days, */
+#define SENDING_LOOK_OPEN_S 86400   /* then daily, */
+#define SENDING_OPEN_S (30 * 86400) /* up to this age: later only when somebody asks */
+/* On a fiber of its own until it is canceled: looks at all that are due. ctx: struct core. */
+void sending_keep(void *core);

@@ -1,0 +1,137 @@
+/* sending_sim.c - a customer's domain over weeks: proved when its records come, kept through silence of its
+ * DNS, lost some days after its key is gone. */
+#include "sending.h"
+
+#include "base/test.h"
+#include "sim/sim.h"
+
+enum shown { NOTHING, ALL, NO_KEY, SILENT, OTHER_SPF };
+struct world {
+    struct config conf;
+    struct core core;
+    struct arena a;
+    const char *account;
+    struct sending_domain d;
+    enum shown shown;
+};
+
+static int found(struct dns_answer *out, struct arena *a, struct dns_rr rr)
+{
+    out->status = DNS_FOUND;
+    out->rr = ar_new(a, struct dns_rr);
+    *out->rr = rr;
+    out->n = 1;
+    return 0;
+}
+
+/* As CNAMEs to the host would lead to what it has. */
+static int ask(void *arg, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out)
+{
+    struct world *w = arg;
+    struct dns_rr rr = {0};
+    struct sending_record r[SENDING_RECORDS];
+    *out = (struct dns_answer){.status = w->shown == SILENT ? DNS_TEMPFAIL : DNS_NXDOMAIN};
+    if (w->shown == NOTHING || w->shown == SILENT) return 0;
+    CHECK_OK(sending_records(&w->core, a, &w->d, r));
+    bool host = sl_eq(name, r[1].name) || sl_eq(name, r[2].name);
+    if (type == DNS_A && host) {
+        CHECK(ip_parse(SL("192.0.2.1"), &rr.ip));
+        return found(out, a, rr);
+    }
+    if (type == DNS_TXT && host) {
+        rr.txt = w->shown == OTHER_SPF ? SL("v=spf1 -all") : SL("v=spf1 ip4:192.0.2.1 -all");
+        return found(out, a, rr);
+    }
+    rr.txt = r[0].value;
+    if (type == DNS_TXT && sl_eq(name, r[0].name) && w->shown != NO_KEY) return found(out, a, rr);
+    return 0;
+}
+
+static void open_world(struct world *w)
+{
+    struct kv *kv;
+    struct body_store *body;
+    struct account acc;
+    CHECK_OK(kv_mem_open(&kv, "index.log"));
+    CHECK_OK(body_open(&body, "bodies", 0));
+    CHECK_OK(core_open_on(&w->core, &w->conf, dns_open_func(ask, w), kv, body));
+    struct directory *dir = w->core.store->directory;
+    CHECK_OK(domain_add(dir, SL("one.test")));
+    CHECK_OK(account_add(dir, SL("alice@one.test"), SL("secret")));
+    CHECK_OK(account_get(dir, &w->a, SL("alice@one.test"), &acc));
+    w->account = ar_cstr(&w->a, sl_cstr(acc.id));
+    CHECK_OK(sending_domain_add(dir, &w->a, w->account, SL("shop.example"), SL(""), SL(""), &w->d));
+}
+
+static struct sending_domain after(struct world *w, enum shown shown, int64_t seconds)
+{
+    struct sending_domain d;
+    w->shown = shown;
+    CHECK_OK(fiber_sleep(seconds * RT_S));
+    CHECK_OK(sending_domain_get(w->core.store->directory, &w->a, w->account, SL("shop.example"), &d));
+    return d;
+}
+
+static bool has_it(struct world *w)
+{
+    struct sending_domain d;
+    int e = sending_domain_of(w->core.store->directory, &w->a, SL("shop.example"), &d);
+    CHECK(!e || e == ERR_NOT_FOUND);
+    return !e;
+}
+
+static void weeks(struct world *w)
+{
+    const int64_t day = 86400;
+    struct sending_domain d = after(w, NOTHING, 3600);
+    CHECK(d.looked && !d.verified && !d.found && !has_it(w));
+    d = after(w, OTHER_SPF, 3600);
+    CHECK(d.verified && d.found == (SENDING_KEY | SENDING_LINKS) && has_it(w));
+    CHECK(sl_find(d.why, SL("SPF does not let")) != SL_NONE);
+    d = after(w, ALL, day);
+    CHECK(d.found == (SENDING_KEY | SENDING_RETURN | SENDING_LINKS));
+    d = after(w, SILENT, 10 * day);
+    CHECK(d.found == (SENDING_KEY | SENDING_RETURN | SENDING_LINKS) && d.failing && has_it(w));
+    d = after(w, ALL, day);
+    CHECK(!d.failing && has_it(w));
+    d = after(w, NO_KEY, 2 * day);
+    CHECK(d.failing && d.verified && has_it(w));
+    d = after(w, NO_KEY, 2 * day);
+    CHECK(!d.verified && d.lost && !has_it(w));
+    d = after(w, ALL, 2 * day);
+    CHECK(d.verified && !d.lost && has_it(w));
+    (void)after(w, SILENT, 12 * day);
+    CHECK(has_it(w));
+    (void)after(w, SILENT, 3 * day);
+    CHECK(!has_it(w));
+}
+
+static int run(void *arg)
+{
+    struct world *w = arg;
+    struct group care;
+    open_world(w);
+    group_init(&care);
+    CHECK_OK(group_go(&care, "sending", sending_keep, &w->core));
+    weeks(w);
+    group_cancel(&care);
+    (void)group_wait(&care);
+    core_close(&w->core);
+    ar_free(&w->a);
+    return 0;
+}
+
+TEST(a_customers_domain_is_proved_kept_and_lost)
+{
+    struct world w = {0};
+    struct sim *s = sim_new(7);
+    config_defaults(&w.conf);
+    w.conf.hostname = SL("mail.one.test");
+    CHECK(ip_parse(SL("192.0.2.1"), &w.conf.public_address[0]));
+    w.conf.npublic = 1;
+    struct sim_node *n = sim_node(s, "one.test", "192.0.2.1");
+    sim_node_start(n, run, &w);
+    sim_run(s, 60 * 86400 * RT_S);
+    CHECK(!sim_node_running(n));
+    sim_free(&s);
+}

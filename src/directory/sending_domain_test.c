@@ -1,0 +1,126 @@
+/* sending_domain_test.c - who has a domain of others: claimed, proved, lost, and only one at a time. */
+#include "sending_domain.h"
+
+#include "directory_test.h"
+
+#define D SL("shop.example")
+
+static const char *id_of(struct dir_fixture *f, const char *address)
+{
+    struct account acc;
+    CHECK_OK(account_get(f->dir, &f->a, sl_cstr(address), &acc));
+    return ar_cstr(&f->a, sl_cstr(acc.id));
+}
+
+static struct sending_domain claim(struct dir_fixture *f, const char *account)
+{
+    struct sending_domain d = {0};
+    CHECK_OK(sending_domain_add(f->dir, &f->a, account, D, SL(""), SL(""), &d));
+    return d;
+}
+
+static enum sending_change look(struct dir_fixture *f, struct sending_domain *d, unsigned known,
+                                unsigned found)
+{
+    enum sending_change c = SENDING_AS_IT_WAS;
+    struct sending_look l = {known, found, SL("")};
+    CHECK_OK(sending_domain_looked(f->dir, &f->a, d, &l, &c));
+    return c;
+}
+
+static bool may(struct dir_fixture *f, const char *address, const char *domain)
+{
+    struct account acc;
+    CHECK_OK(account_get(f->dir, &f->a, sl_cstr(address), &acc));
+    int e = account_may_send_as(f->dir, &acc, SL("any"), sl_cstr(domain));
+    CHECK(!e || e == ERR_DENIED);
+    return !e;
+}
+
+TEST(a_sending_domain_is_used_once_it_is_proved)
+{
+    struct dir_fixture f;
+    struct sending_domain got;
+    REQUIRE(dir_fixture_people(&f));
+    const char *alice = id_of(&f, "alice@one.test");
+    struct sending_domain d = claim(&f, alice);
+    CHECK(d.selector.n && d.pem.n && !d.verified);
+    CHECK_SL(sending_return_host(&f.a, &d), "bounce.shop.example");
+    CHECK_ERR(sending_domain_add(f.dir, &f.a, alice, SL("Shop.Example."), SL(""), SL(""), &got), ERR_EXISTS);
+    CHECK_ERR(sending_domain_add(f.dir, &f.a, alice, SL("two.test"), SL(""), SL(""), &got), ERR_STATE);
+    CHECK_ERR(sending_domain_add(f.dir, &f.a, alice, SL("com"), SL(""), SL(""), &got), ERR_SYNTAX);
+    CHECK_ERR(sending_domain_add(f.dir, &f.a, alice, SL("x.example"), SL("a.b"), SL(""), &got), ERR_SYNTAX);
+    CHECK_ERR(sending_domain_add(f.dir, &f.a, alice, SL("x.example"), SL("a"), SL("A"), &got), ERR_SYNTAX);
+    CHECK(!may(&f, "alice@one.test", "shop.example"));
+    CHECK_ERR(sending_domain_of(f.dir, &f.a, D, &got), ERR_NOT_FOUND);
+    CHECK_INT(look(&f, &d, SENDING_KEY, 0), SENDING_AS_IT_WAS);
+    CHECK_INT(look(&f, &d, SENDING_KEY | SENDING_RETURN, SENDING_KEY), SENDING_PROVED);
+    CHECK(may(&f, "alice@one.test", "shop.example") && !may(&f, "bob@one.test", "shop.example"));
+    CHECK(!may(&f, "alice@one.test", "sub.shop.example"));
+    CHECK_OK(sending_domain_of(f.dir, &f.a, D, &got));
+    CHECK(sl_eq(got.selector, d.selector) && got.verified);
+    CHECK_OK(domain_add(f.dir, D)); /* whose mail comes here is no customer's */
+    CHECK(!may(&f, "alice@one.test", "shop.example"));
+    CHECK_ERR(sending_domain_of(f.dir, &f.a, D, &got), ERR_NOT_FOUND);
+    CHECK_OK(domain_remove(f.dir, D));
+    CHECK(may(&f, "alice@one.test", "shop.example"));
+    CHECK_OK(sending_domain_remove(f.dir, alice, D));
+    CHECK(!may(&f, "alice@one.test", "shop.example"));
+    CHECK_ERR(sending_domain_remove(f.dir, alice, D), ERR_NOT_FOUND);
+    dir_fixture_end(&f);
+}
+
+TEST(a_sending_domain_belongs_to_who_proves_it)
+{
+    struct dir_fixture f;
+    struct sending_domain got;
+    REQUIRE(dir_fixture_people(&f));
+    const char *alice = id_of(&f, "alice@one.test"), *bob = id_of(&f, "bob@one.test");
+    struct sending_domain hers = claim(&f, alice), his = claim(&f, bob);
+    CHECK(!sl_eq(hers.selector, his.selector));
+    CHECK_INT(look(&f, &hers, SENDING_KEY, SENDING_KEY), SENDING_PROVED);
+    CHECK_INT(look(&f, &his, SENDING_KEY, SENDING_KEY), SENDING_AS_IT_WAS);
+    CHECK(!his.verified && his.why.n && !may(&f, "bob@one.test", "shop.example"));
+    CHECK_OK(sending_domain_remove(f.dir, bob, D)); /* takes nothing from her */
+    CHECK_OK(sending_domain_of(f.dir, &f.a, D, &got));
+    CHECK_SL(got.account, alice);
+    his = claim(&f, bob);
+    CHECK_OK(sending_domains_forget(f.dir, alice));
+    CHECK_ERR(sending_domain_of(f.dir, &f.a, D, &got), ERR_NOT_FOUND);
+    CHECK_INT(look(&f, &his, SENDING_KEY, SENDING_KEY), SENDING_PROVED);
+    struct sending_domain again =
+        claim(&f, alice); /* another key: what was seen of the old one says nothing */
+    enum sending_change c;
+    struct sending_look seen = {SENDING_KEY, SENDING_KEY, SL("")};
+    CHECK(!sl_eq(again.selector, hers.selector));
+    CHECK_ERR(sending_domain_looked(f.dir, &f.a, &hers, &seen, &c), ERR_NOT_FOUND);
+    dir_fixture_end(&f);
+}
+
+static void hosts_change(struct dir_fixture *f, const char *alice, struct sending_domain *d)
+{
+    enum sending_change c;
+    struct sending_domain old = *d;
+    struct sending_look all = {15, 15, SL("")};
+    CHECK_OK(sending_domain_hosts(f->dir, alice, D, SL("back"), SL("")));
+    CHECK_OK(sending_domain_looked(f->dir, &f->a, &old, &all, &c)); /* of the host before */
+    CHECK_INT(old.found, SENDING_KEY | SENDING_LINKS | SENDING_TLS);
+    CHECK_SL(old.returns, "back");
+}
+
+TEST(what_the_dns_does_not_say_stays_as_it_was)
+{
+    struct dir_fixture f;
+    REQUIRE(dir_fixture_people(&f));
+    const char *alice = id_of(&f, "alice@one.test");
+    struct sending_domain d = claim(&f, alice);
+    CHECK_INT(look(&f, &d, 15, 15), SENDING_PROVED);
+    CHECK_INT(look(&f, &d, 0, 0), SENDING_AS_IT_WAS);
+    CHECK(d.found == 15 && d.failing && d.verified);
+    CHECK_INT(look(&f, &d, SENDING_LINKS, 0), SENDING_AS_IT_WAS);
+    CHECK_INT(d.found, SENDING_KEY | SENDING_RETURN | SENDING_TLS);
+    CHECK_INT(look(&f, &d, 15, 15), SENDING_AS_IT_WAS);
+    CHECK(!d.failing && may(&f, "alice@one.test", "shop.example"));
+    hosts_change(&f, alice, &d);
+    dir_fixture_end(&f);
+}
