@@ -23,8 +23,7 @@ void acme_close(struct acme **x)
     *x = NULL;
 }
 
-void acme_on_change(struct acme *x, void (*fn)(void *arg, struct slice chain_pem, struct slice key_pem),
-                    void *arg)
+void acme_on_change(struct acme *x, acme_changed *fn, void *arg)
 {
     x->changed = fn;
     x->changed_arg = arg;
@@ -73,20 +72,29 @@ static int64_t renewal(int64_t from, int64_t until)
     return until - third - (int64_t)rt_random_below((uint64_t)(whole / 20 + 1));
 }
 
-static int take(struct acme *x, struct arena *a, struct slice chain, const struct es256 *key,
-                enum acme_way way)
+static int take(struct acme *x, struct arena *a, struct acme_kept k, const struct es256 *key)
 {
-    struct acme_kept k = {.chain_pem = chain, .key_pem = pem_of(a, key), .way = way};
     struct es256 *after;
-    int e = cert_validity(chain, &k.from, &k.until);
+    k.key_pem = pem_of(a, key);
+    int e = cert_validity(k.chain_pem, &k.from, &k.until);
     if (!e) e = es256_new(&after);
     if (e) return e;
     k.next_key_pem = pem_of(a, after);
     es256_free(&after);
     k.renew_at = renewal(k.from, k.until);
     e = acme_kept_put(x->conf.kv, &k);
-    if (!e && x->changed) x->changed(x->changed_arg, k.chain_pem, k.key_pem);
+    if (!e && x->changed) x->changed(x->changed_arg, k.name, k.chain_pem, k.key_pem);
     return e;
+}
+
+/* Of one for others: itself. */
+static int names_of(struct acme *x, struct arena *a, const struct acme_kept *k, struct slice **out, size_t *n)
+{
+    if (!k->name.n) return x->conf.names(x->conf.ctx, a, out, n);
+    *out = ar_array(a, struct slice, 1);
+    (*out)[0] = k->name;
+    *n = 1;
+    return 0;
 }
 
 static int order(struct acme *x, struct arena *a, const struct acme_kept *k, int64_t *wait_s)
@@ -95,7 +103,7 @@ static int order(struct acme *x, struct arena *a, const struct acme_kept *k, int
     struct es256 *key = NULL;
     struct slice *names, chain, replaces = SL("");
     size_t n;
-    int e = x->conf.names(x->conf.ctx, a, &names, &n);
+    int e = names_of(x, a, k, &names, &n);
     if (!e) e = next_key(k, &key);
     if (e) return e;
     e = session_open(&s);
@@ -104,7 +112,7 @@ static int order(struct acme *x, struct arena *a, const struct acme_kept *k, int
     if (e && replaces.n && e == ERR_DENIED) /* it may be replaced already (RFC 9773 section 5) */
         e = session_order(&s, names, n, key, SL(""), &chain);
     if (!e) e = check(chain, key, names, n);
-    if (!e) e = take(x, a, chain, key, s.way);
+    if (!e) e = take(x, a, (struct acme_kept){.name = k->name, .chain_pem = chain, .way = s.way}, key);
     *wait_s = s.wait_s;
     session_close(&s);
     es256_free(&key);
@@ -126,7 +134,7 @@ static void note_failure(struct acme *x, struct acme_kept *k, int e, int64_t wai
     if (put && put != ERR_CANCELED) log_warn("acme", "the failure cannot be noted: %s", err_text(put));
 }
 
-int acme_renew(struct acme *x)
+static int renew(struct acme *x, struct slice name)
 {
     struct arena a;
     struct acme_kept k;
@@ -134,7 +142,7 @@ int acme_renew(struct acme *x)
     if (__atomic_exchange_n(&x->under_way, true, __ATOMIC_SEQ_CST))
         return err_set(ERR_BUSY, "a certificate is being asked for already");
     ar_init(&a, 8 << 20);
-    int e = acme_kept(x->conf.kv, &a, &k);
+    int e = acme_kept(x->conf.kv, &a, name, &k);
     if (!e) {
         e = order(x, &a, &k, &wait_s);
         char why[ERR_TEXT_MAX] = "";
@@ -169,7 +177,7 @@ static bool names_are_missing(struct acme *x, struct arena *a, const struct acme
     struct slice *names;
     size_t n;
     bool missing = false;
-    if (x->conf.names(x->conf.ctx, a, &names, &n)) return false;
+    if (names_of(x, a, k, &names, &n)) return false;
     for (size_t i = 0; i < n; i++) missing |= !cert_is_for(k->chain_pem, names[i]);
     return missing;
 }
@@ -186,27 +194,78 @@ static bool is_due(struct acme *x, struct arena *a, const struct acme_kept *k)
 static int64_t next_look(struct acme *x, struct arena *a)
 {
     struct acme_kept k;
-    if (acme_kept(x->conf.kv, a, &k)) return ACME_LOOK_S;
+    if (acme_kept(x->conf.kv, a, SL(""), &k)) return ACME_LOOK_S;
     int64_t now = rt_wall_seconds(), wait = k.renew_at - now;
     bool young = k.chain_pem.n && !k.failures && now >= k.from && now - k.from < ACME_YOUNG_S;
     int64_t most = young ? ACME_LOOK_YOUNG_S : ACME_LOOK_S;
     return !k.renew_at || wait < 1 ? ACME_WAIT_FIRST_S : wait < most ? wait : most;
 }
 
-static int64_t look(struct acme *x, bool advice)
+/* ERR_CANCELED, ERR_BUSY (the authority wants to be left alone); else it is told. */
+static int look_at(struct acme *x, struct slice name, bool advice)
 {
     struct arena a;
     struct acme_kept k;
     ar_init(&a, 8 << 20);
-    int e = acme_kept(x->conf.kv, &a, &k);
+    const char *whose = name.n ? ar_printf(&a, " for %.*s", SLF(name)).p : "";
+    int e = acme_kept(x->conf.kv, &a, name, &k);
     if (e && e != ERR_CANCELED)
-        log_error("acme", "what is kept of the certificate cannot be read: %s", err_text(e));
+        log_error("acme", "what is kept of the certificate%s cannot be read: %s", whose, err_text(e));
     if (!e && advice && k.chain_pem.n && !k.failures) (void)!ask_advice(x, &a, &k); /* only advice */
     if (!e && is_due(x, &a, &k)) {
-        e = acme_renew(x);
-        if (!e) log_info("acme", "there is a new certificate");
-        else if (e != ERR_CANCELED && e != ERR_BUSY) log_warn("acme", "no new certificate: %s", err_text(e));
+        e = renew(x, name);
+        if (!e) log_info("acme", "there is a new certificate%s", whose);
+        else if (e != ERR_CANCELED && e != ERR_BUSY)
+            log_warn("acme", "no new certificate%s: %s", whose, err_text(e));
     }
+    ar_free(&a);
+    return e;
+}
+
+/* ---- those of others ---- */
+
+struct wanted {
+    struct acme *x;
+    const struct slice *name;
+    size_t n;
+};
+
+/* Nobody wants it any more, and it is over. */
+static int drop_old(void *arg, const struct acme_kept *k)
+{
+    const struct wanted *w = arg;
+    for (size_t i = 0; i < w->n; i++)
+        if (sl_eq(w->name[i], k->name)) return 0;
+    return k->until < rt_wall_seconds() ? acme_kept_drop(w->x->conf.kv, k->name) : 0;
+}
+
+static void look_at_others(struct acme *x)
+{
+    struct arena a = {0};
+    struct slice *name;
+    size_t n = 0;
+    int e = x->conf.others(x->conf.ctx, &a, &name, &n);
+    for (size_t i = 0; !e && i < n; i++) {
+        e = look_at(x, name[i], false);
+        if (e != ERR_CANCELED && e != ERR_BUSY) e = 0;
+    }
+    if (!e) e = acme_each(x->conf.kv, drop_old, &(struct wanted){x, name, n});
+    if (e && e != ERR_CANCELED && e != ERR_BUSY)
+        log_warn("acme", "certificates for names of others: %s", err_text(e));
+    ar_free(&a);
+}
+
+int acme_renew(struct acme *x)
+{
+    int e = renew(x, SL(""));
+    if (!e && x->conf.others) look_at_others(x);
+    return e;
+}
+
+static int64_t look(struct acme *x, bool advice)
+{
+    struct arena a = {0};
+    (void)!look_at(x, SL(""), advice); /* it is told */
     int64_t wait = next_look(x, &a);
     ar_free(&a);
     return wait;
@@ -221,4 +280,9 @@ void acme_keep(void *arg)
         wait = look(arg, advice);
         waited = advice ? wait : waited + wait;
     } while (fiber_sleep(wait * RT_S) == 0);
+}
+
+void acme_keep_others(void *arg)
+{
+    while (fiber_sleep(ACME_LOOK_OTHERS_S * RT_S) == 0) look_at_others(arg);
 }

@@ -1,6 +1,10 @@
 /* acme.h - certificates by themselves: asks an authority for them by ACME (RFC 8555), proves the names by
- * http-01, tls-alpn-01 (RFC 8737) or dns-01, whichever works, keeps account, keys and certificate in the
- * index (object _acme), renews in good time. The old certificate is served until the new one is there. */
+ * http-01, tls-alpn-01 (RFC 8737) or dns-01, whichever works, keeps account, keys and certificates in the
+ * index (object _acme), renews in good time. The old certificate is served until the new one is there.
+ *
+ * The node has one certificate, for all names that are its own. Names of others (hosts of customers) have one
+ * each: what keeps the authority from certifying one of them, a CAA record of its owner, keeps it from
+ * nothing else. */
 #pragma once
 #include "base/arena.h"
 #include "fetch/fetch.h"
@@ -14,6 +18,9 @@ enum {
     ACME_WAIT_FIRST_S = 120,         /* after a failure, twice as long each time */
     ACME_WAIT_MOST_S = 86400,        /* at most */
     ACME_ORDER_S = 300,              /* an order is waited for so long */
+    ACME_OTHERS_MAX = 1000,          /* names of others, */
+    ACME_OTHERS_NAME_MAX = 190,      /* bytes of one, */
+    ACME_LOOK_OTHERS_S = 300,        /* which are looked at so often */
     ACME_TOKENS_MAX = ACME_NAMES_MAX /* answers that are ready at the same time */
 };
 
@@ -28,6 +35,8 @@ struct acme_conf { /* borrowed */
     struct slice directory; /* the authority's URL (section 7.1.1) */
     /* The names to be certified, the host's first, each shown to lead here; in the arena. SUSPENDS. */
     int (*names)(void *ctx, struct arena *a, struct slice **out, size_t *n);
+    /* Those of others, the same way, ACME_OTHERS_MAX at most; NULL: none. SUSPENDS. */
+    int (*others)(void *ctx, struct arena *a, struct slice **out, size_t *n);
     struct slice contact; /* a mail address, or empty */
     /* Puts a TXT record into the DNS, or takes it away, for dns-01; NULL: cannot be done. SUSPENDS. */
     int (*publish)(void *ctx, struct arena *a, struct slice name, struct slice text, bool there);
@@ -36,21 +45,25 @@ struct acme_conf { /* borrowed */
 void acme_open(struct acme **out, const struct acme_conf *conf);
 void acme_close(struct acme **x); /* no fiber is inside */
 
-/* What serves certificates is handed each new one. */
-void acme_on_change(struct acme *x, void (*fn)(void *arg, struct slice chain_pem, struct slice key_pem),
-                    void *arg);
+/* What serves certificates is handed each new one. name: of one for others, else empty. fn may SUSPEND. */
+typedef void acme_changed(void *arg, struct slice name, struct slice chain_pem, struct slice key_pem);
+void acme_on_change(struct acme *x, acme_changed *fn, void *arg);
 /* Proofs over TLS (RFC 8737) are shown there, on port 443. */
 void acme_serve_tls(struct acme *x, struct tls_ctx *tls);
 /* On a fiber of its own until it is canceled: asks when there is none, when names have come, when a third of
  * its time is left (or as the authority advises), and again after failures, later and later. */
 void acme_keep(void *acme);
-/* Asks now. ERR_BUSY: an order is under way. The sentence says what the authority said. SUSPENDS. */
+/* The same for names of others, on another one: acme_conf.others is set. */
+void acme_keep_others(void *acme);
+/* Asks now, then for names of others as far as they are due. ERR_BUSY: an order is under way. The sentence
+ * says what the authority said. SUSPENDS. */
 MUST_CHECK int acme_renew(struct acme *x);
 /* The answer at /.well-known/acme-challenge/TOKEN; ERR_NOT_FOUND. From every loop. */
 MUST_CHECK int acme_answer(struct acme *x, struct arena *a, struct slice token, struct slice *out);
 
 /* What is kept; also without a struct acme. */
 struct acme_kept {
+    struct slice name;               /* of one for others; empty: the node's */
     struct slice chain_pem, key_pem; /* empty: none yet */
     struct slice
         next_key_pem;    /* of the certificate after this one, so that its TLSA record can stand before it */
@@ -61,5 +74,9 @@ struct acme_kept {
     uint32_t way;        /* enum acme_way of the last proof that was believed */
     struct slice why;    /* of the last failure */
 };
-/* In the arena; all zero when there is nothing. SUSPENDS. */
-MUST_CHECK int acme_kept(struct kv *kv, struct arena *a, struct acme_kept *out);
+/* In the arena; all zero but for the name when there is nothing. name empty: the node's. SUSPENDS. */
+MUST_CHECK int acme_kept(struct kv *kv, struct arena *a, struct slice name, struct acme_kept *out);
+/* Those for others; valid during the call. A damaged one has no chain, and why. each()'s non-zero value ends
+ * the walk and is returned. SUSPENDS. */
+typedef int acme_each_fn(void *arg, const struct acme_kept *k);
+MUST_CHECK int acme_each(struct kv *kv, acme_each_fn *each, void *arg);

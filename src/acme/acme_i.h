@@ -11,7 +11,7 @@ struct token {
 };
 struct acme {
     struct acme_conf conf;
-    void (*changed)(void *arg, struct slice chain_pem, struct slice key_pem);
+    acme_changed *changed;
     void *changed_arg;
     struct tls_ctx *tls; /* where proofs over TLS are shown, or NULL */
     struct lock lock;    /* of the tokens */
@@ -27,6 +27,7 @@ struct acme_account {
 MUST_CHECK int acme_account_get(struct kv *kv, struct arena *a, struct acme_account *out); /* SUSPENDS */
 MUST_CHECK int acme_account_put(struct kv *kv, const struct acme_account *v);              /* SUSPENDS */
 MUST_CHECK int acme_kept_put(struct kv *kv, const struct acme_kept *v);                    /* SUSPENDS */
+MUST_CHECK int acme_kept_drop(struct kv *kv, struct slice name);                           /* SUSPENDS */
 
 /* ---- client.c: a session with the authority ---- */
 

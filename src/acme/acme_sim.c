@@ -62,6 +62,7 @@ struct world {
     struct acme *acme;
     struct buf chain, key; /* of another host */
     int requests, changes;
+    bool others;
     bool two_names; /* the second has come into the DNS */
     int64_t age;    /* of the certificate that is kept, seconds */
 };
@@ -171,9 +172,20 @@ static int names(void *ctx, struct arena *a, struct slice **out, size_t *n)
     return 0;
 }
 
-static void changed(void *arg, struct slice chain, struct slice key)
+/* Two hosts of customers. */
+static int others(void *ctx, struct arena *a, struct slice **out, size_t *n)
 {
-    (void)chain, (void)key;
+    const struct world *w = ctx;
+    *out = ar_array(a, struct slice, 2);
+    (*out)[0] = SL("links.shop.example");
+    (*out)[1] = SL("links.store.example");
+    *n = w->others ? 2 : 0;
+    return 0;
+}
+
+static void changed(void *arg, struct slice name, struct slice chain, struct slice key)
+{
+    (void)name, (void)chain, (void)key;
     ((struct world *)arg)->changes++;
 }
 
@@ -189,6 +201,7 @@ static void begin(struct world *w)
                                             .fetch = &w->fetch,
                                             .directory = SL(URL "dir"),
                                             .names = names,
+                                            .others = others,
                                             .ctx = w,
                                             .contact = SL("postmaster@one.test")});
     acme_on_change(w->acme, changed, w);
@@ -213,7 +226,7 @@ static void one_fault(struct world *w)
     CHECK_ERR(acme_renew(w->acme), expected[w->fault].e);
     if (!strstr(err_text(expected[w->fault].e), expected[w->fault].says))
         test_fail(__FILE__, __LINE__, "fault %d: %s", w->fault, err_text(expected[w->fault].e));
-    CHECK_OK(acme_kept(w->kv, &a, &k));
+    CHECK_OK(acme_kept(w->kv, &a, SL(""), &k));
     CHECK(!k.chain_pem.n && k.failures == 1 && w->changes == 0);
     CHECK(k.renew_at > now + (w->fault == RATE_LIMITED ? 49999 : 60));
     CHECK_ERR(acme_answer(w->acme, &a, SL("abc"), &token), ERR_NOT_FOUND); /* no proof stays behind */
@@ -273,6 +286,48 @@ static int run_name_comes(void *arg)
     return 0;
 }
 
+static int count_failed(void *n, const struct acme_kept *k)
+{
+    *(int *)n += !k->chain_pem.n && k->failures > 0;
+    return 0;
+}
+
+/* The authority certifies nobody; the node has a certificate, and two customers' hosts want one. */
+static int run_others(void *arg)
+{
+    struct world *w = arg;
+    struct group g;
+    struct arena a = {0};
+    struct acme_kept node;
+    int64_t now = rt_wall_seconds();
+    int failed = 0, left = 0;
+    begin(w);
+    struct acme_kept k = {.chain_pem = buf_slice(&w->chain),
+                          .key_pem = buf_slice(&w->key),
+                          .next_key_pem = buf_slice(&w->key),
+                          .from = now,
+                          .until = now + 90 * 86400,
+                          .renew_at = now + 60 * 86400};
+    CHECK_OK(acme_kept_put(w->kv, &k));
+    w->others = true;
+    group_init(&g);
+    CHECK_OK(group_go(&g, "acme", acme_keep, w->acme));
+    CHECK_OK(group_go(&g, "acme", acme_keep_others, w->acme));
+    CHECK_OK(fiber_sleep(86400 * RT_S));
+    CHECK_OK(acme_each(w->kv, count_failed, &failed));
+    CHECK_OK(acme_kept(w->kv, &a, SL(""), &node));
+    CHECK(failed == 2 && node.chain_pem.n && !node.failures);
+    w->others = false; /* nobody wants them any more */
+    CHECK_OK(fiber_sleep(7200 * RT_S));
+    CHECK_OK(acme_each(w->kv, count_failed, &left));
+    CHECK_INT(left, 0);
+    group_cancel(&g);
+    (void)group_wait(&g);
+    end(w);
+    ar_free(&a);
+    return 0;
+}
+
 /* Returns how many requests there were. */
 static int play_aged(enum fault fault, int (*fn)(void *), int64_t age)
 {
@@ -304,6 +359,12 @@ TEST(acme_asks_an_authority_that_is_gone_later_and_later)
 {
     int requests = play(GONE, run_days);
     if (requests < 12 || requests > 40) test_fail(__FILE__, __LINE__, "%d requests in a week", requests);
+}
+
+TEST(acme_names_of_others_keep_nothing_from_the_nodes)
+{
+    int requests = play(NOT_PROVED, run_others);
+    if (requests < 20 || requests > 600) test_fail(__FILE__, __LINE__, "%d requests in a day", requests);
 }
 
 TEST(acme_hears_soon_of_names_that_come_on_the_first_day)

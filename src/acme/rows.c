@@ -1,5 +1,9 @@
-/* rows.c - object _acme: `a` the account, `c` certificate and keys. docs/format.md tells the fields. */
+/* rows.c - object _acme: `a` the account, `c` certificate and keys, `n/NAME` those for a name of others.
+ * docs/format.md tells the fields. */
 #include "acme_i.h"
+
+#include <stdio.h>
+
 #include "crypto/crypto.h"
 #include "kv/record.h"
 
@@ -52,14 +56,17 @@ int acme_account_put(struct kv *kv, const struct acme_account *v)
     return put(kv, SL("a"), &b);
 }
 
-int acme_kept(struct kv *kv, struct arena *a, struct acme_kept *out)
+static struct slice kept_key(struct arena *a, struct slice name)
 {
-    struct slice value;
+    return name.n ? ar_cat(a, SL("n/"), name) : SL("c");
+}
+
+static int kept_parse(struct slice value, struct acme_kept *out)
+{
     struct rec r;
-    *out = (struct acme_kept){0};
-    int e = kv_get(kv, ACME_OBJECT, SL("c"), a, &value);
-    if (e == ERR_NOT_FOUND) return 0;
-    if (!e) e = rec_open(&r, value, VERSION);
+    struct slice name = out->name;
+    *out = (struct acme_kept){.name = name};
+    int e = rec_open(&r, value, VERSION);
     while (!e && rec_next(&r)) switch (r.tag) {
         case 'c': out->chain_pem = r.field; break;
         case 'k': out->key_pem = r.field; break;
@@ -73,7 +80,53 @@ int acme_kept(struct kv *kv, struct arena *a, struct acme_kept *out)
         case 'w': out->why = r.field; break;
         }
     if (!e) e = rec_error(&r);
-    if (e) *out = (struct acme_kept){0};
+    if (e) *out = (struct acme_kept){.name = name};
+    return e;
+}
+
+int acme_kept(struct kv *kv, struct arena *a, struct slice name, struct acme_kept *out)
+{
+    struct slice value;
+    *out = (struct acme_kept){.name = name};
+    int e = kv_get(kv, ACME_OBJECT, kept_key(a, name), a, &value);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    return kept_parse(value, out);
+}
+
+int acme_each(struct kv *kv, acme_each_fn *each, void *arg)
+{
+    enum { AT_ONCE = 20 };
+    struct arena a = {0};
+    struct kv_page page = {.more = true};
+    char from[KV_KEY_MAX + 2] = "n/";
+    int e = 0;
+    while (!e && page.more) {
+        ar_reset(&a);
+        e = kv_scan(kv, ACME_OBJECT, ar_dup(&a, sl_cstr(from)), SL("n0"), AT_ONCE, &a, &page);
+        for (size_t i = 0; !e && i < page.n; i++) {
+            struct acme_kept k = {.name = sl_from(page.row[i].key, 2)};
+            int bad = kept_parse(page.row[i].value, &k);
+            if (bad) k.why = ar_dup(&a, sl_cstr(err_text(bad)));
+            snprintf(from, sizeof from, "%.*s ", SLF(page.row[i].key));
+            e = each(arg, &k);
+        }
+    }
+    ar_free(&a);
+    return e;
+}
+
+static int drop_tx(struct kv_tx *tx, void *key)
+{
+    kv_tx_del(tx, *(const struct slice *)key);
+    return 0;
+}
+
+int acme_kept_drop(struct kv *kv, struct slice name)
+{
+    struct arena a = {0};
+    struct slice key = kept_key(&a, name);
+    int e = kv_transact(kv, ACME_OBJECT, drop_tx, &key);
+    ar_free(&a);
     return e;
 }
 
@@ -91,5 +144,8 @@ int acme_kept_put(struct kv *kv, const struct acme_kept *v)
     rec_opt_u64(&b, 'N', v->failures);
     rec_opt_u64(&b, 'p', v->way);
     rec_opt(&b, 'w', sl_sub(v->why, 0, 300));
-    return put(kv, SL("c"), &b);
+    struct arena a = {0};
+    int e = put(kv, kept_key(&a, v->name), &b);
+    ar_free(&a);
+    return e;
 }

@@ -463,6 +463,23 @@ static void memory_fiber(void *arg)
     while (fiber_sleep(memory_every) == 0) (void)offload_on(POOL_CARE, give_back, arg);
 }
 
+static int serve_other(void *arg, const struct acme_kept *k)
+{
+    const struct node *n = arg;
+    int e = k->chain_pem.n ? tls_server_add_cert(n->tls_server, k->chain_pem, k->key_pem) : 0;
+    if (e || (!k->chain_pem.n && k->why.n && !k->failures))
+        log_error("serve", "the certificate for %.*s cannot be served: %.*s", SLF(k->name),
+                  SLF(e ? sl_cstr(err_text(e)) : k->why));
+    return 0;
+}
+
+/* Those of names of others, beside the node's. */
+static void serve_others(struct node *n)
+{
+    int e = n->core.acme ? acme_each(n->core.store->kv, serve_other, n) : 0;
+    if (e) log_error("serve", "certificates of customers' hosts cannot be read: %s", err_text(e));
+}
+
 static void read_certificate(struct node *n)
 {
     struct slice certificate, key;
@@ -472,6 +489,7 @@ static void read_certificate(struct node *n)
     struct slice what = {0};
     if (!e) e = cert_describe(&a, certificate, &what);
     if (!e) e = tls_server_set_cert(n->tls_server, certificate, key);
+    if (!e) serve_others(n);
     if (e) log_error("serve", "the certificate is not changed: %s", err_text(e));
     else log_info("serve", "the certificate is now %.*s; a changed tram.conf needs a restart", SLF(what));
     if (!e) offload(tell_certificate, &n->core);
@@ -481,11 +499,14 @@ static void read_certificate(struct node *n)
 }
 
 /* The authority's new one. */
-static void certificate_changed(void *arg, struct slice chain, struct slice key)
+static void certificate_changed(void *arg, struct slice name, struct slice chain, struct slice key)
 {
     struct node *n = arg;
-    int e = tls_server_set_cert(n->tls_server, chain, key);
+    int e = name.n ? tls_server_add_cert(n->tls_server, chain, key)
+                   : tls_server_set_cert(n->tls_server, chain, key);
     if (e) log_error("serve", "the authority's certificate cannot be served: %s", err_text(e));
+    else if (name.n) sending_certified(&n->core, name);
+    else serve_others(n);
 }
 
 static void reload(struct node *n)
@@ -547,9 +568,11 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
     if (!e && (n->core.conf->alert_mail || n->core.conf->alert_webhook.n))
         e = group_go(&care, "alerts", alerts_fiber, &n->core);
     if (!e) e = group_go(&care, "memory", memory_fiber, NULL);
+    if (!e) serve_others(n);
     if (!e && n->core.acme) acme_on_change(n->core.acme, certificate_changed, n);
     if (!e && n->core.acme && n->core.conf->http) acme_serve_tls(n->core.acme, n->tls_server);
     if (!e && n->core.acme) e = group_go(&care, "acme", acme_keep, n->core.acme);
+    if (!e && n->core.acme) e = group_go(&care, "acme", acme_keep_others, n->core.acme);
     if (!e) e = group_go(&care, "watchdog", notify_watchdog, NULL);
     if (!e) {
         ready(arg);

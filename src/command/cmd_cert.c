@@ -16,7 +16,35 @@ static void put_time(json_t *o, const char *name, int64_t when)
 static int kept(struct request *r, struct acme_kept *k)
 {
     *k = (struct acme_kept){0};
-    return r->core->acme ? acme_kept(r->core->store->kv, r->a, k) : 0;
+    return r->core->acme ? acme_kept(r->core->store->kv, r->a, SL(""), k) : 0;
+}
+
+static void put_failure(json_t *o, const struct acme_kept *k)
+{
+    if (!k->failures) return;
+    put_time(o, "failed", k->failed_at);
+    reply_int(o, "failures", k->failures);
+    reply_text(o, "why", k->why);
+}
+
+struct others {
+    struct request *r;
+    json_t *list;
+};
+
+/* For a host of a customer. */
+static int list_other(void *arg, const struct acme_kept *k)
+{
+    const struct others *x = arg;
+    json_t *o = json_object();
+    reply_text(o, "subject", k->name);
+    reply_text(o, "from", x->r->core->conf->acme);
+    put_time(o, "valid_from", k->from);
+    put_time(o, "valid_until", k->until);
+    put_time(o, "renewed", k->renew_at);
+    put_failure(o, k);
+    json_array_append_new(x->list, o);
+    return 0;
 }
 
 int run_cert_list(struct request *r)
@@ -37,14 +65,10 @@ int run_cert_list(struct request *r)
     static const char *const ways[] = {"http-01", "tls-alpn-01", "dns-01"};
     if (k.chain_pem.n && k.way < COUNT_OF(ways)) reply_text(o, "proved_by", sl_cstr(ways[k.way]));
     if (r->core->acme) put_time(o, "renewed", k.renew_at ? k.renew_at : rt_wall_seconds());
-    if (k.failures) {
-        put_time(o, "failed", k.failed_at);
-        reply_int(o, "failures", k.failures);
-        reply_text(o, "why", k.why);
-    }
+    put_failure(o, &k);
     json_array_append_new(list, o);
     json_object_set_new(r->reply, "certificates", list);
-    return 0;
+    return acme_each(r->core->store->kv, list_other, &(struct others){r, list});
 }
 
 static void print_line(json_t *o, const char *name, const char *words, struct buf *out)

@@ -105,7 +105,7 @@ static void add_keys(struct core *core, struct lines *l, struct slice certificat
     struct acme_kept k = {0};
     if (certificate.n && cert_spki_sha256(certificate, digest) == 0)
         add_tlsa(l, core->conf, digest, "DANE: proves our TLS certificate where the zone is signed");
-    if (core->acme && acme_kept(core->store->kv, l->a, &k)) return;
+    if (core->acme && acme_kept(core->store->kv, l->a, SL(""), &k)) return;
     if (!k.next_key_pem.n || es256_from_pem(k.next_key_pem, &next)) return;
     es256_spki_sha256(next, digest);
     es256_free(&next);

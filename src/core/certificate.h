@@ -9,6 +9,11 @@ MUST_CHECK int core_certificate(struct core *core, struct arena *a, struct slice
  * autodiscover.) those that the DNS shows to lead to an address of ours, at most ACME_NAMES_MAX. For
  * acme_conf. SUSPENDS. */
 MUST_CHECK int core_certificate_names(void *core, struct arena *a, struct slice **out, size_t *n);
+/* Hosts of customers' links (directory/sending_domain.h) that lead here: each gets a certificate of its own.
+ * For acme_conf. SUSPENDS. */
+MUST_CHECK int core_certificate_others(void *core, struct arena *a, struct slice **out, size_t *n);
+/* Is one served for that host, the node's or its own? SUSPENDS. */
+MUST_CHECK int core_certificate_for(struct core *core, struct arena *a, struct slice host, bool *yes);
 
 enum core_leads { LEADS_ELSEWHERE, LEADS_HERE, LEADS_UNKNOWN /* the DNS is silent */ };
 /* Are all addresses of the name ours? 0 or ERR_CANCELED. SUSPENDS. */

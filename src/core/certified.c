@@ -1,6 +1,8 @@
 /* certified.c - the names that the certificate of a node is to stand for. */
 #include "certificate.h"
 
+#include "directory/sending_domain.h"
+
 /* Without addresses that the world sees nothing can be told: then any that is there will do. */
 static bool is_ours(const struct core *core, const struct dns_rr *r)
 {
@@ -47,4 +49,31 @@ int core_certificate_names(void *ctx, struct arena *a, struct slice **out, size_
             if (to == LEADS_HERE) (*out)[(*n)++] = name;
         }
     return 0;
+}
+
+/* ---- of customers' hosts ---- */
+
+struct hosts {
+    struct arena *a;
+    struct slice *v;
+    size_t n;
+};
+
+static int take_host(void *arg, const struct sending_domain *d)
+{
+    struct hosts *h = arg;
+    if (d->damage.n || !d->verified || !(d->found & SENDING_LINKS)) return 0;
+    struct slice host = sending_links_host(h->a, d);
+    if (host.n <= ACME_OTHERS_NAME_MAX) h->v[h->n++] = host;
+    return h->n == ACME_OTHERS_MAX;
+}
+
+int core_certificate_others(void *ctx, struct arena *a, struct slice **out, size_t *n)
+{
+    struct core *core = ctx;
+    struct hosts h = {a, ar_array(a, struct slice, ACME_OTHERS_MAX), 0};
+    int e = sending_domain_each(core->store->directory, NULL, take_host, &h);
+    *out = h.v;
+    *n = h.n;
+    return e == 1 ? 0 : e;
 }

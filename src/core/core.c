@@ -256,6 +256,7 @@ static void open_acme(struct core *core)
                           .fetch = &core->fetch,
                           .directory = core->conf->acme,
                           .names = core_certificate_names,
+                          .others = core_certificate_others,
                           .ctx = core,
                           .contact = domain.n ? ar_cat(&core->arena, SL("postmaster@"), domain) : SL("")};
     if (core->primary.key.name.n) c.publish = core_publish_proof;

@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "certificate.h"
-#include "crypto/cert.h"
 #include "dkim/dkim_publish.h"
 #include "source/source.h"
 #include "spf/spf.h"
@@ -150,25 +149,19 @@ static int look_return(struct look *x)
     return 0;
 }
 
-/* What is served is the authority's for this host, or one that the operator has. */
-static bool certified(struct look *x, struct slice host)
-{
-    struct slice chain = {0}, key = {0};
-    return core_certificate(x->core, x->a, &chain, &key) == 0 && cert_is_for(chain, host);
-}
-
 static int look_links(struct look *x)
 {
     struct slice host = sending_links_host(x->a, x->d), wrong = SL("");
     enum core_leads to;
+    bool tls = false;
     int e = core_leads_here(x->core, x->a, host, &to);
+    if (!e && to != LEADS_ELSEWHERE) e = core_certificate_for(x->core, x->a, host, &tls);
     if (e) return e;
     if (to == LEADS_UNKNOWN) wrong = ar_printf(x->a, "%.*s: the DNS gives no answer", SLF(host));
     if (to == LEADS_ELSEWHERE)
         wrong = ar_printf(x->a, "%.*s does not lead here: publish it as a CNAME to %.*s", SLF(host),
                           SLF(x->core->conf->hostname));
     say(x, SENDING_LINKS, to == LEADS_UNKNOWN, wrong);
-    bool tls = to != LEADS_ELSEWHERE && certified(x, host);
     x->out.known |= SENDING_TLS;
     x->out.found |= tls ? SENDING_TLS : 0;
     if (!tls && !wrong.n && !x->out.why.n)
@@ -197,6 +190,19 @@ int sending_look(struct core *core, struct arena *a, const char *account, struct
     if (!e) e = sending_domain_looked(core->store->directory, a, out, &x.out, &change);
     if (!e) tell(a, out, change);
     return e;
+}
+
+void sending_certified(struct core *core, struct slice host)
+{
+    struct arena a = {0};
+    struct sending_domain d;
+    size_t dot = sl_chr(host, '.');
+    int e = dot == SL_NONE ? ERR_NOT_FOUND
+                           : sending_domain_of(core->store->directory, &a, sl_from(host, dot + 1), &d);
+    if (!e) e = sending_look(core, &a, ar_cstr(&a, d.account), d.name, &d);
+    if (e && e != ERR_NOT_FOUND && e != ERR_CANCELED)
+        log_warn("sending", "%.*s has a certificate, but cannot be looked at: %s", SLF(host), err_text(e));
+    ar_free(&a);
 }
 
 /* ---- again and again ---- */

@@ -23,6 +23,9 @@ struct slice sending_record_line(struct arena *a, const struct sending_record *r
 MUST_CHECK int sending_look(struct core *core, struct arena *a, const char *account, struct slice name,
                             struct sending_domain *out);
 
+/* There is a new certificate for the host: its links are used from now on, if all else is right. SUSPENDS. */
+void sending_certified(struct core *core, struct slice host);
+
 #define SENDING_LOOK_S (6 * 3600)   /* those that are proved are looked at so often, */
 #define SENDING_LOOK_YOUNG_S 900    /* claims as often in their first */
 #define SENDING_YOUNG_S (3 * 86400) /* days, */

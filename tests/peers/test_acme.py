@@ -69,11 +69,11 @@ def home(folder, authority):
     yield from home_under(folder, authority)
 
 
-def served(home, port):
+def served(home, port, name="mail.one.test"):
     with socket.create_connection((home.address, OFFSET + port)) as s:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with context.wrap_socket(s, server_hostname="mail.one.test") as t:
+        with context.wrap_socket(s, server_hostname=name) as t:
             pem = ssl.DER_cert_to_PEM_cert(t.getpeercert(True))
     return openssl("x509", "-noout", "-issuer", "-serial", "-ext", "subjectAltName", input=pem)
 
@@ -85,6 +85,22 @@ def test_a_certificate_comes_by_itself(home):
     listed = home.json("cert", "list")["certificates"][0]
     assert listed["from"].startswith("https://acme.test") and "failures" not in listed
     assert listed["valid_from"] < listed["renewed"] < listed["valid_until"]
+
+
+def test_a_customers_host_for_links_gets_a_certificate_of_its_own(home):
+    claim = home.json("sending-domain", "add", "alice@one.test", "shop.test")
+    with open(home.world.zone) as zone:
+        home.world.write_zone(zone.read() + "".join(r["line"] + "\n" for r in claim["records"]))
+    seen = home.json("sending-domain", "verify", "alice@one.test", "shop.test")
+    assert seen["state"] == "proved" and not seen["links_used"] and "no certificate" in seen["why"], seen
+    home.tram("cert", "renew")
+    until(lambda: home.json("sending-domain", "show", "alice@one.test", "shop.test")["links_used"], what="its use")
+    assert [c["subject"] for c in home.json("cert", "list")["certificates"]][1:] == ["links.shop.test"]
+    for _ in range(2):
+        assert re.findall(r"DNS:([\w.-]+)", served(home, 443, "links.shop.test")) == ["links.shop.test"]
+        assert "links.shop.test" not in served(home, 443)
+        home.stop()
+        home.start()
 
 
 def test_renewed_by_command_with_the_key_that_was_published(home):
