@@ -1,23 +1,30 @@
 """Real clients change one account at the same time, each in its own way: mbsync and offlineimap both ways, imapflow,
-Python's imaplib, curl and mutt. When they have come to rest each of them sees the same messages with the same flags
+Python's imaplib, curl, mutt, aerc and Thunderbird. When they have come to rest each of them sees the same messages with the same flags
 and the same bytes, and nothing is lost or there twice."""
+import fcntl
 import imaplib
 import json
 import mailbox
 import os
+import pty
 import random
+import select
 import shlex
+import socket
+import struct
 import subprocess
+import termios
 import threading
 import time
 
 import pytest
 
 from node import HERE, environment
+from thunderbird import Program
 from world import World, insecure_tls
 
 FOLDERS = ("INBOX", "Archive")
-SECONDS = int(os.environ.get("TIME", "12"))
+SECONDS = int(os.environ.get("TIME", "15"))
 
 
 @pytest.fixture
@@ -45,7 +52,7 @@ class Books:
         name = f"{who}-{n}"
         with self.lock:
             self.made.add(name)
-        return name, f"Subject: {name}\r\n\r\nby {who}, {n}\r\n".encode()
+        return name, f"Subject: {name}\r\nFrom: {who}@one.test\r\n\r\nby {who}, {n}\r\n".encode()
 
     def delete(self, name):
         with self.lock:
@@ -58,19 +65,24 @@ class Client(threading.Thread):
     def __init__(self, home, books, folder):
         super().__init__(daemon=True)
         self.home, self.books, self.folder = home, books, folder
-        self.ending, self.error, self.n = False, None, 0
+        self.ending, self.error, self.n, self.begun = False, None, 0, threading.Event()
         self.random = random.Random(type(self).__name__)
 
     def run(self):
         try:
             self.begin()
+            self.begun.set()
             while not self.ending:
                 self.step()
                 self.n += 1
         except Exception as e:  # told by the test
             self.error = e
+            self.begun.set()
 
     def begin(self):
+        pass
+
+    def close(self):
         pass
 
     def rest(self):
@@ -131,6 +143,107 @@ class Mutt(Client):
         # a key that finds nothing to do drops the rest of what was pushed: then it waits for a hand that does not come
         subprocess.run(["script", "-qec", f"timeout --foreground 5 {command}", "/dev/null"], capture_output=True, env=env, timeout=60)
         time.sleep(0.3)
+
+
+class Clear:
+    """A door on the loopback that speaks TLS to the server: for clients that trust no certificate of ours."""
+
+    def __init__(self, home):
+        self.home = home
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = insecure_tls().wrap_socket(socket.create_connection((self.home.address, self.home.port(993))))
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self.pump, args=(one, other), daemon=True).start()
+
+    def pump(self, one, other):
+        try:
+            while piece := one.recv(65536):
+                other.sendall(piece)
+        except OSError:
+            pass
+        finally:
+            for end in (one, other):
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def close(self):
+        self.listener.close()
+
+
+class Aerc(Client):
+    """Stays connected, as somebody who sits in front of it; what it shows is read and dropped."""
+
+    def begin(self):
+        self.door = Clear(self.home)
+        config = self.folder / "config" / "aerc"
+        config.mkdir(parents=True)
+        accounts = config / "accounts.conf"
+        accounts.touch(0o600)
+        accounts.write_text(f"[alice]\nsource = imap+insecure://alice%40one.test:secret@127.0.0.1:{self.door.port}\n"
+                            "default = INBOX\nfrom = alice <alice@one.test>\n")
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "XDG_CONFIG_HOME": str(config.parent), "TERM": "xterm", "LANG": "C.UTF-8"}
+        near, far = pty.openpty()
+        fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        self.terminal = near
+        self.program = subprocess.Popen(["setsid", "--ctty", "aerc"], stdin=far, stdout=far, stderr=far, env=env)
+        os.close(far)
+        self.shown = b""
+        self.watch(4)
+
+    def watch(self, seconds):
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if select.select([self.terminal], [], [], left)[0]:
+                self.shown = (self.shown + os.read(self.terminal, 65536))[-4000:]
+
+    def step(self):
+        assert self.program.poll() is None, self.shown
+        words = self.random.choice([":flag -t", ":read -t", ":next", ":next 5", ":prev", ":mv Archive"])
+        os.write(self.terminal, words.encode() + b"\r")
+        self.watch(0.5)
+
+    def close(self):
+        if hasattr(self, "program"):
+            self.program.kill()
+            self.program.wait(10)
+            self.door.close()
+
+
+class Thunderbird(Client):
+    last = None
+
+    def begin(self):
+        self.door = Clear(self.home)
+        self.program = Program(self.folder, self.door.port)
+        self.program.run("begin", host="127.0.0.1", user="alice@one.test", password="secret", folders=FOLDERS)
+
+    def step(self):
+        self.program.run("step", folders=FOLDERS, dice=self.random.random(), which=self.random.random())
+        time.sleep(0.1)
+
+    def sees(self):
+        seen = self.program.run("sees", folders=FOLDERS)
+        return {f: sorted(tuple(m) for m in seen[f]) for f in FOLDERS}
+
+    def rest(self):
+        before, self.last = self.last, self.sees()
+        return self.last == before
+
+    def close(self):
+        if hasattr(self, "program"):
+            self.program.close()
+            self.door.close()
 
 
 class Maildirs(Client):
@@ -262,16 +375,19 @@ def without_bytes(seen):
     return {folder: [m[:2] for m in seen[folder]] for folder in FOLDERS}
 
 
-def test_clients_on_one_account_agree(home, tmp_path):
+def test_clients_on_one_account_agree(home, tmp_path, request):
     books, clients = Books(), []
-    for kind in (Imaplib, Curl, Mutt, Mbsync, Offlineimap):
+    for kind in (Imaplib, Curl, Mutt, Aerc, Thunderbird, Mbsync, Offlineimap):
         folder = tmp_path / kind.__name__
         folder.mkdir()
         clients.append(kind(home, books, folder))
+        request.addfinalizer(clients[-1].close)
     flow = subprocess.Popen(["node", str(HERE / "flow.js"), home.address, str(home.port(993)), "7"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True, env=environment())
     for client in clients:
         client.start()
+    for client in clients:
+        assert client.begun.wait(120), type(client).__name__
     time.sleep(SECONDS)
     for client in clients:
         client.ending = True
@@ -298,6 +414,10 @@ def test_clients_on_one_account_agree(home, tmp_path):
     assert set(names) <= books.made and books.made - set(names) <= books.deleted, "something is lost, or nobody's"
     assert {f: sorted(tuple(m) for m in seen[f]) for f in FOLDERS} == now, "imapflow sees something else"
     for client in clients:
+        if isinstance(client, Thunderbird):
+            # headers that came while it was told to do something else it may leave for another day: what it has is so
+            wrong = {f: set(client.sees()[f]) - set(without_bytes(now)[f]) for f in FOLDERS}
+            assert not any(wrong.values()), wrong
         if isinstance(client, Maildirs):
             assert client.sees() == without_bytes(now), f"{type(client).__name__} sees something else"
     with home.imap("alice") as client:
