@@ -175,6 +175,7 @@ void tlsrpt_close(struct tlsrpt **tp)
     if (!t) return;
     map_free(&t->counts);
     map_free(&t->domains);
+    tlsrpt_share_free(&t->share);
     free(t);
     *tp = NULL;
 }

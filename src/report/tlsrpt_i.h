@@ -5,6 +5,24 @@
 
 enum { TLSRPT_DAY_S = 86400, TLSRPT_GEN = 14, TLSRPT_HASH = 16, TLSRPT_VERSION = 1 };
 
+/* ---- tlsrpt_share.c: posts to receivers, side by side ---- */
+
+struct tlsrpt_share { /* of the one fiber that sends, and its children; zeroed at first */
+    struct map hosts; /* name -> struct tlsrpt_host */
+    struct waitq room;
+    uint64_t pass;
+    int under_way;
+    bool begun;
+};
+/* A walk over those who are to get a report begins. Nothing may be under way. */
+void tlsrpt_share_begin(struct tlsrpt_share *s);
+void tlsrpt_share_free(struct tlsrpt_share *s);
+/* A place for one post to the host; ERR_BUSY: not in this pass; ERR_UNREACHABLE: nor within the hour.
+ * SUSPENDS while there are as many under way as may be. */
+MUST_CHECK int tlsrpt_share_take(struct tlsrpt_share *s, struct slice host);
+/* Gives the place back. since: when the post began (rt_now()); good: it was taken, or refused for good. */
+void tlsrpt_share_give(struct tlsrpt_share *s, struct slice host, int64_t since, bool good);
+
 struct tlsrpt {
     struct tlsrpt_conf conf;
     char hostname[256];
@@ -15,6 +33,7 @@ struct tlsrpt {
     struct map domains; /* NAME -> (void *)rows */
     uint64_t dropped;
     bool sending;
+    struct tlsrpt_share share; /* of who is sending */
 };
 /* A new generation, greater than all before it: what was counted before is told by one report. */
 void tlsrpt_rotate(struct tlsrpt *t);

@@ -16,7 +16,15 @@
 #include "mail/addr.h"
 #include "tlsrpt_i.h"
 
-enum { GIVE_UP_DAYS = 3, SPREAD_S = 4 * 3600, PAGE = 500, POLICIES_MAX = 50, DETAILS_MAX = 1000 };
+#define ROUND_MAX (1800 * RT_S) /* then those who are left wait for the next round */
+enum {
+    AT_ONCE = 8,
+    GIVE_UP_DAYS = 3,
+    SPREAD_S = 4 * 3600,
+    PAGE = 500,
+    POLICIES_MAX = 50,
+    DETAILS_MAX = 1000
+};
 
 struct round { /* one call of tlsrpt_send() */
     struct tlsrpt *t;
@@ -24,15 +32,18 @@ struct round { /* one call of tlsrpt_send() */
     bool now;
     int64_t today; /* its first second */
     struct tlsrpt_sent *sent;
+    bool again;         /* not the first pass: only those who were put off */
+    struct map put_off; /* "OBJECT/NAME" -> (void *)round */
 };
 struct sending { /* one domain of one day */
-    const struct round *round;
+    struct round *round;
     struct arena *a;
     struct slice object, name; /* name: as in keys */
     int64_t day;
     struct tlsrpt_out out;
     struct buf json, gzip;
     size_t bad; /* rows that cannot be read */
+    bool put_off;
 };
 
 /* ---- the record ---- */
@@ -238,6 +249,9 @@ static struct letter_id letter_name(struct sending *s, struct slice mailbox)
     return id;
 }
 
+/* No repetition would make it better. */
+static bool is_hopeless(int e) { return e == ERR_DENIED || e == ERR_USAGE; }
+
 /* A report goes whatever becomes of TLS (section 3). */
 static int send_letter(struct sending *s, struct slice mailbox)
 {
@@ -258,17 +272,43 @@ static int send_letter(struct sending *s, struct slice mailbox)
     return e;
 }
 
-static int post(struct sending *s, struct slice url)
+/* Host and port of an https: URL. */
+static struct slice host_of(struct arena *a, struct slice url)
+{
+    struct slice rest = sl_from(url, 8);
+    size_t n = 0;
+    while (n < rest.n && !strchr("/?#", rest.p[n])) n++;
+    return ar_lower(a, sl_sub(rest, 0, n));
+}
+
+static int post_now(struct sending *s, struct slice url, struct slice host)
 {
     const struct tlsrpt_conf *c = &s->round->t->conf;
     struct fetch_answer got;
     struct fetch_field type = {SL("Content-Type"), SL("application/tlsrpt+gzip")};
-    struct fetch_request q = {
-        .method = SL("POST"), .url = url, .field = &type, .nfield = 1, .body = buf_slice(&s->gzip)};
+    struct fetch_request q = {.method = SL("POST"),
+                              .url = url,
+                              .field = &type,
+                              .nfield = 1,
+                              .body = buf_slice(&s->gzip),
+                              .asker = sl_hash(host)};
     int e = fetch(c->fetch, s->a, &q, &got);
     if (!e && got.status / 100 != 2)
         e = err_set(ERR_UNREACHABLE, "%.*s answered %d", SLF(sl_sub(url, 0, 200)), got.status);
     if (!e) s->round->sent->posts++;
+    return e;
+}
+
+/* ERR_BUSY: the host has had its share. */
+static int post(struct sending *s, struct slice url)
+{
+    struct tlsrpt_share *share = &s->round->t->share;
+    struct slice host = host_of(s->a, url);
+    int e = tlsrpt_share_take(share, host);
+    if (e) return e;
+    int64_t since = rt_now();
+    e = post_now(s, url, host);
+    tlsrpt_share_give(share, host, since, !e || e == ERR_CANCELED || is_hopeless(e));
     return e;
 }
 
@@ -283,22 +323,25 @@ static struct slice mailbox_of(struct arena *a, struct slice uri)
     return out;
 }
 
-/* Told when one of the addresses took it (section 3). */
+/* Told when one of the addresses took it (section 3). ERR_BUSY: one of them is to be asked in a later pass,
+ * for none of the others took it. */
 static int deliver(struct sending *s, const struct slice *to, size_t n)
 {
-    bool told = false, hopeless = true;
+    bool told = false, hopeless = true, busy = false;
     int last = 0;
     for (size_t i = 0; i < n; i++) {
         bool mail = sl_startsi(to[i], SL("mailto:"));
         int e = mail ? send_letter(s, mailbox_of(s->a, to[i])) : post(s, to[i]);
         if (e == ERR_CANCELED) return e;
         told |= e == 0;
-        hopeless &= e == ERR_DENIED || e == ERR_USAGE;
+        hopeless &= is_hopeless(e);
+        busy |= !mail && e == ERR_BUSY;
         if (e) last = e;
-        if (e)
+        if (e && (mail || e != ERR_BUSY))
             log_info("tlsrpt", "the report about %.*s does not go to %.*s: %s", SLF(s->out.domain),
                      SLF(to[i]), err_text(e));
     }
+    s->put_off = busy && !told;
     return told || hopeless ? 0 : last;
 }
 
@@ -332,6 +375,7 @@ static int send_domain(struct sending *s)
         e = offload_on(POOL_CARE, pack, s);
         if (!e) e = deliver(s, to, n);
     }
+    if (s->put_off) return e; /* in a later pass, also on its last day */
     if (e && (!last || e == ERR_CANCELED)) return e;
     if (e) log_warn("tlsrpt", "the report about %.*s is given up: %s", SLF(s->out.domain), err_text(e));
     tell_bad(s);
@@ -340,15 +384,18 @@ static int send_domain(struct sending *s)
     return e;
 }
 
-static int domain_step(const struct round *r, struct slice object, int64_t day, struct slice name)
+static int domain_step(struct round *r, struct slice object, int64_t day, struct slice name)
 {
     struct arena a = {0};
     struct sending s = {.round = r, .a = &a, .object = object, .name = name, .day = day};
     int64_t due = day + TLSRPT_DAY_S + (int64_t)(crc32c(0, name.p, name.n) % SPREAD_S);
     if (!r->now && rt_wall_seconds() < due) return 0;
     buf_init(&s.gzip, TLSRPT_PACKED_MAX);
-    int e = send_domain(&s);
-    if (e && e != ERR_CANCELED) {
+    struct slice who = ar_printf(&a, "%.*s/%.*s", SLF(object), SLF(name));
+    bool passed_over = r->again && !map_del(&r->put_off, who);
+    int e = passed_over ? 0 : send_domain(&s);
+    if (s.put_off) (void)map_put(&r->put_off, who, r);
+    if (e && e != ERR_CANCELED && !s.put_off) {
         r->sent->later++;
         log_info("tlsrpt", "the report about %.*s has to wait: %s", SLF(s.out.domain), err_text(e));
     }
@@ -360,36 +407,59 @@ static int domain_step(const struct round *r, struct slice object, int64_t day, 
 
 /* ---- one day ---- */
 
-struct name_walk {
-    char from[KV_KEY_MAX + 4], name[KV_KEY_MAX + 1];
+/* Domains of a day, each fiber taking the next. */
+struct day_work {
+    struct round *round;
+    struct slice object;
+    int64_t day;
+    struct fmutex turn; /* over the walk */
+    char from[KV_KEY_MAX + 4];
+    int failed;
 };
 
 /* The next NAME of the day's policies; ERR_NOT_FOUND behind the last. */
-static int next_name(const struct round *r, struct slice object, struct name_walk *w)
+static int next_name(struct day_work *w, char name[KV_KEY_MAX + 1])
 {
     struct arena a = {0};
     struct kv_page page;
-    int e = kv_scan(r->t->conf.store->kv, object, sl_cstr(w->from), SL("p0"), 1, &a, &page);
+    int e = fmutex_lock(&w->turn);
+    if (e) return e;
+    e = kv_scan(w->round->t->conf.store->kv, w->object, sl_cstr(w->from), SL("p0"), 1, &a, &page);
     if (!e && !page.n) e = ERR_NOT_FOUND;
     if (!e) {
         struct slice rest = sl_from(page.row[0].key, 2);
         rest = sl_sub(rest, 0, sl_chr(rest, '/') == SL_NONE ? rest.n : sl_chr(rest, '/'));
-        snprintf(w->name, sizeof w->name, "%.*s", SLF(rest));
-        snprintf(w->from, sizeof w->from, "p/%s0", w->name); /* behind all of "p/NAME/" */
+        snprintf(name, KV_KEY_MAX + 1, "%.*s", SLF(rest));
+        snprintf(w->from, sizeof w->from, "p/%s0", name); /* behind all of "p/NAME/" */
     }
+    fmutex_unlock(&w->turn);
     ar_free(&a);
     return e;
 }
 
-static int send_day(const struct round *r, struct slice object, int64_t day)
+static void day_fiber(void *arg)
 {
-    struct name_walk w = {.from = "p/"};
-    int e;
-    while ((e = next_name(r, object, &w)) == 0) {
-        e = domain_step(r, object, day, sl_cstr(w.name));
-        if (e) return e;
+    struct day_work *w = arg;
+    char name[KV_KEY_MAX + 1];
+    int e = 0;
+    while (!e && !w->failed) {
+        e = next_name(w, name);
+        if (!e) e = domain_step(w->round, w->object, w->day, sl_cstr(name));
     }
-    return e == ERR_NOT_FOUND ? 0 : e;
+    if (e && e != ERR_NOT_FOUND) w->failed = e;
+}
+
+static int send_day(struct round *r, struct slice object, int64_t day)
+{
+    struct day_work w = {.round = r, .object = object, .day = day, .from = "p/"};
+    struct group g;
+    size_t fibers = 0;
+    group_init(&g);
+    fmutex_init(&w.turn);
+    while (fibers < AT_ONCE && group_go(&g, "tlsrpt", day_fiber, &w) == 0) fibers++;
+    if (!fibers) return err_set(ERR_BUSY, "there is no room for another fiber");
+    int e = group_wait(&g);
+    return e ? e : w.failed;
 }
 
 static bool day_of(struct slice object, int64_t *day)
@@ -402,7 +472,7 @@ static bool day_of(struct slice object, int64_t *day)
 
 static int one_day(void *arg, struct slice object)
 {
-    const struct round *r = arg;
+    struct round *r = arg;
     enum { ERASE_DAYS = GIVE_UP_DAYS + 3 };
     struct kv *kv = r->t->conf.store->kv;
     int64_t day;
@@ -416,8 +486,15 @@ static int one_day(void *arg, struct slice object)
 static int send_all(struct round *r)
 {
     struct store *store = r->t->conf.store;
+    int64_t end = rt_now() + ROUND_MAX;
     int e = dmarc_flush(store);
-    return e ? e : kv_each_object(store->kv, SL("rt:0"), SL("rt::"), one_day, r);
+    do {
+        r->again = r->put_off.count > 0;
+        tlsrpt_share_begin(&r->t->share);
+        if (!e) e = kv_each_object(store->kv, SL("rt:0"), SL("rt::"), one_day, r);
+    } while (!e && r->put_off.count && rt_now() < end);
+    r->sent->later += r->put_off.count;
+    return e;
 }
 
 int tlsrpt_send(struct tlsrpt *t, struct slice from_domain, bool now, struct tlsrpt_sent *out)
@@ -441,7 +518,9 @@ int tlsrpt_send(struct tlsrpt *t, struct slice from_domain, bool now, struct tls
                       .now = now,
                       .today = day * TLSRPT_DAY_S,
                       .sent = out};
+    map_init(&r.put_off, false);
     int e = send_all(&r);
+    map_free(&r.put_off);
     ar_free(&a);
     lock_take(&t->lock);
     t->sending = false;

@@ -1,0 +1,74 @@
+/* tlsrpt_share.c - who may have a report posted now, so that one slow receiver delays nobody else: a host has
+ * one at a time, one in each pass when it is slow, and none for an hour when it gave no good answer. */
+#include "tlsrpt_i.h"
+
+#include <stdlib.h>
+
+#include "base/arena.h"
+
+#define SLOW (5 * RT_S)
+#define SILENCE (3600 * RT_S)
+enum { POSTS_MAX = 3 /* of the four threads of POOL_FETCH */, HOSTS_MAX = 10000 };
+
+struct tlsrpt_host {
+    bool busy;
+    uint64_t slow_in; /* the pass in which it was slow */
+    int64_t again;    /* rt_now() before which it is not asked */
+};
+
+static struct tlsrpt_host *host_of(struct tlsrpt_share *s, struct slice name)
+{
+    struct tlsrpt_host *h = map_get(&s->hosts, name);
+    if (!h) {
+        h = xcalloc(1, sizeof *h);
+        (void)map_put(&s->hosts, name, h);
+    }
+    return h;
+}
+
+static void forget(struct tlsrpt_share *s)
+{
+    struct map_iter it = {0};
+    while (map_next(&s->hosts, &it)) free(it.value);
+    map_free(&s->hosts);
+    map_init(&s->hosts, true);
+}
+
+void tlsrpt_share_begin(struct tlsrpt_share *s)
+{
+    if (!s->begun || s->hosts.count > HOSTS_MAX) {
+        waitq_init(&s->room);
+        forget(s);
+    }
+    s->begun = true;
+    s->pass++;
+}
+
+void tlsrpt_share_free(struct tlsrpt_share *s) { forget(s); }
+
+int tlsrpt_share_take(struct tlsrpt_share *s, struct slice host)
+{
+    struct tlsrpt_host *h = host_of(s, host); /* stays until the next pass */
+    for (;;) {
+        if (h->again > rt_now())
+            return err_set(ERR_UNREACHABLE, "%.*s gave no good answer within the last hour", SLF(host));
+        if (h->busy || h->slow_in == s->pass)
+            return err_set(ERR_BUSY, "%.*s is slow, and others come first", SLF(host));
+        if (s->under_way < POSTS_MAX) break;
+        int e = waitq_wait(&s->room);
+        if (e) return e;
+    }
+    h->busy = true;
+    s->under_way++;
+    return 0;
+}
+
+void tlsrpt_share_give(struct tlsrpt_share *s, struct slice host, int64_t since, bool good)
+{
+    struct tlsrpt_host *h = host_of(s, host);
+    h->busy = false;
+    if (rt_now() - since > SLOW) h->slow_in = s->pass;
+    if (!good) h->again = rt_now() + SILENCE;
+    s->under_way--;
+    waitq_wake_all(&s->room); /* some may find their own host busy now */
+}
