@@ -21,6 +21,40 @@ static bool says(const struct cert_finding *f, size_t n, enum cert_grade grade, 
     return false;
 }
 
+/* clang-format off */
+static const char must_staple[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBtTCCAVugAwIBAgIUJuNsk39sMk4TFoIb586MTcZuAK0wCgYIKoZIzj0EAwIw\n"
+    "GDEWMBQGA1UEAwwNbWFpbC5vbmUudGVzdDAgFw0yNjExMzAxMzU5MTNaGA8yMTI2\n"
+    "MTEwNjEzNTkxM1owGDEWMBQGA1UEAwwNbWFpbC5vbmUudGVzdDBZMBMGByqGSM49\n"
+    "AgEGCCqGSM49AwEHA0IABEu4IHcsTkUjKh62JBfWDRZUZmvQkrzM21huRm8CTZFN\n"
+    "Gm4RJ9L0x/VwSVpp7FiONIXaloDMaABmL2mDZWhlgMCjgYAwfjAdBgNVHQ4EFgQU\n"
+    "ud7r89bQll89x3REwE3+10WrkV4wHwYDVR0jBBgwFoAUud7r89bQll89x3REwE3+\n"
+    "10WrkV4wDwYDVR0TAQH/BAUwAwEB/zAYBgNVHREEETAPgg1tYWlsLm9uZS50ZXN0\n"
+    "MBEGCCsGAQUFBwEYBAUwAwIBBTAKBggqhkjOPQQDAgNIADBFAiEAtHY1q5cNhfz7\n"
+    "x3CoxYDBf6x/Epyldcm37C0SULRHNbECIEecxmSRueA10w6eCG+xH6cFqJ/KaXrE\n"
+    "aL9lnYyF2jMK\n"
+    "-----END CERTIFICATE-----\n"
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgCqb0fdL+3W2lt8R7\n"
+    "eHoFDFcIk1UYXDLjhLl3xSpASgehRANCAARLuCB3LE5FIyoetiQX1g0WVGZr0JK8\n"
+    "zNtYbkZvAk2RTRpuESfS9Mf1cElaaexYjjSF2paAzGgAZi9pg2VoZYDA\n"
+    "-----END PRIVATE KEY-----\n";
+/* clang-format on */
+
+TEST(a_certificate_that_must_be_stapled_is_told)
+{
+    struct arena a;
+    struct cert_finding *f;
+    size_t n;
+    ar_init(&a, 0);
+    struct slice pem = sl_cstr(must_staple);
+    struct cert_pair q = {pem, pem, SL("mail.one.test"), INT64_C(1800000000)};
+    cert_judge(&a, &q, &f, &n);
+    CHECK(n == 3 && says(f, n, CERT_WARN, "must-staple"));
+    ar_free(&a);
+}
+
 TEST(a_certificate_is_judged)
 {
     struct arena a;

@@ -202,6 +202,17 @@ static void check_time(struct judging *j, X509 *x, struct slice whose)
                         civil_format(end, day), (int)((end - now) / DAY)));
 }
 
+/* RFC 7633: who heeds it refuses the certificate without a stapled answer, and none is stapled here
+ * (docs/tls.md says why). */
+static void check_staple(struct judging *j)
+{
+    if (X509_get_ext_by_NID(j->leaf, NID_tlsfeature, -1) < 0) return;
+    found(
+        j, CERT_WARN,
+        SL("the certificate asks for stapled answers about its revocation (must-staple), which are not given "
+           "here: some clients refuse it; have one made without"));
+}
+
 static void check_host(struct judging *j)
 {
     if (X509_check_host(j->leaf, j->q->host.p, j->q->host.n, 0, NULL) == 1) return;
@@ -260,6 +271,7 @@ void cert_judge(struct arena *a, const struct cert_pair *c, struct cert_finding 
         check_pair(&j);
         check_time(&j, j.leaf, SL("the certificate"));
         check_host(&j);
+        check_staple(&j);
         check_chain(&j);
     }
     X509_free(j.leaf);

@@ -25,6 +25,8 @@ static void put_head(struct exchange *x, int status, const char *type)
     http_put_field(&x->out, SL("Date"), sl_cstr(http_date(rt_wall_seconds(), date)));
     if (type) http_put_field(&x->out, SL("Content-Type"), sl_cstr(type));
     if (type) buf_str(&x->out, "X-Content-Type-Options: nosniff\r\n");
+    if (!x->s->plain)
+        buf_str(&x->out, "Strict-Transport-Security: max-age=31536000\r\n"); /* RFC 6797 section 7 */
     buf_put(&x->out, buf_slice(&x->fields));
     if (sl_findi(buf_slice(&x->fields), SL("cache-control:")) == SL_NONE)
         buf_str(&x->out, "Cache-Control: no-store\r\n");

@@ -99,6 +99,10 @@ MUST_CHECK int conn_turn(struct conn *c);
 /* Ends the present or the next conn_turn(). From the same loop. */
 void conn_nudge(struct conn *c);
 
+/* The addresses of the machine that are up, but for loopback and those of a link alone (RFC 4291 section
+ * 2.5.6): how many of them are in out, at most max. BLOCKS for a moment. */
+size_t rt_addresses(struct ip *out, size_t max);
+
 /* ---- TLS ---- */
 
 /* Handshakes on the open connection. The caller has checked that conn_peek() is
@@ -110,6 +114,9 @@ MUST_CHECK int conn_tls_accept(struct conn *c, struct tls_ctx *tls);
  * is refused, so that nobody leads a browser to this port; one that names nothing is not (RFC 7301
  * section 3.2). */
 MUST_CHECK int conn_tls_accept_as(struct conn *c, struct tls_ctx *tls, const char *const *alpn);
+/* The same for strangers who would come in clear otherwise (port 25): one that has nothing better may have
+ * forward secrecy with CBC as well (RFC 7435 section 3). */
+MUST_CHECK int conn_tls_accept_stranger(struct conn *c, struct tls_ctx *tls, const char *const *alpn);
 /* The same where people log in: the client is asked for a certificate, when tls_server_ask() said by whom.
  * One that shows none, or one that is not believed, goes on. */
 MUST_CHECK int conn_tls_accept_login(struct conn *c, struct tls_ctx *tls, const char *const *alpn);

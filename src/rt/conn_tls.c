@@ -36,6 +36,11 @@ int conn_tls_accept_as(struct conn *c, struct tls_ctx *tls, const char *const *a
     return start(c, tls, true, &(struct tls_peer){.alpn = alpn});
 }
 
+int conn_tls_accept_stranger(struct conn *c, struct tls_ctx *tls, const char *const *alpn)
+{
+    return start(c, tls, true, &(struct tls_peer){.alpn = alpn, .stranger = true});
+}
+
 int conn_tls_accept_login(struct conn *c, struct tls_ctx *tls, const char *const *alpn)
 {
     return start(c, tls, true, &(struct tls_peer){.alpn = alpn, .ask = true});

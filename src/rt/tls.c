@@ -80,6 +80,10 @@ int tls_server_new(struct tls_ctx **out, const char *const *alpn)
     struct tls_ctx *t;
     int e = make(&t, true);
     if (e) return e;
+    if (SSL_CTX_set_cipher_list(t->ssl, TLS_CIPHERS) != 1) {
+        tls_free(&t);
+        return tls_fail("cannot choose ciphers");
+    }
     SSL_CTX_set_options(t->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_dh_auto(t->ssl, 1);
     SSL_CTX_set_session_id_context(t->ssl, (const unsigned char *)"tram", 4);

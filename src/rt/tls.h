@@ -61,6 +61,7 @@ struct tls_peer {
     enum tls_fault *fault;   /* out, when the handshake fails for the certificate; or NULL */
     const char *const *alpn; /* NULL-terminated or NULL */
     bool ask;                /* the client of a server may show a certificate */
+    bool stranger;           /* the client of a server may have older ciphers, for it would come in clear */
     struct slice show;       /* PEM of a chain and its key that a client shows to who asks, or empty */
 };
 

@@ -19,6 +19,7 @@ struct tls_link {
     int io_error;           /* what the socket said, when it failed */
     bool done;              /* the handshake is */
     bool proof;             /* server: the client offers acme-tls/1 and nothing else */
+    bool stranger;          /* server: older ciphers, too */
     unsigned char alpn[32]; /* server: wire form of what this connection speaks */
     unsigned alpn_n;
     enum tls_fault *fault; /* client: where to tell why the certificate was not believed, or NULL */
@@ -206,6 +207,15 @@ static int prepare_client(struct tls_link *l, const struct tls_peer *peer)
     return 0;
 }
 
+/* Only who does not speak TLS 1.3 (RFC 8446 section 4.2.1) costs the making of another list. */
+static bool choose_ciphers(SSL *ssl, const struct tls_link *l)
+{
+    const unsigned char *p;
+    size_t n;
+    return !l->stranger || SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &p, &n) ||
+           SSL_set_cipher_list(ssl, TLS_CIPHERS_STRANGER) == 1;
+}
+
 /* RFC 8737 section 3: an authority offers this one protocol, where others offer those that they want to
  * speak. */
 int tls_look_at_hello(SSL *ssl, int *alert, void *arg)
@@ -213,8 +223,12 @@ int tls_look_at_hello(SSL *ssl, int *alert, void *arg)
     static const unsigned char only[] = "\0\x0b\x0a" TLS_PROOF_PROTOCOL; /* RFC 7301 section 3.1 */
     const unsigned char *p;
     size_t n;
-    (void)alert, (void)arg;
+    (void)arg;
     struct tls_link *l = SSL_get_app_data(ssl);
+    if (!choose_ciphers(ssl, l)) {
+        *alert = SSL_AD_INTERNAL_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
     l->proof = SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &p, &n) &&
                n == sizeof only - 1 && memcmp(p, only, n) == 0;
     if (l->proof) SSL_set_num_tickets(ssl, 0);
@@ -264,6 +278,7 @@ int tls_link_new(struct tls_link **out, struct tls_ctx *t, struct sock *s, bool 
     X509_VERIFY_PARAM_set_time(SSL_get0_param(l->ssl), (time_t)rt_wall_seconds());
     attach_bio(l);
     if (server) {
+        l->stranger = peer && peer->stranger;
         if (peer) l->alpn_n = tls_alpn_wire(peer->alpn, l->alpn, sizeof l->alpn);
         SSL_set_accept_state(l->ssl);
         return peer && peer->ask ? tls_ask(t, l->ssl) : 0;

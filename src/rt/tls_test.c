@@ -492,6 +492,48 @@ TEST(old_versions_are_refused)
     two_free(&t);
 }
 
+static const char *const mail_alpn[] = {"smtp", NULL};
+
+static int accept_user(struct two *t) { return conn_tls_accept_login(t->b, t->server, mail_alpn); }
+static int accept_web(struct two *t) { return conn_tls_accept_as(t->b, t->server, mail_alpn); }
+static int accept_stranger(struct two *t) { return conn_tls_accept_stranger(t->b, t->server, mail_alpn); }
+
+/* A client of TLS 1.2 that offers these ciphers alone. */
+static bool agree(int (*accept)(struct two *t), const char *ciphers, struct tls_info *info)
+{
+    struct two t;
+    two_init(&t, NULL);
+    SSL_CTX_set_max_proto_version(t.client->ssl, TLS1_2_VERSION);
+    SSL_CTX_set_cipher_list(t.client->ssl, ciphers);
+    t.peer.verify = TLS_VERIFY_NONE;
+    two_open(&t);
+    group_init(&t.g);
+    CHECK_OK(group_go(&t.g, "client", client_side, &t));
+    bool good = accept(&t) == 0;
+    if (good) conn_tls_info(t.b, info);
+    else conn_close(&t.b);
+    CHECK_OK(group_wait(&t.g));
+    if (good) two_end(&t);
+    else conn_close(&t.a);
+    two_free(&t);
+    return good;
+}
+
+/* docs/tls.md */
+TEST(strangers_alone_may_have_older_ciphers)
+{
+    struct tls_info info;
+    CHECK(!agree(accept_user, "ECDHE-ECDSA-AES128-SHA256", &info));
+    CHECK(!agree(accept_web, "ECDHE-ECDSA-AES128-SHA", &info));
+    REQUIRE(agree(accept_stranger, "ECDHE-ECDSA-AES128-SHA", &info));
+    CHECK_SL(sl_cstr(info.cipher), "ECDHE-ECDSA-AES128-SHA");
+    REQUIRE(agree(accept_stranger, "ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES128-GCM-SHA256", &info));
+    CHECK_SL(sl_cstr(info.cipher), "ECDHE-ECDSA-AES128-GCM-SHA256");
+    REQUIRE(agree(accept_user, "ECDHE-ECDSA-CHACHA20-POLY1305", &info));
+    CHECK_SL(sl_cstr(info.cipher), "ECDHE-ECDSA-CHACHA20-POLY1305");
+    CHECK(!agree(accept_stranger, "ECDHE-ECDSA-NULL-SHA:AES128-SHA", &info));
+}
+
 /* ---- parked under TLS ---- */
 
 struct tls_parked {

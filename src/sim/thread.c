@@ -19,6 +19,14 @@ int rt_loop_id(void) { return the_sim && the_sim->loop.node ? sim_here()->loop :
 
 void rt_pause(int64_t ns) { sim_thread_pause(ns, ns); }
 
+size_t rt_addresses(struct ip *out, size_t max)
+{
+    const struct sim_node *n = sim_self();
+    size_t k = n->nip < max ? n->nip : max;
+    memcpy(out, n->ip, k * sizeof *out);
+    return k;
+}
+
 size_t rt_files_max(void) { return SIZE_MAX; }
 
 int rt_reserve(size_t files, size_t dials, size_t least, size_t *accepted)

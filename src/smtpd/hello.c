@@ -75,7 +75,7 @@ int smtpd_tls_begin(struct smtpd_session *s)
     static const char *const alpn[] = {"smtp", "esmtp", NULL};
     int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK));
     int e = smtpd_is_submission(s) ? conn_tls_accept_login(s->c, s->conf->tls, alpn)
-                                   : conn_tls_accept_as(s->c, s->conf->tls, alpn);
+                                   : conn_tls_accept_stranger(s->c, s->conf->tls, alpn);
     deadline_restore(before);
     if (e) {
         log_info(s->who, "TLS did not come about: %s", err_text(e));

@@ -43,6 +43,12 @@ def curl(home, path, *options, tls=True, input=None):
     return status, fields, body
 
 
+def test_who_came_by_tls_is_told_to_come_so_again(home):
+    """RFC 6797 section 7."""
+    assert int(curl(home, "/openapi.json")[1]["strict-transport-security"].split("=")[1]) >= 15768000
+    assert "strict-transport-security" not in curl(home, "/openapi.json", tls=False)[1]
+
+
 def get(home, path, *options, **more):
     status, fields, body = curl(home, path, *options, **more)
     assert status == 200, (status, body)
