@@ -117,7 +117,8 @@ static void watch_records(struct watching *x, struct slice domain, bool *dead)
     struct slice about = ar_cat(x->a, SL("DNS "), domain), first = {0};
     size_t n = 0, wrong = 0, unknown = 0;
     int e = *dead ? ERR_UNREACHABLE
-                  : dns_check_domain(x->core, x->a, domain, served_certificate(x->core, x->a), &v, &n);
+                  : dns_check_domain(x->core, x->core->dns, x->a, domain, served_certificate(x->core, x->a),
+                                     &v, &n);
     if (!e && dns_check_dead(v, n)) {
         *dead = true;
         found(x, SL("resolver"), v->sentence, true);

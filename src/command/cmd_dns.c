@@ -58,8 +58,12 @@ int run_dns_check(struct request *r)
     struct dns_checked *v;
     size_t n;
     bool good = true;
-    int e = dns_check_domain(r->core, r->a, arg_slice(r->args, "domain"), served_certificate(r->core, r->a),
-                             &v, &n);
+    struct dns *dns = NULL;
+    int e = core_fresh_dns(r->core, r->a, &dns);
+    if (!e)
+        e = dns_check_domain(r->core, dns, r->a, arg_slice(r->args, "domain"),
+                             served_certificate(r->core, r->a), &v, &n);
+    dns_close(&dns);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) {
         json_t *o = json_object();

@@ -63,8 +63,12 @@ static int is_published(struct request *r, bool *is)
 {
     struct dns_checked *v;
     size_t n;
-    int e = dns_check_domain(r->core, r->a, arg_slice(r->args, "domain"), served_certificate(r->core, r->a),
-                             &v, &n);
+    struct dns *dns = NULL; /* not what was asked the last time */
+    int e = core_fresh_dns(r->core, r->a, &dns);
+    if (!e)
+        e = dns_check_domain(r->core, dns, r->a, arg_slice(r->args, "domain"),
+                             served_certificate(r->core, r->a), &v, &n);
+    dns_close(&dns);
     *is = !e;
     for (size_t i = 0; !e && i < n; i++) *is = *is && v[i].finding != FINDING_MISSING;
     return e;

@@ -552,8 +552,9 @@ const struct command commands[] = {
     LOOK("cert show", cert_show, "the certificate that is served, what is wrong with it, its TLSA records"),
 
     LOOK("doctor", doctor,
-         "examines the node: certificate, DNS, ports, disk, queue, block lists; the worst first",
-         ARGS(OPTION("outwards", "HOST", "also opens port 25 of this host"))),
+         "examines the node: certificate, DNS, ports, addresses, clock, disk, queue, block lists; the worst "
+         "first",
+         ARGS(OPTION("outwards", "HOST", "opens port 25 of this host to see whether it may"))),
     LOOK("stats", stats, "numbers about the server; or what became of an account's recipients",
          ARGS(MAYBE("account", "ACCOUNT", "the address of an account that sends"),
               OPTION("by", "WHAT", "for each key, campaign, category, domain or site", .type = ARG_CHOICE,

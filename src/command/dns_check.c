@@ -65,17 +65,24 @@ static struct slice list_of(struct arena *a, enum dns_type type, const struct dn
     return out;
 }
 
+/* A resolver that is asked remembers. */
+static struct slice remembered(const struct checking *c, const struct dns_answer *d)
+{
+    if (!c->core->conf->resolver.port || c->core->conf->zone.n || !d->ttl) return SL("");
+    return ar_printf(c->a, "; if that was changed just now: the resolver may remember it for %u s", d->ttl);
+}
+
 /* Addresses, MX, PTR, SRV, TLSA, CNAME: is our line among the answers? */
 static int check_plain(struct checking *c, const struct dns_line *l)
 {
     struct dns_answer d;
-    int e = dns_ask(c->core->dns, c->a, l->name, l->type, &d);
+    int e = dns_ask(c->dns, c->a, l->name, l->type, &d);
     if (e) return e;
     struct slice line = dns_line_text(c->a, l);
     if (unanswered(c, l->what, l->name, &d)) return 0;
     if (d.status != DNS_FOUND) {
         dns_found(c, l->what, l->name, l->optional ? FINDING_ABSENT_OPTIONAL : FINDING_MISSING,
-                  ar_printf(c->a, "nothing is published; %s", l->why), line);
+                  ar_printf(c->a, "nothing is published; %s%.*s", l->why, SLF(remembered(c, &d))), line);
         return 0;
     }
     for (size_t i = 0; i < d.n; i++)
@@ -83,8 +90,10 @@ static int check_plain(struct checking *c, const struct dns_line *l)
             dns_found(c, l->what, l->name, FINDING_RIGHT, ar_printf(c->a, "%.*s", SLF(l->data)), line);
             return 0;
         }
-    dns_found(c, l->what, l->name, FINDING_WRONG,
-              ar_printf(c->a, "the DNS says %.*s", SLF(list_of(c->a, l->type, &d))), line);
+    dns_found(
+        c, l->what, l->name, FINDING_WRONG,
+        ar_printf(c->a, "the DNS says %.*s%.*s", SLF(list_of(c->a, l->type, &d)), SLF(remembered(c, &d))),
+        line);
     return 0;
 }
 
@@ -106,7 +115,7 @@ static int check_dkim_keys(struct checking *c, const struct dns_line *l)
         e = sign_key_from_pem(k[i].pem, &key);
         if (e) break;
         active += k[i].state == DKIM_KEY_ACTIVE;
-        e = dkim_publish_check(c->a, c->core->dns, c->domain, k[i].selector, key, &p);
+        e = dkim_publish_check(c->a, c->dns, c->domain, k[i].selector, key, &p);
         int bits = sign_key_kind(key) == KEY_RSA ? sign_key_bits(key) : 0;
         sign_key_free(&key);
         if (e) break;
@@ -129,7 +138,7 @@ static int check_dmarc_line(struct checking *c, const struct dns_line *l)
 {
     struct dns_answer d;
     struct slice line = dns_line_text(c->a, l), text = {0};
-    int e = dns_ask(c->core->dns, c->a, l->name, DNS_TXT, &d);
+    int e = dns_ask(c->dns, c->a, l->name, DNS_TXT, &d);
     if (e || unanswered(c, "DMARC", l->name, &d)) return e;
     size_t records = 0;
     for (size_t i = 0; i < d.n; i++)
@@ -159,7 +168,7 @@ static int check_dmarc_line(struct checking *c, const struct dns_line *l)
 static int check_tlsrpt(struct checking *c, const struct dns_line *l)
 {
     struct dns_answer d;
-    int e = dns_ask(c->core->dns, c->a, l->name, DNS_TXT, &d);
+    int e = dns_ask(c->dns, c->a, l->name, DNS_TXT, &d);
     if (e || unanswered(c, l->what, l->name, &d)) return e;
     struct slice line = dns_line_text(c->a, l);
     size_t n = 0;
@@ -222,7 +231,7 @@ static int check_mta_sts(struct checking *c, const struct dns_line *l)
     struct dns_answer d;
     struct slice line = dns_line_text(c->a, l);
     size_t n = 0;
-    int e = dns_ask(c->core->dns, c->a, l->name, DNS_TXT, &d);
+    int e = dns_ask(c->dns, c->a, l->name, DNS_TXT, &d);
     if (e || unanswered(c, l->what, l->name, &d)) return e;
     for (size_t i = 0; i < d.n; i++) n += sl_starts(d.rr[i].txt, SL("v=STSv1"));
     if (sts_announced(&d).n) return check_policy(c, l, line);
@@ -270,7 +279,7 @@ static int check_reverse(struct checking *c, const struct dns_line *l)
     size_t n = config_public(conf, seen);
     for (size_t i = 0; i < n; i++) {
         struct iprev_result r;
-        int e = iprev_check(c->core->dns, c->a, &seen[i], &r);
+        int e = iprev_check(c->dns, c->a, &seen[i], &r);
         if (e) return e;
         struct slice publish =
             ar_printf(c->a, "%.*s. IN PTR %.*s.", SLF(ip_reverse_name(c->a, &seen[i])), SLF(conf->hostname));
@@ -352,7 +361,7 @@ static int run_jobs(struct checking *c, struct asking *job, size_t n)
     group_init(&g);
     int e = 0;
     for (size_t i = 0; !e && i < n; i++) {
-        job[i].c = (struct checking){.core = c->core, .a = c->a, .domain = c->domain};
+        job[i].c = (struct checking){.core = c->core, .dns = c->dns, .a = c->a, .domain = c->domain};
         e = group_go(&g, "dns check", job_fiber, &job[i]);
     }
     int waited = group_wait(&g);
@@ -373,7 +382,7 @@ static int ask_probe(struct checking *c, const struct dns_line *l)
 {
     struct dns_answer d;
     deadline_narrow(DEADLINE_IN(PROBE_MAX));
-    int e = dns_ask(c->core->dns, c->a, l->name, l->type, &d);
+    int e = dns_ask(c->dns, c->a, l->name, l->type, &d);
     if (!e && d.status == DNS_TEMPFAIL) (void)unanswered(c, l->what, l->name, &d);
     return e;
 }
@@ -384,7 +393,7 @@ static int check_resolver(struct checking *c, bool *dead)
     struct dns_line line[] = {{.what = "resolver", .name = c->domain, .type = DNS_NS},
                               {.what = "resolver", .name = SL("root-servers.net"), .type = DNS_NS}};
     struct asking job[] = {{.run = ask_probe, .line = &line[0]}, {.run = ask_probe, .line = &line[1]}};
-    struct checking probe = {.core = c->core, .a = c->a, .domain = c->domain};
+    struct checking probe = {.core = c->core, .dns = c->dns, .a = c->a, .domain = c->domain};
     char at[ENDPOINT_TEXT_MAX];
     const struct config *conf = c->core->conf;
     int e = run_jobs(&probe, job, COUNT_OF(job));
@@ -407,10 +416,10 @@ bool dns_check_dead(const struct dns_checked *v, size_t n)
     return n == 1 && sl_eq(v->what, SL("resolver"));
 }
 
-int dns_check_domain(struct core *core, struct arena *a, struct slice domain, struct slice certificate,
-                     struct dns_checked **out, size_t *count)
+int dns_check_domain(struct core *core, struct dns *dns, struct arena *a, struct slice domain,
+                     struct slice certificate, struct dns_checked **out, size_t *count)
 {
-    struct checking c = {.core = core, .a = a};
+    struct checking c = {.core = core, .dns = dns, .a = a};
     struct dns_line *l;
     const struct dns_line *spf = NULL;
     size_t lines, n = 0;

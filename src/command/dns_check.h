@@ -19,8 +19,9 @@ struct dns_checked {
     struct slice publish;  /* the line that would be right; empty when there is nothing to publish */
 };
 /* Asks the DNS about everything that `dns records` prints, and about dangers, all at the same time. A
- * resolver that answers nothing is the only finding then. In the arena. SUSPENDS at most half a minute. */
-MUST_CHECK int dns_check_domain(struct core *core, struct arena *a, struct slice domain,
+ * resolver that answers nothing is the only finding then. dns: core_fresh_dns(), where what was asked before
+ * must not count. In the arena. SUSPENDS at most half a minute. */
+MUST_CHECK int dns_check_domain(struct core *core, struct dns *dns, struct arena *a, struct slice domain,
                                 struct slice certificate, struct dns_checked **out, size_t *count);
 /* Is that the only finding? Then no letter can leave, whatever the domain, and nothing else need be asked. */
 bool dns_check_dead(const struct dns_checked *v, size_t n);

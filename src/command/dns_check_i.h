@@ -5,6 +5,7 @@
 
 struct checking {
     struct core *core;
+    struct dns *dns;
     struct arena *a;
     struct slice domain;
     struct dns_checked *v;

@@ -43,7 +43,7 @@ struct slice dns_spf_proposal(struct arena *a, struct slice ours, const struct s
 static int propose(struct checking *c, const struct dns_line *l, struct slice *out)
 {
     struct dns_answer d;
-    int e = dns_ask(c->core->dns, c->a, l->name, DNS_TXT, &d);
+    int e = dns_ask(c->dns, c->a, l->name, DNS_TXT, &d);
     if (e) return e;
     struct slice *there = ar_array(c->a, struct slice, d.n);
     size_t n = 0;
@@ -59,7 +59,7 @@ int dns_check_spf_line(struct checking *c, const struct dns_line *l)
 {
     struct spf_audit s;
     struct slice line;
-    int e = spf_audit(c->core->dns, c->a, l->name, &s);
+    int e = spf_audit(c->dns, c->a, l->name, &s);
     if (!e) e = propose(c, l, &line);
     if (e) return e;
     if (s.code == SPF_TEMPERROR) dns_found(c, "SPF", l->name, FINDING_UNKNOWN, s.problem, line);
@@ -98,7 +98,7 @@ static int check_passes(struct checking *c, const struct ip *from, struct slice 
                           .mail_from = ar_cat(c->a, SL("postmaster@"), c->domain),
                           .receiver = SL("check")};
     struct spf_result r;
-    int e = spf_check(c->core->dns, c->a, &q, &r);
+    int e = spf_check(c->dns, c->a, &q, &r);
     if (e) return e;
     enum dns_finding f = r.code == SPF_PASS        ? FINDING_RIGHT
                          : r.code == SPF_TEMPERROR ? FINDING_UNKNOWN

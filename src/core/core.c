@@ -53,6 +53,11 @@ static int open_dns(const struct config *conf, struct arena *a, struct dns **out
     return dns_open_unbound(out, conf->resolver.port ? &conf->resolver : NULL);
 }
 
+int core_fresh_dns(const struct core *core, struct arena *a, struct dns **out)
+{
+    return open_dns(core->conf, a, out);
+}
+
 int core_open_dns(struct core *core, const struct config *conf)
 {
     struct dns *dns;

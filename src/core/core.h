@@ -62,6 +62,8 @@ struct core {
     int64_t started;          /* unix seconds; 0 = not serving */
 };
 
+/* A resolver as the node's, which remembers nothing yet. To be closed. SUSPENDS. */
+MUST_CHECK int core_fresh_dns(const struct core *core, struct arena *a, struct dns **out);
 /* Opens DNS. Enough for `check` and `dns check`. On a fiber. */
 MUST_CHECK int core_open_dns(struct core *core, const struct config *conf);
 /* Opens DNS, store, signing and queue in the working directory (the home): store/index and

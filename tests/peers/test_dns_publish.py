@@ -1,10 +1,17 @@
 """Records put into BIND's zones by signed updates (RFC 2136, 8945)."""
 import re
+import subprocess
 
 import pytest
 
 from bind import asked, named
 from world import World, next_address
+
+def update(server, *lines):
+    """By nsupdate, which we did not write."""
+    script = "\n".join([f"server {server['address']} {server['port']}", "zone one.test", *lines, "send", ""])
+    subprocess.run(["nsupdate", "-v", "-k", str(server["folder"] / "key")], input=script, text=True, check=True, capture_output=True)
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
@@ -43,6 +50,29 @@ def test_records_are_published_and_others_stay(home, server):
     home.tram("dkim", "rotate", "one.test")
     assert " changes are made" in home.tram("dns", "publish", "one.test").stdout
     home.stop()
+
+
+def test_what_was_just_changed_is_seen(home, server):
+    """The server remembers the answer of before for an hour; who examines the records is not told that."""
+    conf = home.dir / "tram.conf"
+    text = conf.read_text()
+    conf.write_text(re.sub(r"^zone = .*$", f'resolver = "{server["at"]}"', text, flags=re.M))
+    home.start()
+
+    def tlsa():
+        checked = home.json("dns", "check", "one.test", status=1)["checked"]
+        return {c["finding"] for c in checked if c["what"] == "TLSA"}
+
+    try:
+        assert tlsa() == {"right"}
+        line = [r for r in home.json("dns", "records", "one.test")["records"] if r["type"] == "TLSA"]
+        update(server, f"update delete {line[0]['name']} TLSA")
+        assert tlsa() != {"right"}
+        assert " changes are made" in home.tram("dns", "publish", "one.test").stdout
+        assert tlsa() == {"right"}
+    finally:
+        home.stop()
+        conf.write_text(text)
 
 
 @pytest.mark.parametrize("line, says", [

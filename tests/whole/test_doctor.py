@@ -1,7 +1,14 @@
 """`tram doctor`: what is wrong with a node, the worst first; and its exit status."""
+import email.utils
+import http.server
+import json
+import subprocess
+import threading
+import time
+
 import pytest
 
-from world import World
+from world import OFFSET, TRAM, World, next_address
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +42,73 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(world):
     world.publish(extra=listed)
     assert [f for f in findings(home, status=1) if f["what"] == "block list"][0]["grade"] == "wrong"
     assert "wrong    block list" in home.tram("doctor", status=1).stdout
+
+
+class Clock(http.server.BaseHTTPRequestHandler):
+    """A web server that says what time it is."""
+    ahead = 0
+
+    def do_GET(self):
+        self.send_response_only(404)
+        self.send_header("Date", email.utils.formatdate(time.time() + Clock.ahead, usegmt=True))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *words):
+        pass
+
+
+def of(found, what):
+    return [(f["grade"], f["sentence"]) for f in found if f["what"] == what]
+
+
+def test_a_clock_that_is_wrong_by_a_year_is_told(world):
+    home, address = world.home("clock.test"), next_address()
+    world.publish(home, extra=f"deb.debian.org. A {address}\n")
+    server = http.server.HTTPServer((address, OFFSET + 80), Clock)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        assert of(findings(home, status=1), "clock") == [("fine", "it agrees with that of deb.debian.org")]
+        for ahead, grade, words in ((365 * 86400, "wrong", "364 days behind"), (-365 * 86400, "wrong", "365 days ahead of"), (60, "warning", " s behind")):
+            Clock.ahead = ahead
+            (told, sentence), = of(findings(home, status=1), "clock")
+            assert told == grade and (words in sentence or words.replace("364", "365") in sentence), sentence
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_addresses_that_nobody_named_are_told(world):
+    """In a network of its own, where the machine has two addresses that the world would route."""
+    home = world.home("addresses.test")
+    conf = home.dir / "tram.conf"
+    text = conf.read_text()
+    up = "ip link set lo up; ip addr add 2001:db8::5/64 dev lo; ip addr add 2001:db8::6/64 dev lo; ip addr add 198.51.100.7/32 dev lo; "
+    if subprocess.run(["unshare", "-rn", "sh", "-c", up.replace(";", "&&", 3) + "true"], capture_output=True).returncode:
+        pytest.skip("no network namespace can be made here")
+
+    def told(*lines):
+        conf.write_text("\n".join([*[x for x in text.splitlines() if not lines or not x.startswith("listen")], *lines]) + "\n")
+        done = subprocess.run(["unshare", "-rn", "sh", "-c", up + 'exec "$0" "$@"', TRAM, "-C", str(home.dir), "doctor", "--json"], capture_output=True, timeout=120)
+        return of(json.loads(done.stdout)["findings"], "address")
+
+    served_nowhere = told()
+    assert len(served_nowhere) == 2 and all(g == "warning" and "where nothing is served" in s for g, s in served_nowhere)
+    assert any("2001:db8::" in s for _, s in served_nowhere) and any("198.51.100.7" in s for _, s in served_nowhere)
+    unnamed = told('public_addresses = {"198.51.100.7"}')
+    assert [g for g, _ in unnamed] == ["warning"] and "letters may leave from 2001:db8::" in unnamed[0][1]
+    assert told('public_addresses = {"198.51.100.7", "2001:db8::25"}') == [("fine", "every address of the machine is named")]
+
+
+def test_the_way_out_and_the_lists_of_ipv6(world):
+    home = world.home("out.test", config='public_addresses = {"2001:db8::25"}')
+    world.publish(home, extra=f"gmail-smtp-in.l.google.com. A {next_address()}\n" + "5.2." + "0." * 22 + "8.b.d.0.1.0.0.2.zen.spamhaus.org. A 127.0.0.2\n"
+                  ";! servfail " + "5.2." + "0." * 22 + "8.b.d.0.1.0.0.2.bl.spamcop.net\n")
+    found = findings(home, status=1)
+    (grade, sentence), = of(found, "outwards")
+    assert grade == "wrong" and "does not answer" in sentence
+    assert ("wrong", "2001:db8::25 stands on zen.spamhaus.org") in of(found, "block list")
+    assert ("warning", "1 of 2 questions are not answered, first by bl.spamcop.net: whether we stand there is not known") in of(found, "block list")
 
 
 def test_setup_makes_a_node_that_serves(world):
