@@ -174,7 +174,10 @@ static void keep_alive(int fd)
 /* ---- sockets that listen before there are loops ---- */
 
 enum { KEPT_MAX = 1024 };
-static int kept[KEPT_MAX];
+static struct {
+    int fd;
+    bool lent; /* whoever handed it over goes on with it when this process has ended */
+} kept[KEPT_MAX];
 static size_t nkept;
 
 static bool same_address(int fd, const union address *a)
@@ -192,18 +195,20 @@ static bool same_address(int fd, const union address *a)
 }
 
 /* The socket that is kept for the address, or -1. */
-static int take_kept(const union address *a)
+static int take_kept(const union address *a, bool *lent)
 {
+    *lent = false;
     for (size_t i = 0; i < nkept; i++)
-        if (same_address(kept[i], a)) {
-            int fd = kept[i];
+        if (same_address(kept[i].fd, a)) {
+            int fd = kept[i].fd;
+            *lent = kept[i].lent;
             kept[i] = kept[--nkept];
             return fd;
         }
     return -1;
 }
 
-int listener_inherit(int fd)
+static int keep(int fd, bool lent)
 {
     int is = 0, type = 0;
     socklen_t n = sizeof is, m = sizeof type;
@@ -214,9 +219,12 @@ int listener_inherit(int fd)
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
         return err_errno(errno, "a socket that was handed over cannot be used");
     keep_alive(fd);
-    kept[nkept++] = fd;
+    kept[nkept].fd = fd;
+    kept[nkept++].lent = lent;
     return 0;
 }
+
+int listener_inherit(int fd) { return keep(fd, true); }
 
 /* *fd listens there from now on. */
 static int listen_at(int *out, const struct endpoint *at, const union address *a, socklen_t n)
@@ -234,15 +242,16 @@ int listener_reserve(const struct endpoint *at)
 {
     union address a;
     socklen_t n = to_sys(at, &a);
-    int fd = take_kept(&a); /* it was handed over */
+    bool lent;
+    int fd = take_kept(&a, &lent); /* it was handed over */
     int e = fd < 0 ? listen_at(&fd, at, &a, n) : 0;
-    return e ? e : listener_inherit(fd);
+    return e ? e : keep(fd, lent);
 }
 
 void listener_rest(void)
 {
     while (nkept) {
-        int fd = kept[--nkept];
+        int fd = kept[--nkept].fd;
         union address a = {0};
         struct endpoint at = {0};
         socklen_t n = sizeof a;
@@ -260,11 +269,13 @@ int sock_listen(struct sock **out, struct endpoint *at)
 {
     union address a;
     socklen_t n = to_sys(at, &a);
-    int fd = take_kept(&a);
+    bool lent;
+    int fd = take_kept(&a, &lent);
     int e = fd < 0 ? listen_at(&fd, at, &a, n) : 0;
     if (e) return e;
     *out = sock_make(fd);
-    (*out)->shared = (*out)->master = true;
+    (*out)->shared = true;
+    (*out)->master = !lent; /* who lent it lets others connect meanwhile, and starts us again */
     if (!at->path[0]) sock_local(*out, at);
     return 0;
 }
