@@ -41,9 +41,12 @@ static int publication(struct request *r, struct slice domain, const struct dkim
                        struct dkim_publish *p)
 {
     struct sign_key *key;
+    struct dns *dns = NULL; /* "not there" of a moment ago is not remembered */
     int e = sign_key_from_pem(k->pem, &key);
     if (e) return e;
-    e = dkim_publish_check(r->a, r->core->dns, domain, k->selector, key, p);
+    e = core_fresh_dns(r->core, r->a, &dns);
+    if (!e) e = dkim_publish_check(r->a, dns, domain, k->selector, key, p);
+    dns_close(&dns);
     sign_key_free(&key);
     return e;
 }
