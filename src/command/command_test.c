@@ -139,6 +139,94 @@ TEST(every_row_is_whole)
     ar_free(&a);
 }
 
+/* Commands that are not in the audit: they look, or leave another trace (a letter). Every other is noted
+ * before it runs (command_audit_begin()). Who adds one here has made sure that it changes nothing. */
+TEST(what_changes_something_is_in_the_audit)
+{
+    static const char *const looks[] = {"domain list",
+                                        "domain show",
+                                        "account list",
+                                        "account show",
+                                        "account app-password list",
+                                        "campaign list",
+                                        "campaign show",
+                                        "suppression list",
+                                        "webhook list",
+                                        "inbound list",
+                                        "block list",
+                                        "key list",
+                                        "alias list",
+                                        "list list",
+                                        "list show",
+                                        "dns records",
+                                        "dns check",
+                                        "dkim list",
+                                        "dkim publish-check",
+                                        "dmarc report",
+                                        "source list",
+                                        "source show",
+                                        "shaping show",
+                                        "tls probe",
+                                        "tls report",
+                                        "queue list",
+                                        "queue show",
+                                        "queue stats",
+                                        "queue top",
+                                        "junk explain",
+                                        "trace",
+                                        "watch",
+                                        "send",
+                                        "send-test",
+                                        "cert list",
+                                        "cert show",
+                                        "doctor",
+                                        "stats",
+                                        "images",
+                                        "alerts",
+                                        "audit"};
+    for (size_t i = 0; i < ncommands; i++) {
+        const struct command *c = &commands[i];
+        bool look = false, known = false;
+        for (size_t k = 0; k < COUNT_OF(looks); k++) known |= strcmp(c->name, looks[k]) == 0;
+        look = c->quiet;
+        if (look != known && c->needs == NEEDS_STORE)
+            test_fail(__FILE__, __LINE__, "%s: is it noted in the audit or not?", c->name);
+    }
+}
+
+/* What an administrator of single domains may ask: accounts, aliases and lists of these domains, no more. */
+TEST(what_who_administers_a_domain_may_do)
+{
+    static const char *const may[] = {"account add",
+                                      "account list",
+                                      "account passwd",
+                                      "account disable",
+                                      "account enable",
+                                      "account show",
+                                      "account rename",
+                                      "account app-password add",
+                                      "account app-password list",
+                                      "account app-password remove",
+                                      "account remove",
+                                      "person export",
+                                      "alias add",
+                                      "alias list",
+                                      "alias remove",
+                                      "list add",
+                                      "list set",
+                                      "list list",
+                                      "list show",
+                                      "list member add",
+                                      "list member remove",
+                                      "list remove"};
+    for (size_t i = 0; i < ncommands; i++) {
+        bool known = false;
+        for (size_t k = 0; k < COUNT_OF(may); k++) known |= strcmp(commands[i].name, may[k]) == 0;
+        if ((commands[i].of_domain != NULL) != known)
+            test_fail(__FILE__, __LINE__, "%s: may an administrator of a domain do it?", commands[i].name);
+    }
+}
+
 TEST(an_spf_proposal_keeps_what_is_allowed)
 {
     struct arena a;

@@ -164,3 +164,87 @@ TEST(what_init_writes_can_be_read_with_every_comment_taken_out)
     (void)!path_unlink("config_test.conf");
     ar_free(&a);
 }
+
+/* ---- each line mistyped ---- */
+
+/* A value that is right for the setting, as it is written. */
+static const char *sample(const struct setting *s)
+{
+    switch (s->type) {
+    case SETTING_HOST: return "\"mail.one.test\"";
+    case SETTING_IPS: return "{\"192.0.2.1\", \"2001:db8::1\"}";
+    case SETTING_NETS: return "{\"192.0.2.0/24\"}";
+    case SETTING_DOMAINS: return "{\"two.test\"}";
+    case SETTING_ROUTES: return "{\"far.test via relay.far.test:587\"}";
+    case SETTING_FILTERS: return "{\"inet:127.0.0.1:11332\"}";
+    case SETTING_DNSLISTS: return "{\"list.test address 5\"}";
+    default: return NULL;
+    }
+}
+
+static struct slice right_line(struct arena *a, const struct setting *s)
+{
+    const char *list = sample(s);
+    return list ? ar_printf(a, "%s = %s", s->name, list) : ar_printf(a, "%s = \"%s\"", s->name, s->fallback);
+}
+
+static bool has_form(const struct setting *s) { return s->type != SETTING_PATH && s->type != SETTING_TEXT; }
+static bool in_braces(const struct setting *s) { return sample(s) && *sample(s) == '{'; }
+
+enum { WAYS = 7 };
+/* The line mistyped in one of these ways; empty when it would be right that way. */
+static struct slice mistyped(struct arena *a, const struct setting *s, int way)
+{
+    struct slice right = right_line(a, s);
+    struct slice value = sl_from(right, sl_chr(right, '=') + 1);
+    switch (way) {
+    case 0: return ar_printf(a, "%c%.*s", s->name[0], SLF(right));
+    case 1: return ar_printf(a, "%.3s-%.*s", s->name, SLF(sl_from(right, 3)));
+    case 2: return ar_printf(a, "%s %.*s", s->name, SLF(value));
+    case 3: return sl_cstr(s->name);
+    case 4:
+        return has_form(s) ? ar_printf(a, in_braces(s) ? "%s = {\"? ?\"}" : "%s = \"? ?\"", s->name) : SL("");
+    case 5: return ar_printf(a, "%s =", s->name);
+    default: return sl_sub(right, 0, right.n - 1); /* a quote or a brace is missing */
+    }
+}
+
+/* The whole configuration with one line wrong: refused, and the sentence names that line, or one of the two
+ * behind it, where what is missing was looked for. */
+static void try_mistyped(struct arena *a, const struct setting *wrong, int way)
+{
+    struct buf b = BUF_INIT;
+    struct config c;
+    struct slice odd = mistyped(a, wrong, way);
+    bool found = false;
+    for (size_t i = 1; i < nsettings; i++) {
+        struct slice line = &settings[i] == wrong ? odd : right_line(a, &settings[i]);
+        buf_printf(&b, "%.*s\n", SLF(line));
+    }
+    int e = odd.n ? read_lines(a, ar_cstr(a, buf_slice(&b)), &c) : ERR_SYNTAX;
+    CHECK_ERR(e, ERR_SYNTAX);
+    for (int i = 0; e && odd.n && i < 3; i++) {
+        struct slice at = ar_printf(a, "config_test.conf:%d: ", (int)(wrong - settings) + 1 + i);
+        found |= sl_starts(sl_cstr(err_text(e)), at) && strlen(err_text(e)) > at.n;
+    }
+    if (odd.n && !found)
+        test_fail(__FILE__, __LINE__, "%s, way %d: %s", wrong->name, way, err_text(ERR_SYNTAX));
+    buf_free(&b);
+}
+
+TEST(each_line_of_a_whole_configuration_mistyped)
+{
+    struct arena a;
+    struct config c;
+    struct buf b = BUF_INIT;
+    ar_init(&a, 0);
+    for (size_t i = 1; i < nsettings; i++) buf_printf(&b, "%.*s\n", SLF(right_line(&a, &settings[i])));
+    CHECK_OK(read_lines(&a, ar_cstr(&a, buf_slice(&b)), &c));
+    buf_free(&b);
+    for (size_t i = 1; i < nsettings; i++)
+        for (int way = 0; way < WAYS; way++) {
+            ar_reset(&a);
+            try_mistyped(&a, &settings[i], way);
+        }
+    ar_free(&a);
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes format-N.tar.gz: a small home with something of everything, which every later version must read
-(tests/whole/test_upgrade.py says what it holds). To be run once, by the last program before a new format:
-tests/homes/make.py N"""
+(tests/whole/test_upgrade.py says what it holds). To be run once, by the last program before a new format, and within a
+format (2b, 2c) when rows have got new tags: tests/homes/make.py N"""
 import sys
 import tarfile
 import tempfile
@@ -55,7 +55,7 @@ def pack(home, out):
 
 
 def main():
-    number = int(sys.argv[1])
+    number = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
         world = World(folder)
         home = world.home("one.test", accounts=["alice", "bob"], config=CONF)
