@@ -2,14 +2,18 @@
 import email
 import gzip
 import http.server
+import imaplib
 import json
+import poplib
+import smtplib
+import socket
 import ssl
 import subprocess
 import threading
 
 import pytest
 
-from world import OFFSET, World, letter, next_address, until
+from world import OFFSET, World, insecure_tls, letter, next_address, until
 
 POLICY = "version: STSv1\r\nmode: {}\r\nmx: {}\r\nmax_age: 86400\r\n"
 
@@ -122,6 +126,48 @@ def test_dane(net):
     net.zone()
     net.one.tram("queue", "retry", "--all")
     assert "certificate proved by DANE" in net.road()
+
+
+def open_tls(home, port, context):
+    """A session of TLS at that door, by the clients that everybody has: what it agreed on."""
+    at = (home.address, home.port(port))
+    if port in (25, 587):
+        with smtplib.SMTP(*at, local_hostname="client.test", timeout=30) as c:
+            c.starttls(context=context)
+            return c.sock.cipher()[0]
+    if port == 143:
+        with imaplib.IMAP4(*at) as c:
+            c.starttls(ssl_context=context)
+            return c.sock.cipher()[0]
+    if port == 110:
+        c = poplib.POP3(*at, timeout=30)
+        c.stls(context=context)
+        return c.sock.cipher()[0]
+    with socket.create_connection(at, 30) as plain, context.wrap_socket(plain) as c:
+        return c.cipher()[0]
+
+
+NO_SESSION = (OSError, smtplib.SMTPException, imaplib.IMAP4.error, poplib.error_proto)  # ssl.SSLError is an OSError
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+@pytest.mark.parametrize("port", [25, 587, 465, 143, 993, 110, 995, 443])
+def test_older_ciphers_are_for_strangers_alone(net, port):
+    """docs/tls.md. A client of TLS 1.2 with nothing but CBC; one with what is asked for; one with TLS 1.1."""
+    def context(ciphers, version=ssl.TLSVersion.TLSv1_2):
+        made = insecure_tls()
+        made.set_ciphers(ciphers)
+        made.minimum_version = made.maximum_version = version
+        return made
+
+    assert open_tls(net.two, port, context("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-SHA256")) == "ECDHE-ECDSA-AES128-GCM-SHA256"
+    if port == 25:
+        assert open_tls(net.two, port, context("ECDHE-ECDSA-AES128-SHA256")) == "ECDHE-ECDSA-AES128-SHA256"
+    else:
+        with pytest.raises(NO_SESSION):
+            open_tls(net.two, port, context("ECDHE-ECDSA-AES128-SHA256"))
+    with pytest.raises(NO_SESSION):
+        open_tls(net.two, port, context("ALL:@SECLEVEL=0", ssl.TLSVersion.TLSv1_1))
 
 
 def test_an_mta_sts_policy_is_obeyed(net):
