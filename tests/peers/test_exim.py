@@ -24,18 +24,18 @@ def pair(folder):
     p = SimpleNamespace(world=World(folder))
     p.tram = p.world.home(TO_TRAM, accounts=["alice"], config='queue_retry_first = "1s"\nqueue_retry_most = "2s"')
     p.world.publish(extra=ZONE)
-    p.exim = E.Exim(folder / "exim", TO_EXIM, 25 + OFFSET, {TO_TRAM: p.tram.address}, p.tram.port(25))
+    p.peer = E.Exim(folder / "exim", TO_EXIM, 25 + OFFSET, {TO_TRAM: p.tram.address}, p.tram.port(25))
     p.tram.start()
     yield p
-    p.exim.close()
+    p.peer.close()
     p.world.close()
 
 
 def arrived(pair, case, seconds=60):
     try:
-        return until(lambda: pair.exim.letters().get(case), seconds, case)
+        return until(lambda: pair.peer.letters().get(case), seconds, case)
     except AssertionError:
-        raise AssertionError(f"{case}\n{pair.tram.tram('queue', 'list').stdout}\n{pair.exim.log()[-3000:]}") from None
+        raise AssertionError(f"{case}\n{pair.tram.tram('queue', 'list').stdout}\n{pair.peer.log()[-3000:]}") from None
 
 
 def received(pair, case, seconds=60):
@@ -45,7 +45,7 @@ def received(pair, case, seconds=60):
     try:
         return until(look, seconds, case)
     except AssertionError:
-        raise AssertionError(f"{case}\n{pair.exim.log()[-3000:]}\n{pair.tram.log.read_text()[-2000:]}") from None
+        raise AssertionError(f"{case}\n{pair.peer.log()[-3000:]}\n{pair.tram.log.read_text()[-2000:]}") from None
 
 
 def from_tram(pair, raw):
@@ -54,7 +54,7 @@ def from_tram(pair, raw):
 
 
 def from_exim(pair, raw):
-    with smtplib.SMTP(E.ADDRESS, pair.exim.port, timeout=60) as client:
+    with smtplib.SMTP(E.ADDRESS, pair.peer.port, timeout=60) as client:
         client.sendmail(f"carol@{TO_EXIM}", [f"alice@{TO_TRAM}"], raw, mail_options=options(client, raw))
 
 
@@ -109,7 +109,7 @@ def test_an_address_in_utf8_arrives_both_ways(pair):
     got = arrived(pair, "utf8")
     assert got.endswith("Grüße\r\n".encode()) and f"jörg@{TO_EXIM}".encode() in got
     pair.tram.account("jörg")
-    with smtplib.SMTP(E.ADDRESS, pair.exim.port, timeout=60) as client:
+    with smtplib.SMTP(E.ADDRESS, pair.peer.port, timeout=60) as client:
         client.ehlo()
         client.send(f"MAIL FROM:<örjan@{TO_EXIM}> SMTPUTF8 BODY=8BITMIME\r\n".encode())
         said(client.getreply(), 250)
@@ -137,5 +137,5 @@ def test_forty_recipients_each_with_its_notify(pair):
     try:
         until(lambda: told() >= wanted, 60, "the reports")
     except AssertionError:
-        raise AssertionError(f"{sorted(wanted - told())}\n{pair.exim.log()[-3000:]}\n{pair.tram.tram('queue', 'list').stdout}") from None
+        raise AssertionError(f"{sorted(wanted - told())}\n{pair.peer.log()[-3000:]}\n{pair.tram.tram('queue', 'list').stdout}") from None
     assert told() == wanted

@@ -1,7 +1,9 @@
 """Extensions of SMTP between Tram and a real Postfix: a binary letter is converted for it and signed after that, each of
 40 recipients gets the reports that it was to get, an address in UTF-8 arrives."""
 import email
+import random
 import re
+import smtplib
 
 import pytest
 
@@ -64,6 +66,15 @@ def test_a_binary_letter_is_converted_and_signed_after_that(pair):
     assert got["Content-Transfer-Encoding"] == "base64" and got.get_payload(decode=True) == BINARY
     verdicts = pair.tram.tram("check", "dkim", input=raw).stdout.splitlines()
     assert len(verdicts) == 2 and all(v.startswith("pass") for v in verdicts), verdicts
+
+
+def test_thirty_megabytes_both_ways(pair):
+    large = b"".join(b"%08d " % i + random.Random(i).randbytes(30).hex().encode() + b"\r\n" for i in range(420_000))
+    submit(pair, f"SIZE={len(large)}", [f"<box@{TO_POSTFIX}>"], head("large-out") + large)
+    with smtplib.SMTP(P.ADDRESS, pair.postfix.port, timeout=60) as client:
+        client.sendmail(f"carol@{TO_POSTFIX}", [f"alice@{TO_TRAM}"], head("large-in").replace(b"alice@" + TO_TRAM.encode(), b"carol@" + TO_POSTFIX.encode()) + large)
+    assert arrived(pair, "large-out").endswith(b"\r\n\r\n" + large)
+    assert until(lambda: [m for m in pair.tram.messages() if b"X-Case: large-in" in m], 60, pair.postfix.log()[-2000:])[0].endswith(b"\r\n\r\n" + large)
 
 
 def test_forty_recipients_each_with_its_notify(pair):
