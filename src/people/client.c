@@ -2,7 +2,8 @@
  *
  * A connection that was used is kept for the next question, apart for searches and for proofs: a bind changes
  * who a connection is. What is asked of a kept one that the server has given up meanwhile is asked once more
- * on a new one. */
+ * on a new one. A server that answers nobody now is passed over for the next of the list, and that is stayed
+ * with until the first has its turn again. */
 #include <ldap.h>
 #include <stdlib.h>
 
@@ -15,7 +16,10 @@ enum { KEPT = 4, ANSWER_MAX = 256 << 10, SECONDS = 5, MATCHES_MAX = 2 };
 struct links {
     struct lock lock;
     LDAP *searching[KEPT], *proving[KEPT];
+    size_t server;       /* which of the list answered last, */
+    int64_t first_again; /* and when the first is tried again, rt_now() scale */
 };
+static const int64_t first_after = 60 * RT_S;
 
 struct links *links_new(void) { return xcalloc(1, sizeof(struct links)); }
 
@@ -116,17 +120,64 @@ static int bind_as(LDAP *ld, struct arena *a, struct slice dn, struct slice pass
 }
 
 /* *ld: connected, in TLS where it must be. */
-static int dial(const struct people_conf *c, struct arena *a, LDAP **ld)
+static int dial(const struct people_conf *c, struct slice server, struct arena *a, LDAP **ld)
 {
-    int rc = ldap_initialize(ld, ar_cstr(a, c->server));
+    int rc = ldap_initialize(ld, ar_cstr(a, server));
     if (rc) return failed(NULL, rc, "reached");
     if (!set_options(*ld, c, a)) rc = LDAP_LOCAL_ERROR;
-    if (!rc && sl_starts(c->server, SL("ldap://")) && !people_is_near(c->server))
+    if (!rc && sl_starts(server, SL("ldap://")) && !people_is_near(server))
         rc = ldap_start_tls_s(*ld, NULL, NULL);
     if (!rc) return 0;
     int e = not_ready(*ld, rc, "reached");
     hang_up(*ld);
     *ld = NULL;
+    return e;
+}
+
+/* ---- which of the servers ---- */
+
+struct asking {
+    const struct people_conf *c;
+    struct arena *a;
+    struct slice filter, dn, password; /* one or the others */
+    struct people_entry *out;
+    LDAP *ld;
+    int rc; /* what libldap said */
+};
+
+static size_t first_server(struct links *l)
+{
+    lock_take(&l->lock);
+    size_t n = rt_now() < l->first_again ? l->server : 0;
+    lock_release(&l->lock);
+    return n;
+}
+
+static void stay_with(struct links *l, size_t n)
+{
+    lock_take(&l->lock);
+    if (n != l->server || rt_now() >= l->first_again) l->first_again = rt_now() + first_after;
+    l->server = n;
+    lock_release(&l->lock);
+}
+
+/* On a new connection, of each server in turn until one answers. */
+static int ask_anew(struct links *l, struct asking *x, int (*step)(struct asking *x))
+{
+    struct slice server[PEOPLE_SERVERS_MAX];
+    size_t n = people_servers(x->c->server, server), from = first_server(l);
+    int e = err_set(ERR_UNREACHABLE, "there is no server of the directory of people");
+    for (size_t i = 0; i < n; i++) {
+        size_t k = (from + i) % n;
+        e = dial(x->c, server[k], x->a, &x->ld);
+        if (!e) e = step(x);
+        if (e != ERR_UNREACHABLE) {
+            stay_with(l, k);
+            return e;
+        }
+        hang_up(x->ld);
+        x->ld = NULL;
+    }
     return e;
 }
 
@@ -215,22 +266,26 @@ static int log_in(LDAP *ld, const struct people_conf *c, struct arena *a)
     return rc ? not_ready(ld, rc, "asked as ldap_login says") : 0;
 }
 
+static int search_anew(struct asking *x)
+{
+    int e = log_in(x->ld, x->c, x->a);
+    return e ? e : search_on(x->ld, x->c, x->filter, x->a, &x->rc, x->out);
+}
+
 int ldap_ask(void *arg, const struct people_conf *c, struct slice filter, struct arena *a,
              struct people_entry *out)
 {
     struct links *l = arg;
-    LDAP *ld = take(l, l->searching);
-    bool old = ld != NULL;
-    int rc = LDAP_SERVER_DOWN, e = old ? search_on(ld, c, filter, a, &rc, out) : 0;
-    if (is_gone(rc)) {
-        hang_up(ld);
-        ld = NULL;
-        e = dial(c, a, &ld);
-        if (!e) e = log_in(ld, c, a);
-        if (!e) e = search_on(ld, c, filter, a, &rc, out);
+    struct asking x = {
+        .c = c, .a = a, .filter = filter, .out = out, .ld = take(l, l->searching), .rc = LDAP_SERVER_DOWN};
+    int e = x.ld ? search_on(x.ld, c, filter, a, &x.rc, out) : 0;
+    if (is_gone(x.rc)) {
+        hang_up(x.ld);
+        x.ld = NULL;
+        e = ask_anew(l, &x, search_anew);
     }
-    if (e && e != ERR_NOT_FOUND) hang_up(ld);
-    else put_back(l, l->searching, ld);
+    if (e && e != ERR_NOT_FOUND) hang_up(x.ld);
+    else put_back(l, l->searching, x.ld);
     return e;
 }
 
@@ -250,22 +305,27 @@ static int judge_bind(LDAP *ld, int rc)
     }
 }
 
+static int prove_anew(struct asking *x)
+{
+    x->rc = bind_as(x->ld, x->a, x->dn, x->password);
+    return judge_bind(x->ld, x->rc);
+}
+
 int ldap_prove(void *arg, const struct people_conf *c, struct slice dn, struct slice password)
 {
     struct links *l = arg;
     struct arena a;
     ar_init(&a, 0);
-    LDAP *ld = take(l, l->proving);
-    int rc = ld ? bind_as(ld, &a, dn, password) : LDAP_SERVER_DOWN, e = 0;
-    if (is_gone(rc)) {
-        hang_up(ld);
-        ld = NULL;
-        e = dial(c, &a, &ld);
-        if (!e) rc = bind_as(ld, &a, dn, password);
+    struct asking x = {
+        .c = c, .a = &a, .dn = dn, .password = password, .ld = take(l, l->proving), .rc = LDAP_SERVER_DOWN};
+    int e = x.ld ? prove_anew(&x) : 0;
+    if (is_gone(x.rc)) {
+        hang_up(x.ld);
+        x.ld = NULL;
+        e = ask_anew(l, &x, prove_anew);
     }
-    if (!e) e = judge_bind(ld, rc);
-    if (e && e != ERR_DENIED) hang_up(ld);
-    else put_back(l, l->proving, ld);
+    if (e && e != ERR_DENIED) hang_up(x.ld);
+    else put_back(l, l->proving, x.ld);
     ar_free(&a);
     return e;
 }

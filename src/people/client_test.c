@@ -70,6 +70,42 @@ static int answered(const char *says, size_t n)
 #define REFERENCE "\x30\x15\x02\x01\x01\x73\x10\x04\x0eldap://y.test/"
 #define ANSWERED(says) answered(says, sizeof(says) - 1)
 
+/* The first of the list answers nobody; the second is asked, and stayed with. */
+static void fails_over(struct server *first, bool is_dead)
+{
+    static const char nobody[] = DONE("\x00");
+    struct server second = {.says = nobody, .n = sizeof nobody - 1};
+    struct links *l = links_new();
+    struct people_entry out;
+    struct arena a;
+    pthread_t one, two;
+    ar_init(&a, 0);
+    int port = listen_here(first), other = listen_here(&second);
+    CHECK(port && other);
+    struct people_conf c = {.server = ar_printf(&a, "ldap://127.0.0.1:%d  ldap://127.0.0.1:%d", port, other),
+                            .base = SL("o=x"),
+                            .address = SL("mail")};
+    CHECK_OK(
+        people_check(&(struct people_conf){.server = c.server, .base = c.base, .filter = SL("(mail=%s)")}));
+    if (is_dead) close(first->listens);
+    bool asked = !is_dead && pthread_create(&one, NULL, serve, first) == 0;
+    CHECK(pthread_create(&two, NULL, serve, &second) == 0);
+    CHECK_ERR(ldap_ask(l, &c, SL("(mail=al@one.test)"), &a, &out), ERR_NOT_FOUND);
+    if (asked) pthread_join(one, NULL);
+    links_free(&l); /* its connection too: the next question makes a new one */
+    pthread_join(two, NULL);
+    if (!is_dead) close(first->listens);
+    close(second.listens);
+    ar_free(&a);
+}
+
+TEST(client_asks_the_next_server_when_one_answers_nobody)
+{
+    static const char unavailable[] = DONE("\x34");
+    fails_over(&(struct server){0}, true);
+    fails_over(&(struct server){.says = unavailable, .n = sizeof unavailable - 1}, false);
+}
+
 TEST(client_knows_nobody_when_it_is_said_so)
 {
     CHECK_ERR(ANSWERED(DONE("\x00")), ERR_NOT_FOUND);

@@ -92,12 +92,31 @@ static bool is_server(struct slice s)
     return host.n > 0;
 }
 
+size_t people_servers(struct slice setting, struct slice out[PEOPLE_SERVERS_MAX])
+{
+    size_t n = 0;
+    for (struct slice one; n < PEOPLE_SERVERS_MAX && setting.n && sl_next(&setting, ' ', &one);)
+        if (one.n) out[n++] = one;
+    return n;
+}
+
+static bool are_servers(struct slice setting)
+{
+    size_t n = 0;
+    bool good = true;
+    for (struct slice one; setting.n && sl_next(&setting, ' ', &one);)
+        if (one.n) good = good && is_server(one), n++;
+    return good && n && n <= PEOPLE_SERVERS_MAX;
+}
+
 int people_check(const struct people_conf *c)
 {
-    if (!is_server(c->server))
-        return err_set(ERR_SYNTAX,
-                       "ldap \"%.*s\" must be ldaps:// or ldap:// and a host, perhaps with a port",
-                       SLF(c->server));
+    if (!are_servers(c->server))
+        return err_set(
+            ERR_SYNTAX,
+            "ldap \"%.*s\" must be ldaps:// or ldap:// and a host, perhaps with a port; or up to %d "
+            "of these with blanks between",
+            SLF(c->server), PEOPLE_SERVERS_MAX);
     if (!c->base.n) return err_set(ERR_SYNTAX, "ldap needs ldap_base, below which people are");
     if (!filter_is_whole(c->filter))
         return err_set(ERR_SYNTAX,

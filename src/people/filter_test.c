@@ -56,11 +56,22 @@ TEST(people_settings_that_make_no_sense)
     static const char *const filters[] = {
         "",         "mail=%s", "(mail=%s",     "(mail=%s))", "(mail=%s)x", "(mail=%x)",     "(mail=%)",
         "(mail=x)", "(o=%d)",  "(a=%s)(b=%s)", ")mail=%s(",  "(mail=%s)(", "((mail=%s)))(("};
-    static const char *const servers[] = {"",          "ldap://",      "http://x",          "ldapi:///",
-                                          "ldap:/x",   "ldap://x/y",   "ldap://x ldap://y", "ldaps://u@x",
-                                          "ldap://x?", "LDAP://x.test"};
+    static const char *const servers[] = {"",
+                                          "ldap://",
+                                          "http://x",
+                                          "ldapi:///",
+                                          "ldap:/x",
+                                          "ldap://x/y",
+                                          "ldap://x http://y",
+                                          "ldaps://u@x",
+                                          "ldap://x?",
+                                          "LDAP://x.test",
+                                          "ldap://x, ldap://y",
+                                          " ",
+                                          "ldap://a ldap://b ldap://c ldap://d ldap://e"};
     CHECK_OK(judge("ldap://127.0.0.1:389", "(&(mail=%s)(!(locked=TRUE)))"));
     CHECK_OK(judge("ldaps://ldap.one.test", "(uid=%u)"));
+    CHECK_OK(judge("ldaps://a.test  ldaps://b.test ldap://c.test:389 ldap://d ", "(uid=%u)"));
     CHECK_OK(judge("ldaps://[2001:db8::1]:636", "(cn=\\28%u)"));
     for (size_t i = 0; i < COUNT_OF(filters); i++) CHECK_ERR(judge("ldap://x.test", filters[i]), ERR_SYNTAX);
     for (size_t i = 0; i < COUNT_OF(servers); i++) CHECK_ERR(judge(servers[i], "(mail=%s)"), ERR_SYNTAX);

@@ -13,6 +13,7 @@
 enum {
     PEOPLE_KNOWN_MAX = 20000, /* addresses that are remembered; then all are forgotten */
     PEOPLE_ADDRESSES_MAX = 64,
+    PEOPLE_SERVERS_MAX = 4,
     PEOPLE_DN_MAX = 1000,      /* bytes */
     PEOPLE_ID_MAX = 64,        /* bytes of the value */
     PEOPLE_ATTRIBUTE_MAX = 60, /* and of the attribute's name: both are in the key of a row */
@@ -38,7 +39,8 @@ typedef int people_search(void *arg, const struct people_conf *c, struct slice f
 typedef int people_bind(void *arg, const struct people_conf *c, struct slice dn, struct slice password);
 
 struct people_conf {
-    struct slice server;  /* ldaps://HOST[:PORT], or ldap:// with StartTLS; in clear only to this machine */
+    struct slice server;  /* ldaps://HOST[:PORT], or ldap:// with StartTLS; in clear only to this machine;
+                             several  with blanks between: each when the one before it does not answer */
     struct slice base;    /* below which people are */
     struct slice filter;  /* RFC 4515, with %s the address, %u what stands before its @, %d its domain */
     struct slice address; /* the attribute that holds a person's addresses; empty: the one asked for */

@@ -9,6 +9,8 @@ void links_free(struct links **l);
 MUST_CHECK int ldap_ask(void *arg, const struct people_conf *c, struct slice filter, struct arena *a,
                         struct people_entry *out);
 MUST_CHECK int ldap_prove(void *arg, const struct people_conf *c, struct slice dn, struct slice password);
-/* filter.c: is it on this machine, so that nobody else can listen? */
+/* filter.c: the servers of the setting; how many. */
+size_t people_servers(struct slice setting, struct slice out[PEOPLE_SERVERS_MAX]);
+/* Is it on this machine, so that nobody else can listen? */
 bool people_is_near(struct slice server);
 bool people_is_attribute(struct slice s); /* also an empty one: of a setting that is left out */

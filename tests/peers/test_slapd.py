@@ -1,5 +1,5 @@
 """People of a real directory (slapd): their letters, their logins, and what happens when they or it are gone. The server
-runs within its fence, over TLS, as an entry that may read what others may not."""
+runs within its fence, over TLS, as an entry that may read what others may not; the first server of its list is dead."""
 import imaplib
 import smtplib
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from world import World, insecure_tls, letter, until
 
 def settings(slapd):
     return f'''
-ldap = "{slapd.tls_url}"
+ldap = "ldaps://127.0.0.1:1 {slapd.tls_url}"
 ldap_base = "{BASE}"
 ldap_filter = "(&(objectClass=inetOrgPerson)(mail=%s))"
 ldap_login = "cn=tram,{BASE}"
