@@ -161,6 +161,8 @@ void print_account_show(json_t *args, json_t *reply, struct buf *out)
 
 /* ---- set ---- */
 
+/* What an account may send is the directory's, what it may hold lies with its mailboxes: two objects, so two
+ * transactions, of which each alone leaves an account that may be so. All is judged before the first. */
 int run_account_set(struct request *r)
 {
     struct sender_limits change;
@@ -176,8 +178,11 @@ int run_account_set(struct request *r)
         e = err_set(ERR_USAGE, "say what to set: `tram help account set`");
     if (!e) e = account_get(r->core->store->directory, r->a, address, &acc);
     if (!e && limits) e = account_set_limits(r->core->store->directory, address, &change);
-    if (!e && quota.n) e = account_set_quota(r->core->store, acc.id, bytes);
-    if (!e && count.n) e = account_set_message_quota(r->core->store, acc.id, messages);
+    if (!e && (quota.n || count.n)) {
+        struct account_quotas q = {quota.n ? &bytes : NULL, count.n ? &messages : NULL};
+        e = account_set_quotas(r->core->store, acc.id, &q);
+        if (e && limits) e = err_prefix(e, "what it may send is set, what it may hold is not");
+    }
     return e ? e : tell_account(r);
 }
 

@@ -15,6 +15,7 @@ TEST(imapd_quota)
     start();
     ar_init(&a, 0);
     account_id(&a, &alice);
+    const uint64_t three = 3;
     struct conn *c = login();
     append(c, "INBOX", "", a_letter);
     append(c, "INBOX", "(\\Deleted) ", a_letter);
@@ -26,7 +27,7 @@ TEST(imapd_quota)
          "* QUOTAROOT \"not there\" account\n* QUOTA account (STORAGE 1 4 MAILBOX 6 10000)\n3 OK that is its "
          "quota\n");
     TALK(c, "4 GETQUOTA account", "* QUOTA account (STORAGE 1 4 MAILBOX ~)\n4 OK that is the quota\n");
-    CHECK_OK(account_set_message_quota(w.store, alice.id, 3));
+    CHECK_OK(account_set_quotas(w.store, alice.id, &(struct account_quotas){.messages = &three}));
     TALK(c, "4b GETQUOTA account", "* QUOTA account (STORAGE 1 4 MESSAGE 2 3 ~)\n4b OK that is the quota\n");
     TALK(c, "4c SELECT INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n4c OK ~\n");
     TALK(c, "4d COPY 1:2 Trash", "4d NO [OVERQUOTA] the account holds 4 messages of the 3 it may\n");

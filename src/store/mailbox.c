@@ -478,34 +478,26 @@ int account_room(struct store *s, const char *acc, uint64_t bytes)
     return e;
 }
 
-static int set_quota(struct kv_tx *tx, void *arg)
+static int set_quotas(struct kv_tx *tx, void *arg)
 {
+    const struct account_quotas *q = arg;
     struct account_row a;
     int e = account_tx(tx, &a);
     if (e) return e;
-    a.quota = *(uint64_t *)arg;
+    if (q->bytes) a.quota = *q->bytes;
+    if (q->messages) a.quota_messages = *q->messages;
     account_row_put(tx, &a);
     return 0;
+}
+
+int account_set_quotas(struct store *s, const char *acc, const struct account_quotas *q)
+{
+    return account_transact(s, acc, set_quotas, (void *)q);
 }
 
 int account_set_quota(struct store *s, const char *acc, uint64_t bytes)
 {
-    return account_transact(s, acc, set_quota, &bytes);
-}
-
-static int set_message_quota(struct kv_tx *tx, void *arg)
-{
-    struct account_row a;
-    int e = account_tx(tx, &a);
-    if (e) return e;
-    a.quota_messages = *(uint64_t *)arg;
-    account_row_put(tx, &a);
-    return 0;
-}
-
-int account_set_message_quota(struct store *s, const char *acc, uint64_t messages)
-{
-    return account_transact(s, acc, set_message_quota, &messages);
+    return account_set_quotas(s, acc, &(struct account_quotas){.bytes = &bytes});
 }
 
 struct kv_watch *mailbox_watch(struct store *s, const char *acc, void (*fn)(void *), void *arg)

@@ -294,8 +294,12 @@ MUST_CHECK int account_modseq(struct store *s, const char *acc, uint64_t *out);
 MUST_CHECK int account_usage(struct store *s, const char *acc, struct account_usage *out);
 /* Would a message of so many bytes fit into INBOX? ERR_QUOTA with a sentence. */
 MUST_CHECK int account_room(struct store *s, const char *acc, uint64_t bytes);
-MUST_CHECK int account_set_quota(struct store *s, const char *acc, uint64_t bytes); /* 0 = none */
-MUST_CHECK int account_set_message_quota(struct store *s, const char *acc, uint64_t messages);
+/* In one transaction; NULL: stays as it is; 0: none. */
+struct account_quotas {
+    const uint64_t *bytes, *messages;
+};
+MUST_CHECK int account_set_quotas(struct store *s, const char *acc, const struct account_quotas *q);
+MUST_CHECK int account_set_quota(struct store *s, const char *acc, uint64_t bytes); /* alone */
 /* The account of this id, in the arena, by the address that is noted beside its mailboxes. ERR_NOT_FOUND:
  * that leads to another one: it was renamed, or made before this was noted. */
 MUST_CHECK int account_owner(struct store *s, const char *acc, struct arena *a, struct account *out);

@@ -218,7 +218,7 @@ TEST(the_marks_of_a_quota_are_passed_once)
     struct slice damaged = SL("\1x");
     REQUIRE(fixture_begin(&f));
     struct message_new m = letter(&f, "123456", 0);
-    CHECK_OK(account_set_message_quota(f.s, ACC, 20));
+    CHECK_OK(account_set_quotas(f.s, ACC, &(struct account_quotas){.messages = &(uint64_t){20}}));
     for (int i = 0; i < 17; i++) CHECK_OK(message_append(f.s, BOX(INBOX_ID), &m, 1, &v, &uid));
     CHECK_INT(marks(&f, &p), 0);
     CHECK_OK(message_append(f.s, BOX(INBOX_ID), &m, 1, &v, &uid)); /* 18 of 20 */

@@ -195,8 +195,9 @@ static int restore_quotas(struct rescue *r)
     int e = 0;
     for (size_t i = 0; e == 0 && i < r->report->n; i++) {
         const struct rescue_account *acc = &r->report->account[i];
-        if (acc->quota) e = account_set_quota(r->s, acc->id, acc->quota);
-        if (e == 0 && acc->quota_messages) e = account_set_message_quota(r->s, acc->id, acc->quota_messages);
+        if (acc->quota || acc->quota_messages)
+            e = account_set_quotas(r->s, acc->id,
+                                   &(struct account_quotas){&acc->quota, &acc->quota_messages});
         if (e == 0) e = account_transact(r->s, acc->id, quota_trees_recount, NULL);
     }
     return e;
