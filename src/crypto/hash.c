@@ -62,14 +62,32 @@ void hash_once(enum hash_kind k, struct slice bytes, uint8_t out[HASH_MAX])
     hash_end(&h, out);
 }
 
+enum { HMAC_BLOCK = 64 };
+
+static void hmac_round(const uint8_t key[HMAC_BLOCK], uint8_t pad, struct slice bytes, uint8_t out[HASH_MAX])
+{
+    struct hash h;
+    uint8_t block[HMAC_BLOCK];
+    for (int i = 0; i < HMAC_BLOCK; i++) block[i] = key[i] ^ pad;
+    hash_init(&h, HASH_SHA256);
+    hash_add(&h, sl((const char *)block, sizeof block));
+    hash_add(&h, bytes);
+    hash_end(&h, out);
+    wipe(block, sizeof block);
+}
+
+/* RFC 2104 section 2, over the digest that is fetched: OpenSSL's HMAC() looks its parts up by name each time.
+ */
 void hmac_sha256(struct slice key, struct slice bytes, uint8_t out[32])
 {
-    unsigned n = 0;
-    ASSERT(key.n <= INT32_MAX);
-    /* an empty key must still be a pointer: NULL means "the key of the last call" */
-    ASSERT(HMAC(hash_md(HASH_SHA256), key.n ? key.p : "", (int)key.n, (const uint8_t *)bytes.p, bytes.n, out,
-                &n) &&
-           n == 32);
+    uint8_t block[HMAC_BLOCK] = {0}, digest[HASH_MAX];
+    if (key.n > HMAC_BLOCK) hash_once(HASH_SHA256, key, block);
+    else if (key.n) memcpy(block, key.p, key.n);
+    hmac_round(block, 0x36, bytes, digest);
+    hmac_round(block, 0x5c, sl((const char *)digest, 32), digest);
+    memcpy(out, digest, 32);
+    wipe(block, sizeof block);
+    wipe(digest, sizeof digest);
 }
 
 bool same_secret(struct slice a, struct slice b)

@@ -83,9 +83,22 @@ static int failed_before(struct sts *s, struct arena *a, struct slice domain, st
     return e == ERR_NOT_FOUND ? 0 : e;
 }
 
+/* Most domains have none: that is asked of the index once. A policy that is written while the row is read
+ * counts later than what was read. */
 static int kept(struct sts *s, struct arena *a, struct slice domain, struct sts_found *out)
 {
+    enum { NONE_MOST = 10000 };
+    struct sts_loop *l = &s->loop[rt_loop_id()];
+    uint64_t written = __atomic_load_n(&s->written, __ATOMIC_ACQUIRE);
+    if (l->seen != written || l->none.count >= NONE_MOST) {
+        map_free(&l->none);
+        map_init(&l->none, true);
+        l->seen = written;
+    }
+    *out = (struct sts_found){0};
+    if (map_get(&l->none, domain)) return 0;
     int e = sts_row_policy(s, a, domain, out);
+    if (e == ERR_NOT_FOUND && l->seen == written) map_put(&l->none, domain, s);
     if (!e && !sts_holds(out, rt_wall_seconds())) *out = (struct sts_found){0};
     return e == ERR_NOT_FOUND ? 0 : e;
 }
@@ -214,7 +227,10 @@ void sts_open(struct sts **out, const struct sts_conf *conf)
     s->conf = *conf;
     s->loops = rt_loops();
     s->loop = xcalloc((size_t)s->loops, sizeof *s->loop);
-    for (int i = 0; i < s->loops; i++) map_init(&s->loop[i].flights, false);
+    for (int i = 0; i < s->loops; i++) {
+        map_init(&s->loop[i].flights, false);
+        map_init(&s->loop[i].none, true);
+    }
     *out = s;
 }
 
@@ -222,7 +238,10 @@ void sts_close(struct sts **sp)
 {
     struct sts *s = *sp;
     if (!s) return;
-    for (int i = 0; i < s->loops; i++) map_free(&s->loop[i].flights);
+    for (int i = 0; i < s->loops; i++) {
+        map_free(&s->loop[i].flights);
+        map_free(&s->loop[i].none);
+    }
     free(s->loop);
     free(s);
     *sp = NULL;

@@ -7,11 +7,14 @@
 
 struct sts_loop {
     struct map flights; /* domain -> struct flight, of this loop */
+    struct map none;    /* domains of which no policy is kept, as long as none was written since `seen` */
+    uint64_t seen;
 };
 struct sts {
     struct sts_conf conf;
     int loops;
     struct sts_loop *loop;
+    uint64_t written; /* policies; atomic */
 };
 
 struct sts_failure {

@@ -140,6 +140,7 @@ int sts_row_keep(struct sts *s, struct slice domain, const struct sts_found *p, 
     rec_put_u64(&b, 't', (uint64_t)p->fetched);
     for (size_t i = 0; i < p->policy.nmx; i++) rec_put(&b, 'x', p->policy.mx[i]);
     int e = kv_transact(s->conf.kv, STS_OBJECT, write_tx, &w);
+    __atomic_add_fetch(&s->written, 1, __ATOMIC_ACQ_REL);
     buf_free(&b);
     buf_free(&day);
     ar_free(&a);

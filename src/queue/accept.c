@@ -138,16 +138,23 @@ static void index_letter(struct trace *t, struct kv_tx *tx, struct arena *a, con
     trace_tx_index(t, tx, &l->id, l->message_id, l->sender, to, end - from);
 }
 
-/* What the trace says of it goes with the letter. */
+/* What the trace says of it goes with the letter, in one row if it can. */
 static void tell_queued(struct kv_tx *tx, struct arena *a, const struct accepting *x)
 {
     struct trace *t = x->q->store->trace;
     const struct letter *l = x->l;
     struct slice wants = letter_wants_text(a, &l->wants);
-    trace_tx_add_together(t, tx, l->events, l->nevents);
-    trace_tx_addf(t, tx, &l->id, TRACE_QUEUED, SL(""), "queued for %zu recipient%s in %u group%s%s%.*s",
-                  l->nrcpt, l->nrcpt == 1 ? "" : "s", x->groups, x->groups == 1 ? "" : "s",
-                  wants.n ? "; asked for: " : "", SLF(wants));
+    struct trace_event all[TRACE_TOGETHER_MAX];
+    size_t n = l->nevents < TRACE_TOGETHER_MAX ? l->nevents : 0;
+    if (!n) trace_tx_add_together(t, tx, l->events, l->nevents);
+    else memcpy(all, l->events, n * sizeof *all);
+    all[n] = (struct trace_event){.id = l->id,
+                                  .kind = TRACE_QUEUED,
+                                  .sentence = ar_printf(a, "queued for %zu recipient%s in %u group%s%s%.*s",
+                                                        l->nrcpt, l->nrcpt == 1 ? "" : "s", x->groups,
+                                                        x->groups == 1 ? "" : "s",
+                                                        wants.n ? "; asked for: " : "", SLF(wants))};
+    trace_tx_add_together(t, tx, all, n + 1);
     if (l->hold.n) trace_tx_addf(t, tx, &l->id, TRACE_HELD, SL(""), "held: %.*s", SLF(l->hold));
     if (!x->paged) index_letter(t, tx, a, l, 0, l->nrcpt);
 }

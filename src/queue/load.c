@@ -27,7 +27,7 @@ static void mark_damaged(struct q_rcpt *r, struct slice key)
 int queue_load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a,
                      struct q_rcpt **out, size_t *n)
 {
-    struct slice prefix = g < 0 ? ar_printf(a, "r%s/", id->s) : ar_printf(a, "r%s/%05u/", id->s, (uint32_t)g);
+    struct slice prefix = g < 0 ? ar_printf(a, "r%s/", id->s) : queue_key_rcpts(a, id, (uint32_t)g);
     struct slice from = prefix, to = kv_prefix_end(a, prefix);
     struct kv_page page = {.more = true};
     size_t cap = 16;

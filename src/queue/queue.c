@@ -96,7 +96,7 @@ static int interrupted_tx(struct kv_tx *tx, void *arg)
 {
     struct interrupted *x = arg;
     struct arena a = {0};
-    struct slice from = ar_printf(&a, "r%s/%05u/", x->id->s, x->g);
+    struct slice from = queue_key_rcpts(&a, x->id, x->g);
     kv_tx_del(tx, queue_key_sending(&a, x->id, x->g));
     int e = kv_tx_scan(tx, from, kv_prefix_end(&a, from), mark_row, tx);
     ar_free(&a);

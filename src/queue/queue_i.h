@@ -93,6 +93,7 @@ void q_move(struct q_rcpt *r, enum q_state to); /* asserts that the move is lega
 
 struct slice queue_key_envelope(struct arena *a, const struct letter_id *id);
 struct slice queue_key_group(struct arena *a, const struct letter_id *id, uint32_t g);
+struct slice queue_key_rcpts(struct arena *a, const struct letter_id *id, uint32_t g); /* before them */
 struct slice queue_key_rcpt(struct arena *a, const struct letter_id *id, uint32_t g, uint32_t n);
 struct slice queue_key_due(struct arena *a, enum stream stream, int64_t due, const struct letter_id *id,
                            uint32_t g);

@@ -8,49 +8,101 @@ enum { ROW_VERSION = 1 };
 
 /* ---- keys ---- */
 
+/* Keys are made some forty times a letter: without printf. */
+enum { KEY_ROOM = 1 + 1 + 20 + 1 + LETTER_ID_LEN + 2 * 11 };
+
+static char *put_number(char *p, uint64_t v, int least)
+{
+    char reversed[20];
+    int n = 0;
+    do reversed[n++] = (char)('0' + v % 10), v /= 10;
+    while (v || n < least);
+    while (n) *p++ = reversed[--n];
+    return p;
+}
+
+static char *put_id(char *p, const struct letter_id *id)
+{
+    size_t n = strlen(id->s);
+    memcpy(p, id->s, n);
+    return p + n;
+}
+
+static char *put_part(char *p, uint32_t n)
+{
+    *p++ = '/';
+    return put_number(p, n, 5);
+}
+
+static char *put_time(char *p, int64_t t) { return put_number(p, t > 0 ? (uint64_t)t : 0, 12); }
+
+static struct slice key_of(struct arena *a, const char *room, const char *end)
+{
+    return ar_dup(a, sl(room, (size_t)(end - room)));
+}
+
+static struct slice key_with_id(struct arena *a, char kind, const struct letter_id *id)
+{
+    char room[KEY_ROOM] = {kind};
+    return key_of(a, room, put_id(room + 1, id));
+}
+
 struct slice queue_key_envelope(struct arena *a, const struct letter_id *id)
 {
-    return ar_printf(a, "e%s", id->s);
+    return key_with_id(a, 'e', id);
 }
-struct slice queue_key_once(struct arena *a, const struct letter_id *id)
-{
-    return ar_printf(a, "z%s", id->s);
-}
+
+struct slice queue_key_once(struct arena *a, const struct letter_id *id) { return key_with_id(a, 'z', id); }
 
 struct slice queue_key_accepting(struct arena *a, const struct letter_id *id)
 {
-    return ar_printf(a, "h%s", id->s);
+    return key_with_id(a, 'h', id);
 }
 
 struct slice queue_key_group(struct arena *a, const struct letter_id *id, uint32_t g)
 {
-    return ar_printf(a, "g%s/%05u", id->s, g);
+    char room[KEY_ROOM] = {'g'};
+    return key_of(a, room, put_part(put_id(room + 1, id), g));
+}
+
+struct slice queue_key_rcpts(struct arena *a, const struct letter_id *id, uint32_t g)
+{
+    char room[KEY_ROOM] = {'r'}, *end = put_part(put_id(room + 1, id), g);
+    *end++ = '/';
+    return key_of(a, room, end);
 }
 
 struct slice queue_key_rcpt(struct arena *a, const struct letter_id *id, uint32_t g, uint32_t n)
 {
-    return ar_printf(a, "r%s/%05u/%05u", id->s, g, n);
+    char room[KEY_ROOM] = {'r'};
+    return key_of(a, room, put_part(put_part(put_id(room + 1, id), g), n));
 }
 
 struct slice queue_key_due(struct arena *a, enum stream stream, int64_t due, const struct letter_id *id,
                            uint32_t g)
 {
-    return ar_printf(a, "d%d%012lld/%s/%05u", (int)stream, (long long)due, id->s, g);
+    char room[KEY_ROOM] = {'d', (char)('0' + stream)}, *end = put_time(room + 2, due);
+    *end++ = '/';
+    return key_of(a, room, put_part(put_id(end, id), g));
 }
 
 struct slice queue_key_due_from(struct arena *a, enum stream stream, int64_t due)
 {
-    return ar_printf(a, "d%d%012lld", (int)stream, (long long)due);
+    char room[KEY_ROOM] = {'d', (char)('0' + stream)};
+    return key_of(a, room, put_time(room + 2, due));
 }
 
 struct slice queue_key_age(struct arena *a, int64_t at, const struct letter_id *id)
 {
-    return ar_printf(a, "x%012lld/%s", (long long)at, id->s);
+    char room[KEY_ROOM] = {'x'}, *end = put_time(room + 1, at);
+    *end++ = '/';
+    return key_of(a, room, put_id(end, id));
 }
 
 struct slice queue_key_sending(struct arena *a, const struct letter_id *id, uint32_t g)
 {
-    return ar_printf(a, "s%s/%05u", id->s, g);
+    char room[KEY_ROOM] = {'s'};
+    return key_of(a, room, put_part(put_id(room + 1, id), g));
 }
 
 static bool digits(struct slice s, size_t from, size_t n, uint64_t *out)

@@ -175,7 +175,7 @@ static int tally_group(struct kv_tx *tx, struct arena *a, const struct q_envelop
 {
     struct slice row, key = queue_key_rcpt(a, &e->l.id, 0, 0);
     if (q_is_single(e) && g == 0 && kv_tx_get(tx, key, &row) == 0) return tally_row(t, key, row);
-    struct slice from = ar_printf(a, "r%s/%05u/", e->l.id.s, g);
+    struct slice from = queue_key_rcpts(a, &e->l.id, g);
     return kv_tx_scan(tx, from, kv_prefix_end(a, from), tally_row, t);
 }
 

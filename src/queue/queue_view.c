@@ -645,14 +645,15 @@ int queue_reroute_all(struct queue *q, const struct queue_filter *f, struct slic
 
 /* ---- counts ---- */
 
-static void read_counts(struct slice row, struct queue_stats *out)
+static int read_counts(struct slice row, struct queue_stats *out)
 {
     struct rec r;
-    if (rec_open(&r, row, 1) != 0) return;
-    while (rec_next(&r)) {
+    int e = rec_open(&r, row, 1);
+    while (!e && rec_next(&r)) {
         if (r.tag == 'l') out->letters += rec_u64(&r);
         if (r.tag == 'r') out->recipients += rec_u64(&r);
     }
+    return e ? e : rec_error(&r);
 }
 
 /* Deliveries of a stream that are due, as far as they are counted. */
@@ -676,17 +677,23 @@ static int count_due(struct shard *s, enum stream stream, int64_t now, struct qu
     return e;
 }
 
-int queue_counts(struct queue *q, struct queue_stats *out)
+/* *none: the shard counts no letters. */
+static int count_shard(struct shard *s, struct queue_stats *out, bool *none)
 {
     struct arena a = {0};
-    int e = 0;
-    for (int i = 0; !e && i < q->nshards; i++) {
-        struct slice row;
-        int bad = kv_get(q->store->kv, shard_object(&q->shard[i]), SL("c"), &a, &row);
-        if (!bad) read_counts(row, out);
-        e = bad == ERR_NOT_FOUND ? 0 : bad;
-    }
+    struct slice row;
+    uint64_t before = out->letters;
+    int e = kv_get(s->q->store->kv, shard_object(s), SL("c"), &a, &row);
+    *none = !e && read_counts(row, out) == 0 && out->letters == before;
     ar_free(&a);
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
+int queue_counts(struct queue *q, struct queue_stats *out)
+{
+    bool none;
+    int e = 0;
+    for (int i = 0; !e && i < q->nshards; i++) e = count_shard(&q->shard[i], out, &none);
     return e;
 }
 
@@ -714,11 +721,13 @@ int queue_stats(struct queue *q, struct queue_stats *out)
                                 .deferred = __atomic_load_n(&q->deferred, __ATOMIC_RELAXED),
                                 .uncertain = __atomic_load_n(&q->uncertain, __ATOMIC_RELAXED)};
     for (int i = 0; i < q->nloops; i++) out->sending += schedule_under_way(q->schedule[i]);
-    int e = queue_counts(q, out);
+    int e = 0;
     for (int i = 0; !e && i < q->nshards; i++) {
-        for (int stream = 0; !e && stream < STREAMS; stream++)
+        bool none;
+        e = count_shard(&q->shard[i], out, &none);
+        for (int stream = 0; !e && !none && stream < STREAMS; stream++)
             e = count_due(&q->shard[i], (enum stream)stream, now, out);
-        if (!e) e = find_oldest(&q->shard[i], out);
+        if (!e && !none) e = find_oldest(&q->shard[i], out);
     }
     return e;
 }
