@@ -23,10 +23,8 @@ class PolicyServer:
 
     def __init__(self, folder):
         self.address, self.text, self.visits = next_address(), "", 0
-        self.certificate = folder / "web.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-keyout", folder / "web.key", "-out", self.certificate, "-days", "2", "-subj", "/CN=mta-sts.two.test",
-                        "-addext", "subjectAltName=DNS:mta-sts.two.test"], check=True, capture_output=True)
+        self.folder, self.context = folder, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.certificate = self.show("web")
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -42,11 +40,18 @@ class PolicyServer:
             def log_message(self, *words):
                 pass
 
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, folder / "web.key")
         self.server = http.server.HTTPServer((self.address, 443 + OFFSET), Handler)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.server.socket = self.context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def show(self, name):
+        """A new certificate from now on."""
+        key, certificate = self.folder / f"{name}.key", self.folder / f"{name}.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=mta-sts.two.test",
+                        "-addext", "subjectAltName=DNS:mta-sts.two.test"], check=True, capture_output=True)
+        self.context.load_cert_chain(certificate, key)
+        return certificate
 
     def close(self):
         self.server.shutdown()
@@ -191,9 +196,13 @@ def test_an_mta_sts_policy_is_obeyed(net):
     net.one.tram("queue", "retry", "--all")
     net.road()
     assert net.web.visits == 3
-    net.web.close()
+    net.web.show("nobody vouches for")
     net.zone(secure=False, sts="a4")
-    told = until(lambda: (lambda t: t["mta_sts"].get("trouble") and t)(net.probe()), what="a policy that cannot be fetched")
+    told = until(lambda: (lambda t: t["mta_sts"].get("trouble") and t)(net.probe()), what="a web server that is not believed")
+    assert told["mta_sts"]["holds"] and told["mta_sts"]["mode"] == "testing" and "certificate" in told["mta_sts"]["trouble"]
+    net.web.close()
+    net.zone(secure=False, sts="a5")
+    told = until(lambda: (lambda t: "certificate" not in t["mta_sts"].get("trouble", "certificate") and t)(net.probe()), what="no web server")
     assert told["mta_sts"]["holds"] and "cannot be fetched" in told["mta_sts"]["trouble"]
     assert "cannot be fetched" in net.one.tram("tls", "probe", "two.test").stdout
 
