@@ -25,7 +25,7 @@
     X(campaign_list) X(campaign_show) X(campaign_pause) X(campaign_resume) X(campaign_cancel) \
     X(suppression_list) X(suppression_add) X(suppression_remove) X(suppression_import) X(suppression_export) \
     X(shaping_check) X(shaping_show) X(tls_probe) X(tls_report) X(tls_send_reports) X(block_list) X(block_add) X(block_remove) \
-    X(source_add) X(source_list) X(source_show) X(source_remove) X(source_pool) X(source_use) X(source_forget) X(source_warm) \
+    X(source_add) X(source_list) X(source_show) X(source_login) X(source_remove) X(source_pool) X(source_use) X(source_forget) X(source_warm) \
     X(key_add) X(key_list) X(key_remove) X(cert_list) X(cert_show) X(cert_renew) X(doctor) X(setup) \
     X(rollback) \
     X(audit) X(alerts) X(domain_admin_add) X(domain_admin_remove)

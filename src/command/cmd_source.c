@@ -1,9 +1,10 @@
-/* cmd_source.c - source add, list, show, remove, warm, pool, use, forget: the addresses that letters leave
- * from. */
+/* cmd_source.c - source add, login, list, show, remove, warm, pool, use, forget: the addresses that letters
+ * leave from. */
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
 #include "outgoing/preflight.h"
+#include "relay/probe.h"
 #include "source/source.h"
 
 /* ---- which letters go by a pool ---- */
@@ -70,7 +71,10 @@ int run_source_add(struct request *r)
     if (!s.pool.n) s.pool = SL(SOURCE_MAIN);
     if (!ip_parse(arg_slice(r->args, "ip"), &s.ip)) return err_set(ERR_USAGE, "--ip takes an address");
     if (s.helo.n && !dns_name_ok(s.helo)) return err_set(ERR_USAGE, "--helo takes the full name of a host");
-    int e = source_add(r->core->sources, &s);
+    struct slice via = arg_slice(r->args, "via");
+    int e = via.n ? source_via_parse(via, &s) : 0;
+    if (e) return err_set(ERR_USAGE, "--via: %s", err_text(e));
+    e = source_add(r->core->sources, &s);
     reply_text(r->reply, "name", s.name);
     reply_text(r->reply, "pool", s.pool);
     return e;
@@ -82,6 +86,19 @@ void print_source_add(json_t *args, json_t *reply, struct buf *out)
     buf_printf(out,
                "%s is a source of the pool %s. `tram source show %s` says what the DNS must show of it.\n",
                arg_text(reply, "name"), arg_text(reply, "pool"), arg_text(reply, "name"));
+}
+
+int run_source_login(struct request *r)
+{
+    struct source_plan *p = source_plan_now(r->core->sources);
+    const struct source *s = source_find(p, arg_slice(r->args, "name"));
+    int e = s && s->via != VIA_SOCKS5 ? err_set(ERR_STATE, "the source %.*s leaves by no SOCKS5 proxy",
+                                                SLF(arg_slice(r->args, "name")))
+                                      : 0;
+    source_plan_drop(&p);
+    if (e) return e;
+    return source_set_login(r->core->sources, arg_slice(r->args, "name"), arg_slice(r->args, "user"),
+                            arg_slice(r->args, "password"));
 }
 
 int run_source_remove(struct request *r)
@@ -128,6 +145,7 @@ static void say_done(json_t *args, json_t *reply, struct buf *out)
     (void)args, (void)reply;
     buf_str(out, "Done; what waits is planned anew.\n");
 }
+void print_source_login(json_t *args, json_t *reply, struct buf *out) { say_done(args, reply, out); }
 void print_source_remove(json_t *args, json_t *reply, struct buf *out) { say_done(args, reply, out); }
 void print_source_pool(json_t *args, json_t *reply, struct buf *out) { say_done(args, reply, out); }
 void print_source_warm(json_t *args, json_t *reply, struct buf *out) { say_done(args, reply, out); }
@@ -141,13 +159,20 @@ static struct slice helo_of(struct request *r, const struct source *s)
 
 static json_t *source_json(struct request *r, const struct source *s)
 {
-    char ip[IP_TEXT_MAX];
+    char ip[IP_TEXT_MAX], why[SOURCE_TROUBLE_MAX];
+    int64_t until;
     json_t *o = json_object();
     reply_text(o, "name", s->name);
     reply_text(o, "ip", sl_cstr(ip_format(&s->ip, ip)));
     reply_text(o, "helo", helo_of(r, s));
     reply_text(o, "pool", s->pool);
     reply_int(o, "added", s->added);
+    if (s->via != VIA_NONE) reply_text(o, "via", source_via_text(r->a, s));
+    if (s->user.n) reply_text(o, "user", s->user);
+    if (source_out(r->core->sources, s->name, &until, why)) {
+        reply_int(o, "rests_until", rt_wall_seconds() + (until - rt_now()) / RT_S);
+        reply_text(o, "trouble", sl_cstr(why));
+    }
     return o;
 }
 
@@ -173,8 +198,14 @@ int run_source_list(struct request *r)
 void print_row_source_list(json_t *args, json_t *o, size_t i, struct buf *out)
 {
     (void)args, (void)i;
-    buf_printf(out, "%-16s %-40s pool %-16s HELO %s\n", arg_text(o, "name"), arg_text(o, "ip"),
+    char when[CIVIL_TEXT_MAX];
+    buf_printf(out, "%-16s %-40s pool %-16s HELO %s", arg_text(o, "name"), arg_text(o, "ip"),
                arg_text(o, "pool"), arg_text(o, "helo"));
+    if (*arg_text(o, "via")) buf_printf(out, " via %s", arg_text(o, "via"));
+    if (*arg_text(o, "trouble"))
+        buf_printf(out, "\n    left alone until %s: %s", civil_format(arg_number(o, "rests_until"), when),
+                   arg_text(o, "trouble"));
+    buf_char(out, '\n');
 }
 
 static void print_uses(json_t *uses, struct buf *out)
@@ -215,10 +246,12 @@ static struct slice warm_sentence(struct request *r, const struct warm_group *g)
                                         [WARM_ROSE] = "it rose",
                                         [WARM_UNUSED] = "it stayed: less than half of it was used",
                                         [WARM_PUT_OFF] = "it stayed: more than one in twenty was put off",
-                                        [WARM_FELL] = "it fell: receivers put off or refused too much"};
+                                        [WARM_FELL] = "it fell: receivers put off or refused too much, or "
+                                                      "people complained",
+                                        [WARM_BLAMED] = "it stayed: more than one in a thousand complained"};
     if (g->why == WARM_BEGAN) return sl_cstr(words[WARM_BEGAN]);
-    return ar_printf(r->a, "%s (before: %u of %u, %u put off)", words[g->why], g->was_sent, g->was,
-                     g->was_put_off);
+    return ar_printf(r->a, "%s (before: %u of %u, %u put off, %u complaints)", words[g->why], g->was_sent,
+                     g->was, g->was_put_off, g->was_blamed);
 }
 
 static json_t *warm_group_json(struct request *r, const struct warm_curve *c, const struct warm_group *g)
@@ -230,6 +263,7 @@ static json_t *warm_group_json(struct request *r, const struct warm_curve *c, co
     reply_int(o, "used", g->sent);
     reply_int(o, "put_off", g->put_off);
     reply_int(o, "refused", g->refused);
+    reply_int(o, "complaints", g->blamed);
     reply_text(o, "why", warm_sentence(r, g));
     json_object_set_new(o, "warm", json_boolean(g->allowance >= c->most));
     reply_int(o, "next", (int64_t)(next < c->most ? next : c->most));
@@ -310,6 +344,19 @@ static int judge(struct request *r, const struct source *s, struct slice domain,
     return e;
 }
 
+/* Whether its proxy lets us in. */
+static void judge_proxy(const struct source *s, json_t *list, bool *wrong)
+{
+    if (s->via == VIA_NONE) return;
+    int e = relay_try_proxy(s);
+    json_t *o = json_object();
+    *wrong |= e != 0;
+    reply_text(o, "what", SL("proxy"));
+    reply_text(o, "state", sl_cstr(preflight_state_name(e ? PREFLIGHT_WRONG : PREFLIGHT_RIGHT)));
+    reply_text(o, "sentence", sl_cstr(e ? err_text(e) : "its proxy answers"));
+    json_array_append_new(list, o);
+}
+
 int run_source_show(struct request *r)
 {
     struct source_plan *p = source_plan_now(r->core->sources);
@@ -327,6 +374,7 @@ int run_source_show(struct request *r)
         json_object_set_new(r->reply, "uses", uses_json(p, s->pool));
         json_t *warm = warm_json(r, s);
         if (warm) json_object_set_new(r->reply, "warm_up", warm);
+        judge_proxy(s, checks, &wrong);
     }
     for (size_t i = 0; !e && i < n; i++) e = judge(r, s, d[i].name, i == 0, checks, &wrong);
     json_object_set_new(r->reply, "checks", checks);

@@ -31,6 +31,8 @@ const struct setting settings[] = {
     {"port_offset", "0", "is added to every port", SETTING_NUMBER, "0", "64540", FIELD(port_offset)},
     {"resolver", "", "the DNS resolver to ask; none: Tram asks from the root", SETTING_ENDPOINT,
      FIELD(resolver)},
+    {"dns_anchors", "", "a file with DS or DNSKEY records that prove DNSSEC in place of the root's",
+     SETTING_PATH, FIELD(dns_anchors)},
     {"zone", "", "a master file that answers all DNS questions", SETTING_PATH, FIELD(zone)},
     {"milter", "",
      "filters that look at each letter, in this order: \"unix:PATH OPTION ...\", \"inet:ADDRESS:PORT\"",

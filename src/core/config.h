@@ -23,6 +23,7 @@ struct config {
     size_t npublic;
     uint16_t port_offset;
     struct endpoint resolver;              /* its port is 0 when there is none */
+    struct slice dns_anchors;              /* path, or empty */
     struct slice zone;                     /* path, or empty */
     struct slice tls_certificate, tls_key; /* paths, relative to the home */
     struct slice tls_authorities;          /* path, or empty */

@@ -47,10 +47,16 @@ static void set_dns(struct core *core, struct dns *dns)
     };
 }
 
+enum { ANCHORS_MAX = 64 << 10 };
+
 static int open_dns(const struct config *conf, struct arena *a, struct dns **out)
 {
     if (conf->zone.n) return dns_open_zone(out, ar_cstr(a, conf->zone));
-    return dns_open_unbound(out, conf->resolver.port ? &conf->resolver : NULL);
+    struct buf anchors = BUF_INIT;
+    int e = conf->dns_anchors.n ? path_read(ar_cstr(a, conf->dns_anchors), ANCHORS_MAX, &anchors) : 0;
+    if (!e) e = dns_open_unbound(out, conf->resolver.port ? &conf->resolver : NULL, buf_slice(&anchors));
+    buf_free(&anchors);
+    return e && conf->dns_anchors.n ? err_prefix(e, "dns_anchors") : e;
 }
 
 int core_fresh_dns(const struct core *core, struct arena *a, struct dns **out)
@@ -305,13 +311,13 @@ static int open_sends(struct core *core)
     if (conf->queue_lifetime_s && conf->queue_lifetime_s / 4 * 3 < INBOUND_KEEP_S)
         sc.inbound_keep_s = conf->queue_lifetime_s / 4 * 3;
     login_mark(core->login, SL("sending"), sc.secret);
-    return sends_open(&core->sends, &sc);
+    int e = sources_open(&core->sources, core->store->kv);
+    return e ? e : sends_open(&core->sends, &sc);
 }
 
-static int open_queue(struct core *core, struct kv *kv)
+static int open_queue(struct core *core)
 {
     const struct config *conf = core->conf;
-    int e = sources_open(&core->sources, kv);
     struct queue_conf qc = {
         .hostname = conf->hostname,
         .take = intake_take,
@@ -326,7 +332,7 @@ static int open_queue(struct core *core, struct kv *kv)
         .maker = sends_maker(core->sends),
         .sources = core->sources,
     };
-    return e ? e : queue_open(&core->queue, core->store, &qc);
+    return queue_open(&core->queue, core->store, &qc);
 }
 
 static int open_reports(struct core *core)
@@ -368,7 +374,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     if (!e) open_acme(core);
     if (!e) sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
     if (!e) e = open_sends(core);
-    if (!e) e = open_queue(core, kv);
+    if (!e) e = open_queue(core);
     if (!e) e = open_reports(core);
     if (e) core_close(core);
     if (e) return e;

@@ -149,6 +149,7 @@ static int copy_rest(struct copying *c)
     if (!e) e = copy_outside(c, c->conf->tls_certificate);
     if (!e) e = copy_outside(c, c->conf->tls_key);
     if (!e && c->conf->tls_authorities.n) e = copy_outside(c, c->conf->tls_authorities);
+    if (!e && c->conf->dns_anchors.n) e = copy_outside(c, c->conf->dns_anchors);
     if (!e && c->conf->dns_update_key.n) e = copy_outside(c, c->conf->dns_update_key);
     if (!e && c->conf->client_authorities.n) e = copy_outside(c, c->conf->client_authorities);
     if (!e) e = path_sync_dir(tls);

@@ -240,7 +240,23 @@ size_t dns_files_max(void)
     return n > FILES_MAX ? FILES_MAX : n < FILES_LEAST ? FILES_LEAST : n;
 }
 
-static int context(struct ub_ctx **out, const struct endpoint *forward, bool validate)
+/* Lines of a master file; what stands behind a semicolon is no part of them. */
+static int add_anchors(struct ub_ctx *c, struct slice text)
+{
+    struct slice line;
+    char room[1100];
+    int e = 0;
+    for (size_t i = 0; !text.n && !e && i < COUNT_OF(root_keys); i++) e = ub_ctx_add_ta(c, root_keys[i]);
+    while (!e && sl_next(&text, '\n', &line)) {
+        line = sl_trim(sl_sub(line, 0, sl_chr(line, ';')));
+        if (!line.n) continue;
+        snprintf(room, sizeof room, "%.*s", SLF(line));
+        e = line.n < sizeof room ? ub_ctx_add_ta(c, room) : UB_SYNTAX;
+    }
+    return e;
+}
+
+static int context(struct ub_ctx **out, const struct endpoint *forward, const struct slice *anchors)
 {
     char ports[24];
     struct ub_ctx *c = ub_ctx_create();
@@ -254,7 +270,7 @@ static int context(struct ub_ctx **out, const struct endpoint *forward, bool val
     /* answers are kept in our own cache; this one serves what resolving needs */
     if (!e) e = ub_ctx_set_option(c, "msg-cache-size:", "2m");
     if (!e) e = ub_ctx_set_option(c, "rrset-cache-size:", "8m");
-    for (size_t i = 0; !e && validate && i < COUNT_OF(root_keys); i++) e = ub_ctx_add_ta(c, root_keys[i]);
+    if (!e && anchors) e = add_anchors(c, *anchors);
     if (!e && forward) e = forward_to(c, forward);
     *out = c;
     if (!e) return 0;
@@ -317,7 +333,7 @@ static void world_close(struct dns *d)
     free(w);
 }
 
-int dns_open_unbound(struct dns **out, const struct endpoint *forward)
+int dns_open_unbound(struct dns **out, const struct endpoint *forward, struct slice anchors)
 {
     struct world *w = xcalloc(1, sizeof *w);
     w->dns = (struct dns){world_ask, world_close};
@@ -325,8 +341,8 @@ int dns_open_unbound(struct dns **out, const struct endpoint *forward)
     list_init(&w->held);
     w->mode = forward ? MODE_UNKNOWN : MODE_PROVED;
     w->probe_again = INT64_MIN;
-    int e = context(&w->validating, forward, true);
-    if (!e && forward) e = context(&w->plain, forward, false);
+    int e = context(&w->validating, forward, &anchors);
+    if (!e && forward) e = context(&w->plain, forward, NULL);
     if (!e) w->cache = cache_new(CACHE_BYTES, start, w);
     if (!e) e = rt_call(0, start_pumps, w);
     if (e) {

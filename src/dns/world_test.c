@@ -137,7 +137,7 @@ TEST(world_through_a_resolver)
     struct server s;
     struct ip mx = {4, {192, 0, 2, 1}};
     REQUIRE(server_start(&s));
-    REQUIRE(dns_open_unbound(&d, &s.at) == 0);
+    REQUIRE(dns_open_unbound(&d, &s.at, SL("")) == 0);
     struct dns_answer r = ask(d, &a, "Mail.Test", DNS_MX);
     CHECK(r.status == DNS_FOUND && r.n == 1 && !r.secure && !r.bogus);
     if (r.n) CHECK_SL(r.rr[0].mx.host, "mx.test");
@@ -194,7 +194,7 @@ TEST(silent_domains_do_not_stop_others)
     struct server s;
     struct group g;
     REQUIRE(server_start(&s));
-    REQUIRE(dns_open_unbound(&x.dns, &s.at) == 0);
+    REQUIRE(dns_open_unbound(&x.dns, &s.at, SL("")) == 0);
     group_init(&g);
     CHECK_INT(ask(x.dns, &a, "text.test", DNS_TXT).status, DNS_FOUND);
     int64_t before = deadline_narrow(DEADLINE_IN(8 * RT_S));
@@ -217,7 +217,7 @@ TEST(world_resolver_that_is_not_there)
     struct arena a = {0};
     struct dns *d = NULL;
     struct endpoint nobody = {.ip = {4, {127, 0, 0, 1}}, .port = 1};
-    REQUIRE(dns_open_unbound(&d, &nobody) == 0);
+    REQUIRE(dns_open_unbound(&d, &nobody, SL("")) == 0);
     int64_t before = deadline_narrow(DEADLINE_IN(RT_S));
     CHECK_INT(ask(d, &a, "mail.test", DNS_MX).status, DNS_TEMPFAIL);
     deadline_restore(before);

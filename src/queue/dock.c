@@ -21,6 +21,7 @@ static enum site_bind ask_site(struct sources *all, const struct dock_asked *x, 
     const struct source *from = dock_source(x->d, path);
     struct site *s = x->d->path[path];
     const struct line *l = x->l;
+    if (from && source_out(all, from->name, again, NULL)) return SITE_CUT;
     if (from && !source_warm_take(all, from->name, site_group(s), l->stream == STREAM_BULK)) {
         int64_t left = (warm_next_day() - rt_wall_seconds()) * RT_S;
         *again = rt_now() + (left < WARM_AGAIN ? left : WARM_AGAIN);
@@ -99,6 +100,21 @@ static struct slice warm_why(struct sources *all, const struct dock *d, size_t p
         SLF(s->name), g.sent, g.allowance, bulk ? ", of which bulk leaves a fifth to others" : "");
 }
 
+/* What keeps a path for its source's sake. */
+static void ask_source(struct sources *all, const struct dock *d, size_t path, const struct q_due *due,
+                       struct site_state *st)
+{
+    int64_t until;
+    const struct source *s = dock_source(d, path);
+    if (s && source_out(all, s->name, &until, st->words)) {
+        st->bind = SITE_CUT;
+        st->until = rt_wall_seconds() + (until - rt_now()) / RT_S;
+        st->since = 0;
+    } else if (lacks_allowance(all, d, path, due)) {
+        st->bind = SITE_WARMS, st->until = warm_next_day(), st->since = 0;
+    }
+}
+
 /* The path that has room soonest. */
 static size_t look_for_room(struct sources *all, const struct dock *d, const struct q_due *due,
                             struct site_state *out)
@@ -109,7 +125,7 @@ static size_t look_for_room(struct sources *all, const struct dock *d, const str
         struct site_state st;
         if (!dock_reaches(d, dock_source(d, i))) continue;
         site_look(d->path[i], due->stream, due->domain, &st);
-        if (lacks_allowance(all, d, i, due)) st.bind = SITE_WARMS, st.until = warm_next_day(), st.since = 0;
+        ask_source(all, d, i, due, &st);
         bool better = !seen++ || st.bind == SITE_HAS_ROOM || (st.until && st.until < out->until);
         if (better) *out = st, best = i;
         if (st.bind == SITE_HAS_ROOM) break;
@@ -130,6 +146,9 @@ struct slice dock_why(struct sources *all, const struct dock *d, const struct q_
     case SITE_HAS_ROOM: return SL("its turn comes now");
     case SITE_NO_WAY:
         what = SL("none of the sources that it may leave from has an address of a family of the site's");
+        break;
+    case SITE_CUT:
+        what = ar_printf(a, "the source %.*s: %s", SLF(dock_source(d, path)->name), st.words);
         break;
     case SITE_WARMS: what = warm_why(all, d, path, due, a); break;
     case SITE_PLACES:

@@ -97,8 +97,10 @@ struct attempt_letter {
     struct item *item;            /* the schedule's own; NULL: nobody keeps count */
     unsigned families;            /* of the addresses it may leave from: FROM_IPV4, FROM_IPV6; 0: any */
     struct source from; /* the source it leaves from, once placed; name empty: the node's own address */
+    struct slice group; /* of its site, as its warm-up counts; in the arena */
     bool no_room;       /* out: attempt_place() or attempt_may_open() said no */
     bool found, asked;  /* out: its site was found; a server was asked */
+    bool noted;         /* the schedule's own: that it may have been handed over */
 };
 enum { FROM_IPV4 = 1, FROM_IPV6 = 2 };
 /* The relay has found the site: its MX set, the most preferred host, and the families of its addresses;
@@ -112,6 +114,11 @@ MUST_CHECK bool attempt_may_open(struct attempt_letter *at);
 /* A server is asked, on a connection that was open: what it comes to is news of the site, and should the
  * machine die meanwhile, the letter may have been handed over. */
 void attempt_asks(struct attempt_letter *at);
+/* The proxy by which `from` leaves did its part, or did not: then the source rests, and unless some server
+ * has answered before (answered), nothing is recorded and the letter goes back to the schedule as with
+ * attempt_place(). */
+void attempt_source_works(struct attempt_letter *at);
+void attempt_source_failed(struct attempt_letter *at, struct slice why, bool answered);
 /* The relay, called on a fiber for each (letter, domain) that is due. Fills in the
  * results; never fails as a whole. */
 typedef void queue_relay(void *ctx, struct attempt_letter *at);

@@ -208,3 +208,104 @@ TEST(queue_what_waits_for_room_at_a_source_goes_on)
     sources_close(&s);
     fixture_end(&t.f);
 }
+
+static bool proxy_works; /* of the source a */
+
+static void site_behind_a_proxy(void *ctx, struct attempt_letter *at)
+{
+    struct tester *t = ctx;
+    if (!attempt_place(at, at->domain, at->domain, FROM_IPV4)) return;
+    if (!attempt_may_open(at)) return;
+    bool a = sl_eq(at->from.name, SL("a"));
+    left[a ? A : B]++;
+    if (a && !proxy_works) {
+        attempt_source_failed(at, SL("its proxy does not answer"), false);
+        return;
+    }
+    if (a) attempt_source_works(at);
+    for (size_t i = 0; i < at->nrcpt; i++) at->rcpt[i].result = ATTEMPT_DELIVERED;
+    t->attempts++;
+}
+
+/* It is no attempt of the letter, which leaves from another source; with no other it waits, and says for
+ * what.
+ */
+TEST(queue_a_source_whose_proxy_fails_rests)
+{
+    struct tester t;
+    struct sources *s;
+    struct queue_info info;
+    struct slice row;
+    struct source a = {.name = SL("a"), .pool = SL(SOURCE_MAIN), .via = VIA_SOCKS5};
+    REQUIRE(begin_with(&t, &s));
+    queue_close(&t.q);
+    CHECK(ip_parse(SL("192.0.2.1"), &a.ip) && endpoint_parse(SL("192.0.2.9:1080"), &a.at));
+    CHECK_OK(source_add(s, &a));
+    CHECK_OK(open_queue(&t, (struct queue_conf){.sources = s}));
+    CHECK_OK(queue_start(t.q, site_behind_a_proxy, &t));
+    proxy_works = false;
+    for (int i = 0; i < 6; i++) send_one(&t, "bob@two.test");
+    CHECK_INT(left[A], 1);
+    CHECK_INT(left[B], 6);
+    CHECK_OK(source_remove(s, SL("b")));
+    struct letter l = letter_to(&t, "alice@one.test", "bob@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 100; i++) fiber_sleep(RT_MS);
+    CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+    CHECK(info.nrcpt == 1 && info.rcpt[0].attempts == 0);
+    if (sl_find(info.rcpt[0].why, SL("the source a: its proxy does not answer; since")) == SL_NONE)
+        test_fail(__FILE__, __LINE__, "%.*s", SLF(info.rcpt[0].why));
+    CHECK_INT(kv_get(t.f.s->kv, SL("q:000"), queue_key_sending(&t.f.a, &l.id, 0), &t.f.a, &row),
+              ERR_NOT_FOUND); /* nobody can have got it */
+    CHECK_INT(left[A], 1);
+    proxy_works = true;
+    CHECK_OK(source_add(s, &a)); /* it is said anew how to leave: that is tried at once */
+    CHECK(until(&t, is_empty));
+    CHECK_INT(left[A], 2);
+    queue_close(&t.q);
+    sources_close(&s);
+    fixture_end(&t.f);
+}
+
+static const char *portions[4]; /* the source that each left from */
+
+static void slow_site_of_portions(void *ctx, struct attempt_letter *at)
+{
+    struct tester *t = ctx;
+    if (!attempt_place(at, at->domain, at->domain, FROM_IPV4)) return;
+    attempt_asks(at);
+    portions[t->attempts++ & 3] = sl_eq(at->from.name, SL("a")) ? "a" : "b";
+    while (held_open && fiber_sleep(RT_MS) == 0) continue;
+    for (size_t i = 0; i < at->nrcpt; i++) at->rcpt[i].result = ATTEMPT_DELIVERED;
+}
+
+/* A letter for more than one attempt takes, rerouted while the first is under way: the rest leaves from
+ * there.
+ */
+TEST(queue_the_rest_of_a_letter_leaves_from_where_it_was_rerouted_to)
+{
+    enum { MANY = 2 * QUEUE_ATTEMPT_RCPTS + 10 };
+    struct tester t;
+    struct sources *s;
+    struct buf to = BUF_INIT;
+    REQUIRE(begin_with(&t, &s));
+    queue_close(&t.q);
+    CHECK_OK(open_queue(&t, (struct queue_conf){.sources = s}));
+    CHECK_OK(queue_start(t.q, slow_site_of_portions, &t));
+    held_open = true;
+    for (int i = 0; i < MANY; i++) buf_printf(&to, "%su%d@two.test", i ? " " : "", i);
+    buf_char(&to, 0);
+    struct letter l = letter_to(&t, "alice@one.test", to.p);
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 1000 && !t.attempts; i++) fiber_sleep(RT_MS);
+    const char *first = portions[0], *other = *first == 'a' ? "b" : "a";
+    CHECK_OK(queue_reroute(t.q, &l.id, sl_cstr(other)));
+    held_open = false;
+    CHECK(until(&t, is_empty));
+    CHECK_INT(t.attempts, 3);
+    CHECK(!strcmp(portions[1], other) && !strcmp(portions[2], other));
+    buf_free(&to);
+    queue_close(&t.q);
+    sources_close(&s);
+    fixture_end(&t.f);
+}

@@ -163,7 +163,10 @@ bool attempt_place(struct attempt_letter *at, struct slice mx_set, struct slice 
     if (!at->item) return true;
     struct schedule *x = at->item->shard->schedule;
     at->no_room = !ready_place(&x->ready, at->item, mx_set, host, families);
-    if (at->item->from) at->from = *at->item->from;
+    if (at->item->from) {
+        at->from = *at->item->from;
+        at->group = ar_dup(at->a, site_group(at->item->place));
+    }
     waitq_wake_all(&x->news);
     return !at->no_room;
 }
@@ -171,19 +174,37 @@ bool attempt_place(struct attempt_letter *at, struct slice mx_set, struct slice 
 bool attempt_may_open(struct attempt_letter *at)
 {
     bool may = !at->item || !at->item->place || site_may_open(at->item->place);
-    if (may) attempt_asks(at);
+    if (may && at->from.via == VIA_NONE) attempt_asks(at);
+    at->asked |= may; /* behind a proxy it has begun when that did its part */
     at->no_room = !may;
     return may;
+}
+
+static struct sources *sources_of(const struct attempt_letter *at)
+{
+    return at->item ? at->item->shard->q->sources : NULL;
+}
+
+void attempt_source_works(struct attempt_letter *at)
+{
+    attempt_asks(at);
+    source_works(sources_of(at), at->from.name);
+}
+
+void attempt_source_failed(struct attempt_letter *at, struct slice why, bool answered)
+{
+    source_failed(sources_of(at), at->from.name, why);
+    at->no_room = at->item && !answered;
 }
 
 void attempt_asks(struct attempt_letter *at)
 {
     const struct item *it = at->item;
     struct arena a = {0};
-    if (it && !at->asked)
+    if (it && !at->noted)
         kv_note(it->shard->q->store->kv, shard_object(it->shard), queue_key_sending(&a, &it->id, it->g),
                 SL("1"));
-    at->asked = true;
+    at->asked = at->noted = true;
     ar_free(&a);
 }
 

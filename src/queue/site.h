@@ -37,6 +37,7 @@ enum site_bind {
     SITE_SPURNS,  /* it refuses what this sender domain sends */
     SITE_DOWN,    /* no server of it answers; one letter tries from time to time */
     SITE_WARMS,   /* its source is new, and has no allowance left today (ready.c) */
+    SITE_CUT,     /* the proxy of its source does not do its part (dock.c) */
     SITE_NO_WAY,  /* no source has an address of a family of the site's (ready.c) */
 };
 /* A place for one delivery of a stream, from an address of `domain` (may be empty). Else *again: when it may

@@ -144,11 +144,13 @@ static int dial(const struct relay_conf *conf, struct peer *p, struct arena *a, 
     struct endpoint at = {.ip = *to->ip, .port = to->host->port ? to->host->port : conf->port};
     snprintf(at.path, sizeof at.path, "%.*s", SLF(to->host->path));
     p->c = to->c;
+    bool cut = false;
     int64_t before = deadline_narrow(DEADLINE_IN(PEER_CONNECT_TIME));
-    int e = p->c ? 0 : conn_dial(&p->c, &at, conf->source.family ? &conf->source : NULL);
+    int e = p->c ? 0 : via_dial(conf, &at, &p->c, &cut);
     deadline_restore(before);
     if (e) {
         verdict_error(why, a, e, "");
+        why->cut = cut;
         return -1;
     }
     return peer_expect(p, a, GREETING_TIME, 220, "while waiting for the greeting", &r, why);

@@ -41,3 +41,7 @@ void relay_verify(const struct relay_conf *conf, struct arena *a, struct slice d
  * sentence of a letter that cannot go. SUSPENDS. */
 MUST_CHECK int relay_probe(const struct relay_conf *conf, struct arena *a, struct slice domain, bool connect,
                            struct relay_probe *out);
+
+/* Does the proxy that a source leaves by let us in? 0, or why not. SUSPENDS. */
+struct source;
+MUST_CHECK int relay_try_proxy(const struct source *s);

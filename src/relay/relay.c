@@ -21,8 +21,9 @@ struct delivery {
     struct attempt_rcpt **open; /* still without a final answer */
     size_t nopen;
     int sessions, tries;
-    bool asked;    /* some server was */
-    bool left_out; /* some address was not tried, because it did not answer a moment ago */
+    bool asked;       /* some server was */
+    struct slice cut; /* what the proxy of the source did wrong; or empty */
+    bool left_out;    /* some address was not tried, because it did not answer a moment ago */
 };
 
 static struct reach_path path_to(const struct delivery *d, const struct ip *ip)
@@ -113,6 +114,19 @@ static bool may_open(struct delivery *d)
     return may;
 }
 
+/* What is known of the proxy by which it was tried, if there is one. */
+static void note_proxy(struct delivery *d, struct verdict *why)
+{
+    if (!d->conf.via) return;
+    if (!why->cut) {
+        attempt_source_works(d->at);
+        return;
+    }
+    d->cut = why->text;
+    d->left_out = true;
+    why->text = ar_printf(d->at->a, "the source %.*s: %.*s", SLF(d->conf.via->name), SLF(d->cut));
+}
+
 /* A new session, over a connection that is open already, or NULL. */
 static void try_address(struct delivery *d, const struct mx_list *hosts, const struct mx_host *host,
                         const struct ip *ip, struct conn *c)
@@ -124,6 +138,7 @@ static void try_address(struct delivery *d, const struct mx_list *hosts, const s
     bool use_tls = host->policy.level != POLICY_ANY || reach_tls(l, &path);
     struct peer_to to = {host, ip, c, d->at->domain};
     int e = peer_open(&d->conf, hosts->route, d->at->a, &to, use_tls, &p, &why);
+    note_proxy(d, &why);
     mx_note(&d->conf, hosts, host, p);
     if (e == 1) { /* opportunistic: rather in clear than not at all (RFC 7435) */
         log_info("relay", "%s: TLS failed, trying without: %.*s", p->host, SLF(why.text));
@@ -132,6 +147,7 @@ static void try_address(struct delivery *d, const struct mx_list *hosts, const s
             peer_close(&p, false);
             to.c = NULL;
             e = peer_open(&d->conf, hosts->route, d->at->a, &to, false, &p, &why);
+            note_proxy(d, &why);
         }
     }
     if (e) {
@@ -140,7 +156,7 @@ static void try_address(struct delivery *d, const struct mx_list *hosts, const s
         drop_answered(d);
         peer_close(&p, true);
         pool_leave(d->pool);
-        if (e < 0 && !why.policy)
+        if (e < 0 && !why.policy && !why.cut)
             reach_failed(l, &path, &why); /* else it answers, and is asked in clear the next time */
         return;
     }
@@ -179,7 +195,8 @@ static void put_first(struct mx_list *l, struct slice host)
 
 static bool goes_on(const struct delivery *d)
 {
-    return d->nopen && d->sessions < SESSIONS_TRIED && d->tries < ADDRESSES_TRIED && !fiber_canceled();
+    return d->nopen && !d->cut.n && d->sessions < SESSIONS_TRIED && d->tries < ADDRESSES_TRIED &&
+           !fiber_canceled();
 }
 
 static int enter(struct delivery *d, struct peer **kept)
@@ -274,15 +291,18 @@ static size_t left_of(struct delivery *d, const struct mx_host *h, bool *done, c
     return n;
 }
 
-/* What is remembered of each; why: of the last that failed. */
+/* What is remembered of each; why: of the last that failed, or of one that failed for the proxy's sake. */
 static void note_race(struct delivery *d, const struct race *r, const struct ip **v, struct verdict *why)
 {
     for (size_t i = 0; i < r->n; i++) {
         struct reach_path path = path_to(d, v[i]);
+        struct verdict one;
         if (r->late[i]) reach_late(d->pool->home, &path);
         if (!r->e[i]) continue;
-        verdict_error(why, d->at->a, err_set(r->e[i], "%s", r->why[i]), "");
-        reach_failed(d->pool->home, &path, why);
+        verdict_error(&one, d->at->a, err_set(r->e[i], "%s", r->why[i]), "");
+        one.cut = r->cut[i];
+        if (!one.cut) reach_failed(d->pool->home, &path, &one);
+        if (!why->cut) *why = one;
     }
 }
 
@@ -290,9 +310,7 @@ static void note_race(struct delivery *d, const struct race *r, const struct ip 
 static void try_first(struct delivery *d, struct mx_list *l, struct mx_host *h, const struct ip **v, size_t n,
                       bool *done)
 {
-    struct race r = {.n = n,
-                     .from = d->conf.source.family ? &d->conf.source : NULL,
-                     .until = DEADLINE_IN(PEER_CONNECT_TIME)};
+    struct race r = {.n = n, .conf = &d->conf, .until = DEADLINE_IN(PEER_CONNECT_TIME)};
     struct verdict why = {0};
     char name[PEER_HOST_MAX];
     for (size_t i = 0; i < n; i++)
@@ -305,6 +323,7 @@ static void try_first(struct delivery *d, struct mx_list *l, struct mx_host *h, 
         return;
     }
     if (!why.text.n) verdict_error(&why, d->at->a, e, "");
+    note_proxy(d, &why);
     why.elsewhere = true;
     peer_name(&d->conf, h, v[0], name);
     give_open(d, &why, name);
@@ -395,6 +414,7 @@ static unsigned families_of(const struct mx_list *l)
 static void leave_from(struct delivery *d, const struct source *from)
 {
     if (from->name.n) d->conf.source = from->ip;
+    if (from->via != VIA_NONE) d->conf.via = from;
     if (from->helo.n) d->conf.hostname = from->helo;
 }
 
@@ -420,6 +440,7 @@ static void deliver(struct delivery *d)
         fail_all(d, ATTEMPT_TEMPORARY, "4.4.1",
                  ar_printf(d->at->a, "the site could not be reached a moment ago: %s", down));
     else try_hosts(d, &hosts);
+    if (d->cut.n) attempt_source_failed(d->at, d->cut, d->asked);
     close_open(d);
     pool_put(d->pool);
 }

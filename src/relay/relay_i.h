@@ -15,6 +15,7 @@ struct verdict {
     char enhanced[12];
     struct slice text; /* in the attempt's arena */
     bool elsewhere;    /* permanent for this server only: another of the domain may take it */
+    bool cut;          /* the proxy of the source did not do its part */
     bool policy;       /* it answers, but does not show what its domain promises of its TLS */
 };
 void verdict_set(struct verdict *v, enum attempt result, const char *enhanced, struct slice text);
@@ -147,20 +148,28 @@ void reach_free(struct relay_loop *l);
 void reach_late(struct relay_loop *l, const struct reach_path *p);
 bool reach_was_late(struct relay_loop *l, const struct reach_path *p);
 
+/* ---- via.c: connecting, from the source's address or by its proxy ---- */
+
+/* *cut: the proxy did not do its part, says the sentence; else errors are as those of conn_dial(). *out is
+ * NULL then. SUSPENDS. */
+MUST_CHECK int via_dial(const struct relay_conf *conf, const struct endpoint *to, struct conn **out,
+                        bool *cut);
+
 /* ---- race.c: connecting to one of several addresses ---- */
 
 enum { RACE_NOBODY = MX_ADDRESSES_MAX };
 struct race {
     struct endpoint to[MX_ADDRESSES_MAX]; /* in the order in which they are tried */
     size_t n;
-    const struct ip *from; /* or NULL */
-    int64_t until;         /* rt_now() scale */
+    const struct relay_conf *conf;
+    int64_t until; /* rt_now() scale */
     /* out: */
     struct conn *c; /* to the one that was connected first, */
     size_t winner;
     int e[MX_ADDRESSES_MAX];         /* why an address failed, or 0, */
     char why[MX_ADDRESSES_MAX][160]; /* in words */
     bool late[MX_ADDRESSES_MAX];     /* it was begun and did not answer in time */
+    bool cut[MX_ADDRESSES_MAX];      /* it failed for the proxy's sake */
     struct waitq news;
 };
 /* The next address is begun a quarter of a second after the one before it, or when that has failed. 0, or an

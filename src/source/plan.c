@@ -142,9 +142,18 @@ static void complete_pools(struct source_plan *p)
     for (size_t i = 0; i < p->npool; i++) put_name(p, "p", p->pool[i].name, &p->pool[i]); /* they moved */
 }
 
+static void give_logins(struct source_plan *p)
+{
+    for (size_t i = 0; i < p->nlogin; i++) {
+        struct source *s = named(p, "s", p->login[i].name);
+        if (s) s->user = p->login[i].user, s->password = p->login[i].password;
+    }
+}
+
 void source_plan_finish(struct source_plan *p)
 {
     for (size_t i = 0; i < p->nsource; i++) put_name(p, "s", p->source[i].name, &p->source[i]);
+    give_logins(p);
     for (size_t i = 0; i < p->nuse; i++) put_name(p, use_kind(p->use[i].by), p->use[i].value, &p->use[i]);
     complete_pools(p);
     p->way = ar_array(&p->a, struct source_way, 1 + p->npool + p->nsource);

@@ -21,6 +21,8 @@ enum {
     SOURCE_GROWTH = 50,
     SOURCE_WARM = 100000,
     SOURCE_GROWTH_MOST = 400, /* percent */
+    SOURCE_LOGIN_MAX = 255,   /* bytes of a user's name, of a password (RFC 1929) */
+    SOURCE_TROUBLE_MAX = 200,
 };
 #define SOURCE_MAIN "main"
 
@@ -28,12 +30,22 @@ enum {
 enum source_by { SOURCE_CAMPAIGN, SOURCE_ACCOUNT, SOURCE_DOMAIN, SOURCE_STREAM, SOURCE_BYS };
 const char *source_by_word(enum source_by by); /* "campaign" "account" "domain" "stream" */
 
+/* How connections leave from a source: from an address of this machine, or by a proxy that has the address.
+ */
+enum source_via { VIA_NONE, VIA_SOCKS5, VIA_PROXY, SOURCE_VIAS };
 struct source {
     struct slice name, pool;
-    struct ip ip;
+    struct ip ip;      /* that receivers see */
     struct slice helo; /* its EHLO name; empty: the node's */
     int64_t added;     /* unix seconds */
+    enum source_via via;
+    struct endpoint at;          /* of the proxy */
+    struct slice user, password; /* what it asks for; or empty */
 };
+/* "socks5://IP:PORT", "proxy://IP:PORT". ERR_SYNTAX with a sentence. */
+MUST_CHECK int source_via_parse(struct slice text, struct source *out);
+/* The same back, in a; empty: from this machine. */
+struct slice source_via_text(struct arena *a, const struct source *s);
 struct source_pool {
     struct slice name;
     struct slice overflow; /* the pool that takes over when its sources have no allowance left; empty: none */
@@ -63,7 +75,9 @@ struct source_plan {
     size_t nuse;
     struct source_way *way; /* of every pool with sources and of every source; the first: the node's own */
     size_t nway;
-    unsigned *turn;    /* source_turn() */
+    unsigned *turn; /* source_turn() */
+    struct source_login *login;
+    size_t nlogin;
     struct map *names; /* plan.c's own */
 };
 
@@ -99,6 +113,9 @@ const struct source_way *source_way_named(const struct source_plan *p, struct sl
 /* Adds or replaces. ERR_SYNTAX, ERR_EXISTS (another source has the address), ERR_LIMIT. */
 MUST_CHECK int source_add(struct sources *s, const struct source *source);
 MUST_CHECK int source_remove(struct sources *s, struct slice name); /* ERR_NOT_FOUND */
+/* What its proxy asks for, until it is removed. ERR_NOT_FOUND, ERR_SYNTAX. */
+MUST_CHECK int source_set_login(struct sources *s, struct slice name, struct slice user,
+                                struct slice password);
 MUST_CHECK int source_set_pool(struct sources *s, const struct source_pool *pool);
 /* pool empty: letters with this go by no pool of their own any more (ERR_NOT_FOUND). */
 MUST_CHECK int source_set_use(struct sources *s, const struct source_use *use);
@@ -111,14 +128,15 @@ struct warm_curve {
     int64_t begun; /* unix seconds */
     uint64_t mark; /* of this beginning, given by source_warm(); 0: not known */
 };
-enum warm_why { WARM_BEGAN, WARM_ROSE, WARM_UNUSED, WARM_PUT_OFF, WARM_FELL, WARM_WHYS };
+enum warm_why { WARM_BEGAN, WARM_ROSE, WARM_UNUSED, WARM_PUT_OFF, WARM_FELL, WARM_BLAMED, WARM_WHYS };
 struct warm_group {
     struct slice group;
     int64_t day;                    /* unix days: of the counts */
     unsigned days, allowance, sent; /* days on which it rose; of this day; used, also by what is under way */
     unsigned put_off, refused;      /* of those: "later"; us, whoever writes */
+    unsigned blamed;                /* complaints that came on this day */
     enum warm_why why;              /* the allowance is what it is, after a day with */
-    unsigned was, was_sent, was_put_off;
+    unsigned was, was_sent, was_put_off, was_blamed;
 };
 enum warm_news {
     WARM_NOTHING, /* it did not leave after all */
@@ -136,8 +154,19 @@ bool source_warm_group(struct sources *s, struct slice source, struct slice grou
 /* All of a source's groups, in a. False: it is warm. */
 bool source_warm_look(struct sources *s, struct slice source, struct arena *a, struct warm_curve *curve,
                       struct warm_group **out, size_t *n);
+/* Somebody complained of a letter that left from there. */
+void source_warm_blame(struct sources *s, struct slice source, struct slice group);
 int64_t warm_next_day(void); /* unix seconds */
 /* From now on, and from the beginning; NULL: it is warm. ERR_NOT_FOUND, ERR_SYNTAX. SUSPENDS. */
 MUST_CHECK int source_warm(struct sources *s, struct slice source, const struct warm_curve *c);
+/* ---- trouble.c: its proxy does not do its part. From any loop, none suspends; s NULL: nothing is wrong ----
+ */
+
+/* It cannot be left from now. *until: of rt_now(); why (or NULL): what is wrong, in words. */
+bool source_out(struct sources *s, struct slice name, int64_t *until, char why[SOURCE_TROUBLE_MAX]);
+/* It rests for half a minute, then for twice as long each time, ten minutes at most. */
+void source_failed(struct sources *s, struct slice name, struct slice why);
+void source_works(struct sources *s, struct slice name); /* it did its part: all is forgiven */
+
 /* For `verify`: bad() is told of each row that cannot be read. */
 MUST_CHECK int sources_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg);

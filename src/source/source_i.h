@@ -11,6 +11,7 @@ struct sources {
     struct lock lock; /* over plan, curves and places */
     struct source_plan *plan;
     struct map curves, places; /* warm.c's own */
+    struct map troubles;       /* trouble.c's own */
     uint64_t asked, read;      /* which reading the plan is of: a later one that was quicker stands */
     void (*changed)(void *ctx);
     void *ctx;
@@ -25,7 +26,14 @@ void warm_forget(struct sources *s, struct slice source);
 void warm_tx_erase(struct kv_tx *tx, struct arena *a, struct slice source);
 void warm_close(struct sources *s);
 
+void trouble_close(struct sources *s);
+
 /* ---- plan.c ---- */
+
+/* Of a source that the plan need not have. */
+struct source_login {
+    struct slice name, user, password;
+};
 
 /* Of what was read into its source, pool and use: the ways and names. */
 struct source_plan *source_plan_new(void);

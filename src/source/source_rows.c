@@ -1,4 +1,5 @@
-/* source_rows.c - the object _source: rows s/ sources, p/ pools, u/ what goes by which pool. */
+/* source_rows.c - the object _source: rows s/ sources, l/ what their proxies ask for, p/ pools, u/ what goes
+ * by which pool. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,22 +22,67 @@ static bool name_ok(struct slice name)
     return ok;
 }
 
+static bool login_ok(struct slice user, struct slice password)
+{
+    return user.n && user.n <= SOURCE_LOGIN_MAX && password.n && password.n <= SOURCE_LOGIN_MAX;
+}
+
+/* ---- how connections leave ---- */
+
+static const char *const via_words[SOURCE_VIAS] = {"", "socks5://", "proxy://"};
+
+int source_via_parse(struct slice text, struct source *out)
+{
+    for (int v = VIA_SOCKS5; v < SOURCE_VIAS; v++) {
+        struct slice word = sl_cstr(via_words[v]);
+        if (!sl_starts(text, word)) continue;
+        bool good = endpoint_parse(sl_from(text, word.n), &out->at) && out->at.port &&
+                    !ip_is_unspecified(&out->at.ip);
+        out->via = good ? (enum source_via)v : VIA_NONE;
+        return good ? 0 : err_set(ERR_SYNTAX, "behind %s stand an address and a port", via_words[v]);
+    }
+    out->via = VIA_NONE;
+    return err_set(ERR_SYNTAX, "a source leaves by socks5://IP:PORT or proxy://IP:PORT");
+}
+
+struct slice source_via_text(struct arena *a, const struct source *s)
+{
+    char at[ENDPOINT_TEXT_MAX];
+    if (s->via == VIA_NONE) return SL("");
+    return ar_printf(a, "%s%s", via_words[s->via], endpoint_format(&s->at, at));
+}
+
 /* ---- reading ---- */
 
 static int read_source(struct arena *a, struct slice name, struct slice value, struct source *out)
 {
     struct rec r;
     *out = (struct source){.name = ar_dup(a, name), .pool = SL(SOURCE_MAIN)};
-    bool ip = false;
+    bool ip = false, via = true;
     int e = rec_open(&r, value, VERSION);
     while (!e && rec_next(&r)) switch (r.tag) {
         case 'i': ip = ip_parse(r.field, &out->ip); break;
         case 'h': out->helo = ar_dup(a, r.field); break;
         case 'p': out->pool = ar_dup(a, r.field); break;
         case 't': out->added = (int64_t)rec_u64(&r); break;
+        case 'v': via = source_via_parse(r.field, out) == 0; break;
         }
     if (!e) e = rec_error(&r);
-    bool sound = ip && name_ok(name) && name_ok(out->pool) && out->helo.n < 256;
+    bool sound = ip && via && name_ok(name) && name_ok(out->pool) && out->helo.n < 256;
+    return e || sound ? e : err_set(ERR_CORRUPT, "its fields make no sense");
+}
+
+static int read_login(struct arena *a, struct slice name, struct slice value, struct source_login *out)
+{
+    struct rec r;
+    *out = (struct source_login){.name = ar_dup(a, name)};
+    int e = rec_open(&r, value, VERSION);
+    while (!e && rec_next(&r)) switch (r.tag) {
+        case 'u': out->user = ar_dup(a, r.field); break;
+        case 'w': out->password = ar_dup(a, r.field); break;
+        }
+    if (!e) e = rec_error(&r);
+    bool sound = name_ok(name) && login_ok(out->user, out->password);
     return e || sound ? e : err_set(ERR_CORRUPT, "its fields make no sense");
 }
 
@@ -74,7 +120,7 @@ static int read_use(struct arena *a, struct slice value, struct source_use *out)
 
 struct reading {
     struct source_plan *plan;
-    size_t rooms[3];
+    size_t rooms[4];
 };
 
 static int take_row(struct reading *x, const struct kv_row *row)
@@ -85,10 +131,15 @@ static int take_row(struct reading *x, const struct kv_row *row)
     if (p->nsource == x->rooms[0]) p->source = ar_grow(&p->a, p->source, &x->rooms[0], sizeof *p->source);
     if (p->npool == x->rooms[1]) p->pool = ar_grow(&p->a, p->pool, &x->rooms[1], sizeof *p->pool);
     if (p->nuse == x->rooms[2]) p->use = ar_grow(&p->a, p->use, &x->rooms[2], sizeof *p->use);
+    if (p->nlogin == x->rooms[3]) p->login = ar_grow(&p->a, p->login, &x->rooms[3], sizeof *p->login);
     switch (row->key.n > 2 && row->key.p[1] == '/' ? row->key.p[0] : 0) {
     case 's':
         e = read_source(&p->a, name, row->value, &p->source[p->nsource]);
         p->nsource += !e;
+        break;
+    case 'l':
+        e = read_login(&p->a, name, row->value, &p->login[p->nlogin]);
+        p->nlogin += !e;
         break;
     case 'p':
         e = read_pool(&p->a, name, row->value, &p->pool[p->npool]);
@@ -109,7 +160,7 @@ MUST_CHECK static int read_rows(struct kv *kv, struct source_plan **out,
     struct reading x = {.plan = source_plan_new()};
     struct arena a = {0};
     struct kv_page page = {.more = true};
-    struct slice from = SL("p/");
+    struct slice from = SL("l/");
     int e = 0;
     while (!e && page.more) {
         e = kv_scan(kv, SOURCE_OBJECT, from, SL("v"), PAGE, &a, &page);
@@ -136,6 +187,7 @@ struct change {
     const struct buf *value; /* NULL: the row goes */
     size_t most;             /* rows of its kind */
     const struct source *source;
+    struct slice needs; /* a row that must be there; or empty */
 };
 
 static int count_row(void *arg, struct slice key, struct slice value)
@@ -175,10 +227,15 @@ static int change_tx(struct kv_tx *tx, void *arg)
     char from[3] = {x->key.p[0], '/', 0}, to[2] = {(char)(x->key.p[0] + 1), 0};
     int e = kv_tx_get(tx, x->key, &old);
     if (e && e != ERR_NOT_FOUND) return e;
+    if (x->needs.n && kv_tx_get(tx, x->needs, &(struct slice){0}) != 0)
+        return err_set(ERR_NOT_FOUND, "there is no source %.*s", SLF(sl_from(x->needs, 2)));
     if (!x->value) {
         struct arena a = {0};
         if (!e) kv_tx_del(tx, x->key);
-        if (!e && x->key.p[0] == 's') warm_tx_erase(tx, &a, sl_from(x->key, 2));
+        if (!e && x->key.p[0] == 's') {
+            warm_tx_erase(tx, &a, sl_from(x->key, 2));
+            kv_tx_del(tx, ar_cat(&a, SL("l/"), sl_from(x->key, 2)));
+        }
         ar_free(&a);
         return e;
     }
@@ -234,7 +291,9 @@ int source_add(struct sources *s, const struct source *v)
     rec_put(&b, 'p', v->pool);
     rec_opt(&b, 'h', v->helo);
     rec_opt_u64(&b, 't', (uint64_t)v->added);
+    rec_opt(&b, 'v', source_via_text(&a, v));
     if (!e) e = change(s, &x);
+    if (!e) source_works(s, v->name);
     buf_free(&b);
     ar_free(&a);
     return e;
@@ -246,8 +305,30 @@ int source_remove(struct sources *s, struct slice name)
     int e = name_check(name, "source");
     if (!e) e = change(s, &(struct change){.key = ar_printf(&a, "s/%.*s", SLF(name))});
     if (!e) warm_forget(s, name);
+    if (!e) source_works(s, name);
     ar_free(&a);
     return e == ERR_NOT_FOUND ? err_set(e, "there is no source %.*s", SLF(name)) : e;
+}
+
+int source_set_login(struct sources *s, struct slice name, struct slice user, struct slice password)
+{
+    struct arena a = {0};
+    struct buf b = BUF_INIT;
+    struct change x = {.key = ar_printf(&a, "l/%.*s", SLF(name)),
+                       .value = &b,
+                       .most = SOURCES_MAX,
+                       .needs = ar_printf(&a, "s/%.*s", SLF(name))};
+    int e = name_check(name, "source");
+    if (!e && !login_ok(user, password))
+        e = err_set(ERR_SYNTAX, "a name and a password have 1 to %d bytes each", SOURCE_LOGIN_MAX);
+    rec_begin(&b, VERSION);
+    rec_put(&b, 'u', user);
+    rec_put(&b, 'w', password);
+    if (!e) e = change(s, &x);
+    if (!e) source_works(s, name);
+    buf_free(&b);
+    ar_free(&a);
+    return e;
 }
 
 int source_set_pool(struct sources *s, const struct source_pool *v)
@@ -303,6 +384,7 @@ int sources_open(struct sources **out, struct kv *kv)
     s->kv = kv;
     map_init(&s->curves, false);
     map_init(&s->places, false);
+    map_init(&s->troubles, false);
     int e = read_rows(kv, &s->plan, log_bad, NULL);
     if (!e) e = warm_read(kv, s, log_bad, NULL);
     if (e) sources_close(&s);
@@ -315,6 +397,7 @@ void sources_close(struct sources **s)
     if (!*s) return;
     source_plan_drop(&(*s)->plan);
     warm_close(*s);
+    trouble_close(*s);
     free(*s);
     *s = NULL;
 }

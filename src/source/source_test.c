@@ -1,5 +1,6 @@
 /* source_test.c - plans: which sources a letter leaves by; rows, damage, limits. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/test.h"
 #include "source.h"
@@ -233,4 +234,80 @@ TEST(source_warm_up_is_read_again)
     CHECK_INT(may, 100); /* it went with its source */
     sources_close(&s);
     kv_close(&kv);
+}
+
+static const struct source *far_of(struct source_plan *p) { return source_find(p, SL("far")); }
+
+TEST(source_leaves_by_a_proxy)
+{
+    static const char *const bad[] = {"socks4://192.0.2.9:1080", "socks5://proxy.test:1080",
+                                      "socks5://192.0.2.9",      "proxy://192.0.2.9:0",
+                                      "proxy://0.0.0.0:1",       ""};
+    struct arena a = {0};
+    struct kv *kv;
+    struct sources *s;
+    struct source far = {.name = SL("far"), .pool = SL("main"), .ip = ip_of("198.51.100.1")}, x;
+    char long_one[SOURCE_LOGIN_MAX + 2] = {0}, why[SOURCE_TROUBLE_MAX];
+    int64_t until;
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    CHECK_OK(sources_open(&s, kv));
+    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK_ERR(source_via_parse(sl_cstr(bad[i]), &x), ERR_SYNTAX);
+    CHECK_OK(source_via_parse(SL("socks5://[2001:db8::9]:1080"), &far));
+    CHECK_ERR(source_set_login(s, SL("far"), SL("me"), SL("secret")), ERR_NOT_FOUND);
+    CHECK_OK(source_add(s, &far));
+    memset(long_one, 'x', sizeof long_one - 1);
+    CHECK_ERR(source_set_login(s, SL("far"), sl_cstr(long_one), SL("secret")), ERR_SYNTAX);
+    CHECK_OK(source_set_login(s, SL("far"), SL("me"), SL("secret")));
+    CHECK_OK(source_add(s, &far)); /* the login stays */
+    source_failed(s, SL("far"), SL("its proxy does not answer"));
+    CHECK(source_out(s, SL("far"), &until, why) && until > rt_now() + 29 * RT_S);
+    CHECK(!strcmp(why, "its proxy does not answer"));
+    source_failed(s, SL("far"), SL("once more")); /* as long as it rests that says nothing new */
+    CHECK(source_out(s, SL("far"), &until, why) && until < rt_now() + 31 * RT_S);
+    CHECK(!source_out(s, SL("near"), &until, why));
+    source_works(s, SL("far"));
+    CHECK(!source_out(s, SL("far"), &until, why));
+    sources_close(&s);
+    CHECK_OK(sources_open(&s, kv));
+    struct source_plan *p = source_plan_now(s);
+    CHECK(far_of(p) && far_of(p)->via == VIA_SOCKS5 && sl_eq(far_of(p)->user, SL("me")) &&
+          sl_eq(far_of(p)->password, SL("secret")));
+    CHECK_SL(source_via_text(&a, far_of(p)), "socks5://[2001:db8::9]:1080");
+    source_plan_drop(&p);
+    CHECK_OK(source_remove(s, SL("far")));
+    far.via = VIA_NONE;
+    CHECK_OK(source_add(s, &far));
+    p = source_plan_now(s);
+    CHECK(far_of(p) && far_of(p)->via == VIA_NONE && !far_of(p)->user.n); /* it went with its source */
+    source_plan_drop(&p);
+    sources_close(&s);
+    kv_close(&kv);
+    ar_free(&a);
+}
+
+/* What people complain of counts on the day on which they do, of what was sent on it or the day before. */
+TEST(source_complaints_slow_a_warm_up)
+{
+    struct warm_curve c = {.first = 100, .growth = 100, .most = 10000};
+    struct warm_group *g;
+    struct arena a = {0};
+    struct kv *kv;
+    struct sources *s;
+    size_t n;
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    CHECK_OK(sources_open(&s, kv));
+    CHECK_OK(add(s, "new", "main", "192.0.2.1"));
+    source_warm_blame(s, SL("new"), SL("google")); /* it is warm */
+    CHECK_OK(source_warm(s, SL("new"), &c));
+    source_warm_blame(NULL, SL("new"), SL("google"));
+    source_warm_blame(s, SL("new"), SL("google"));
+    source_warm_blame(s, SL("new"), SL("google"));
+    CHECK_OK(add(s, "two", "main", "192.0.2.2")); /* notes go with the next change */
+    sources_close(&s);
+    CHECK_OK(sources_open(&s, kv));
+    CHECK(source_warm_look(s, SL("new"), &a, &c, &g, &n));
+    CHECK(n == 1 && g[0].blamed == 2 && g[0].sent == 0);
+    sources_close(&s);
+    kv_close(&kv);
+    ar_free(&a);
 }

@@ -107,3 +107,23 @@ int proxy_parse(struct slice bytes, size_t *need, struct proxy_head *out)
     if (sl_starts(bytes, signature)) return parse_v2(bytes, need, out);
     return sl_starts(bytes, SL("PROXY ")) ? parse_v1(bytes, need, out) : not_one();
 }
+
+static uint8_t *put(uint8_t *p, const void *bytes, size_t n)
+{
+    memcpy(p, bytes, n);
+    return p + n;
+}
+
+size_t proxy_write(const struct endpoint *from, const struct endpoint *to, uint8_t out[PROXY_WRITTEN_MAX])
+{
+    size_t n = from->ip.family == 4 ? 4 : 16;
+    uint8_t *p = put(out, signature.p, signature.n);
+    ASSERT(from->ip.family == to->ip.family);
+    p = put(p, (uint8_t[]){0x21, n == 4 ? 0x11 : 0x21, 0, (uint8_t)(2 * n + 4)}, 4);
+    p = put(put(p, from->ip.b, n), to->ip.b, n);
+    p = put(p,
+            (uint8_t[]){(uint8_t)(from->port >> 8), (uint8_t)from->port, (uint8_t)(to->port >> 8),
+                        (uint8_t)to->port},
+            4);
+    return (size_t)(p - out);
+}

@@ -1,5 +1,6 @@
 /* proxy.h - the PROXY protocol, versions 1 and 2 (HAProxy's doc/proxy-protocol.txt): what a trusted proxy
- * says in front of a connection about the client behind it. Pure. */
+ * says in front of a connection about the client behind it, and what one is told that shall connect onwards.
+ * Pure. */
 #pragma once
 #include "base/err.h"
 #include "base/ip.h"
@@ -18,3 +19,6 @@ struct proxy_head {
 /* bytes: what has come, at least PROXY_FIRST. 0: the header is whole, exactly these bytes. 1: *need bytes are
  * wanted in all, no more may be taken from the connection (what follows may be TLS). ERR_SYNTAX. */
 MUST_CHECK int proxy_parse(struct slice bytes, size_t *need, struct proxy_head *out);
+/* Version 2, of a TCP connection; both addresses of one family. Bytes written. */
+enum { PROXY_WRITTEN_MAX = PROXY_V2_HEAD + 36 };
+size_t proxy_write(const struct endpoint *from, const struct endpoint *to, uint8_t out[PROXY_WRITTEN_MAX]);

@@ -114,3 +114,20 @@ TEST(proxy_version_2)
     b[14] = (char)0xff; /* 65,292 bytes that never come are not waited for */
     CHECK_ERR(feed(sl(b, n), &h, &used), ERR_SYNTAX);
 }
+
+TEST(proxy_what_is_written_can_be_read)
+{
+    static const char *const pairs[][2] = {{"192.0.2.1:0", "192.0.2.2:25"},
+                                           {"[2001:db8::1]:0", "[2001:db8::2]:2525"}};
+    for (size_t i = 0; i < COUNT_OF(pairs); i++) {
+        struct endpoint from, to;
+        struct proxy_head h;
+        uint8_t out[PROXY_WRITTEN_MAX];
+        size_t used = 0;
+        CHECK(endpoint_parse(sl_cstr(pairs[i][0]), &from) && endpoint_parse(sl_cstr(pairs[i][1]), &to));
+        size_t n = proxy_write(&from, &to, out);
+        CHECK_OK(feed(sl((const char *)out, n), &h, &used));
+        CHECK_INT(used, n);
+        CHECK(!h.local && ip_eq(&h.from.ip, &from.ip) && ip_eq(&h.to.ip, &to.ip) && h.to.port == to.port);
+    }
+}
