@@ -312,6 +312,7 @@ static int open_sends(struct core *core)
         sc.inbound_keep_s = conf->queue_lifetime_s / 4 * 3;
     login_mark(core->login, SL("sending"), sc.secret);
     int e = sources_open(&core->sources, core->store->kv);
+    sc.sources = core->sources;
     return e ? e : sends_open(&core->sends, &sc);
 }
 

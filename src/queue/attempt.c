@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "trace/trace.h"
 
-enum { RECORD_PAUSE_MAX_S = 60 };
+enum { RECORD_PAUSE_MAX_S = 60, SENTENCE_MAX = 2000 };
 #define ATTEMPT_MAX (2 * 3600 * RT_S)
 
 /* ---- recording ---- */
@@ -29,7 +29,8 @@ struct recording {
     const struct attempt_rcpt *result;
     const struct meaning *meaning;
     size_t n;
-    struct slice source, bind; /* that it left from; from which it leaves the next time, or empty */
+    struct slice source, group; /* that it left from; of the site */
+    struct slice bind;          /* from which it leaves the next time, or empty */
     const char *gone; /* the source that it was to leave from, and that is not there any more; or "" */
 };
 
@@ -65,6 +66,22 @@ static void take_result(struct recording *x, struct q_rcpt *r, const struct atte
     }
 }
 
+/* By the data a complaint that comes home finds the source (return_path.c in send). */
+static void tell_delivered(struct kv_tx *tx, const struct recording *x, const struct attempt_rcpt *r,
+                           struct slice who)
+{
+    struct arena a = {0};
+    struct trace_event e = {.id = *x->id, .kind = r->host.n ? TRACE_RELAYED : TRACE_DELIVERED, .who = who};
+    e.sentence = ar_printf(&a, "accepted%s%.*s%s%.*s%s%.*s: %.*s", r->host.n ? " by " : "", SLF(r->host),
+                           r->tls.n ? " over " : "", SLF(r->tls), x->source.n ? ", from the source " : "",
+                           SLF(x->source), SLF(r->reply));
+    e.sentence = utf8_cut(e.sentence, SENTENCE_MAX);
+    if (x->l->made.n && x->source.n)
+        e.data = ar_printf(&a, "{\"source\": \"%.*s\", \"group\": \"%.*s\"}", SLF(x->source), SLF(x->group));
+    trace_tx_add_together(x->q->store->trace, tx, &e, 1);
+    ar_free(&a);
+}
+
 static void tell_result(struct kv_tx *tx, const struct recording *x, size_t i)
 {
     const struct attempt_rcpt *r = &x->result[i];
@@ -74,11 +91,7 @@ static void tell_result(struct kv_tx *tx, const struct recording *x, size_t i)
     char until[CIVIL_TEXT_MAX];
     const char *by = r->host.n ? " by " : "", *from = x->source.n ? ", from the source " : "";
     switch (r->result) {
-    case ATTEMPT_DELIVERED:
-        trace_tx_addf(st->trace, tx, x->id, r->host.n ? TRACE_RELAYED : TRACE_DELIVERED, who,
-                      "accepted%s%.*s%s%.*s%s%.*s: %.*s", by, SLF(r->host), r->tls.n ? " over " : "",
-                      SLF(r->tls), from, SLF(x->source), SLF(r->reply));
-        break;
+    case ATTEMPT_DELIVERED: tell_delivered(tx, x, r, who); break;
     case ATTEMPT_PERMANENT: break; /* told with the bounce, which follows */
     case ATTEMPT_DROPPED:
         trace_tx_addf(st->trace, tx, x->id, TRACE_DROPPED, who, "not sent: %.*s", SLF(r->reply));
@@ -208,6 +221,7 @@ static void attempt_remote(const struct attempting *x, const struct letter_sourc
     x->trip->found = at.found;
     x->trip->asked = at.asked;
     x->trip->source = ar_dup(x->a, at.from.name);
+    x->trip->group = at.group;
 }
 
 /* It cannot be made now, or never. */
@@ -383,7 +397,7 @@ int attempt_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *const 
                 struct arena *a, struct trip *trip, bool *rest)
 {
     struct attempt_rcpt *result = ar_array(a, struct attempt_rcpt, n);
-    trip->source = SL("");
+    trip->source = trip->group = SL("");
     for (size_t i = 0; i < n; i++)
         result[i] = (struct attempt_rcpt){.address = rcpt[i]->address,
                                           .notify = rcpt[i]->notify,
@@ -408,6 +422,7 @@ int attempt_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *const 
                           .meaning = understand(s, l, rcpt, result, n, a, trip),
                           .n = n,
                           .source = trip->source,
+                          .group = trip->group,
                           .gone = trip->tried ? trip->gone : ""};
     x.bind = bind_to(trip, result, x.meaning, n);
     e = record(s, &x, trip);

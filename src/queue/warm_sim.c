@@ -20,7 +20,9 @@ struct world {
     struct own_way way;
     const char *overflow; /* the pool that takes over, or NULL */
     int a_day, days,
-        grim;      /* letters a day; so long; from that day on half of what comes is put off, 0: never */
+        grim,      /* letters a day; so long; on that day half of what comes is put off, 0: never */
+        hated,     /* on that day so many complain as */
+        complaints; /* says */
     int64_t begun; /* unix days */
     int from_new[DAYS + 1], from_old[DAYS + 1], n;
     enum stream stream;
@@ -127,6 +129,8 @@ static int days(void *arg)
     for (int day = 0; !e && day < w->days; day++) {
         for (int i = 0; !e && i < w->a_day; i++) e = submit(w, i, &id);
         if (!e) e = fiber_sleep(DAY / 2);
+        for (int i = 0; w->hated && day == w->hated && i < w->complaints; i++)
+            source_warm_blame(w->sources, SL("new"), SL("default"));
         ask_why(w, &id);
         if (day == 1 && !e) { /* the server is started anew */
             close_queue(w);
@@ -185,4 +189,21 @@ TEST(a_new_source_that_is_put_off_sends_less_the_next_day)
     CHECK_INT(w.from_new[1], 100);
     CHECK_INT(w.from_new[2], 200);
     CHECK_INT(w.from_new[3], 100);
+}
+
+TEST(a_new_source_of_which_people_complain_sends_less_the_next_day)
+{
+    static const struct {
+        int complaints, next;
+    } all[] = {{1, 400}, {2, 200}, {3, 100}}; /* of 200 */
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        struct world w = {.a_day = 600,
+                          .days = 4,
+                          .hated = 2,
+                          .complaints = all[i].complaints,
+                          .stream = STREAM_TRANSACTIONAL};
+        run(&w);
+        CHECK_INT(w.from_new[2], 200);
+        CHECK_INT(w.from_new[3], all[i].next);
+    }
 }

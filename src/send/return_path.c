@@ -4,6 +4,8 @@
  */
 #include "return_path.h"
 
+#include <jansson.h>
+
 #include "base/log.h"
 #include "base/text.h"
 #include "body/body.h"
@@ -147,6 +149,31 @@ static int suppress_once(struct report *r, const struct suppression_entry *e, ui
     return bad ? bad : kv_transact(kv, sl_cstr(object), note_tx, &key);
 }
 
+/* The source that a letter left from warms up more slowly; its trace says which it was. */
+static void blame_source(struct report *r, const struct letter_id *id, struct slice address)
+{
+    struct trace_event *v;
+    size_t n;
+    if (!r->s->sources || trace_read(r->s->store->trace, id, &r->a, &v, &n) != 0) return;
+    for (size_t i = 0; i < n; i++) {
+        if (v[i].kind != TRACE_RELAYED || !v[i].data.n || !sl_eqi(v[i].who, address)) continue;
+        json_t *o = json_loadb(v[i].data.p, v[i].data.n, 0, NULL);
+        const char *source = json_string_value(json_object_get(o, "source"));
+        const char *group = json_string_value(json_object_get(o, "group"));
+        if (source && group) source_warm_blame(r->s->sources, sl_cstr(source), sl_cstr(group));
+        json_decref(o);
+        return;
+    }
+}
+
+static bool is_said(struct report *r, struct slice once)
+{
+    struct slice row;
+    char object[24];
+    send_object(&r->letter.send, object);
+    return kv_get(r->s->store->kv, sl_cstr(object), once, &r->a, &row) == 0;
+}
+
 static void tell(struct report *r, struct event *e)
 {
     struct suppression_entry entry = {.address = e->address, .evidence = e->reply};
@@ -159,7 +186,9 @@ static void tell(struct report *r, struct event *e)
     struct slice once =
         ar_printf(&r->a, "r/%c/%llu/%.*s", e->kind == EVENT_COMPLAINT ? 'c' : 'b',
                   (unsigned long long)e->number, SLF(hash_name(&r->a, ar_lower(&r->a, e->address))));
+    bool again = is_said(r, once);
     if (!r->result) r->result = event_add_late(r->s, r->head.account, e, once, 1);
+    if (!r->result && !again && e->kind == EVENT_COMPLAINT) blame_source(r, &id, e->address);
 }
 
 /* What a report says, on one line that steers no terminal. */

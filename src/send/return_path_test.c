@@ -301,6 +301,38 @@ TEST(return_path_an_entry_that_was_taken_away_comes_not_back_by_the_same_complai
     send_fixture_end(&t.x);
 }
 
+/* Once for each letter and recipient, whoever says it again. */
+TEST(return_path_a_complaint_slows_the_warm_up_of_the_source_that_the_letter_left_from)
+{
+    struct tester t;
+    struct warm_curve c = {.first = 50, .growth = 50, .most = 1000};
+    struct source new = {.name = SL("new"), .pool = SL("main")};
+    struct trace_event left = {.kind = TRACE_RELAYED,
+                               .who = SL("only@two.test"),
+                               .sentence = SL("accepted"),
+                               .data = SL("{\"source\": \"new\", \"group\": \"google\"}")};
+    struct warm_group *g;
+    size_t n;
+    if (!begin(&t)) return;
+    struct sources *s;
+    CHECK(ip_parse(SL("192.0.2.1"), &new.ip));
+    CHECK_OK(sources_open(&s, t.x.f.s->kv));
+    CHECK_OK(source_add(s, &new));
+    CHECK_OK(source_warm(s, SL("new"), &c));
+    t.x.s->sources = s;
+    send_letter_id(&t.send, 0, &left.id);
+    trace_add(t.x.f.s->trace, &left);
+    complain(&t, 1, SL("abuse"), "first@two.test"); /* of it nothing is known */
+    complain(&t, 0, SL("not-spam"), "only@two.test");
+    complain(&t, 0, SL("abuse"), "only@two.test");
+    complain(&t, 0, SL("abuse"), "only@two.test");
+    CHECK(source_warm_look(s, SL("new"), &t.x.f.a, &c, &g, &n));
+    CHECK(n == 1 && sl_eq(g[0].group, SL("google")) && g[0].blamed == 1);
+    t.x.s->sources = NULL;
+    sources_close(&s);
+    send_fixture_end(&t.x);
+}
+
 TEST(return_path_a_later_report_may_say_more)
 {
     struct tester t;

@@ -173,6 +173,7 @@ struct sends_conf {
     letter_take *take;         /* for what the simulator answers; NULL: it is silent */
     void *take_ctx;
     struct allowance *allowance; /* borrowed; NULL: nobody is limited */
+    struct sources *sources;     /* borrowed; hear of complaints; or NULL */
     queue_deliver *file;         /* into a mailbox what no webhook takes; NULL: it stays in the queue */
     void *file_ctx;
     int64_t inbound_keep_s; /* so long it is tried before; 0: INBOUND_KEEP_S */

@@ -20,6 +20,7 @@ struct sends {
     struct store *store;
     struct signing *signing;
     struct queue *queue;
+    struct sources *sources;
     struct slice hostname, site;
     uint8_t secret[32];
     struct lock lock;

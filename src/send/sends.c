@@ -19,6 +19,7 @@ int sends_open(struct sends **out, const struct sends_conf *conf)
     s->take = conf->take;
     s->take_ctx = conf->take_ctx;
     s->allowance = conf->allowance;
+    s->sources = conf->sources;
     s->webhook_private = conf->webhook_private;
     s->file = conf->file;
     s->file_ctx = conf->file_ctx;

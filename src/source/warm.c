@@ -10,7 +10,19 @@
 #include "kv/record.h"
 #include "source_i.h"
 
-enum { VERSION = 1, PAGE = 500, DAY_S = 86400, WARM_GROUP_MAX = 60, REFUSALS = 3 };
+enum {
+    VERSION = 1,
+    PAGE = 500,
+    DAY_S = 86400,
+    WARM_GROUP_MAX = 60,
+    REFUSALS = 3,
+    /* of complaints: so many, and more than so many in a thousand (Google and Yahoo ask for less than 1 of their
+     * senders, and see 3 as the end) */
+    BLAMES_FALL = 3,
+    BLAMES_FALL_OF_1000 = 3,
+    BLAMES_STAY = 2,
+    BLAMES_STAY_OF_1000 = 1,
+};
 
 struct warm_place {
     struct slice source; /* into its key */
@@ -30,19 +42,31 @@ static int64_t today(void) { return rt_wall_seconds() / DAY_S; }
 
 /* ---- the curve ---- */
 
+/* Complaints come a day later: of what was sent on this day or the day before it, whichever is more. */
+static bool blamed(const struct warm_group *g, unsigned least, unsigned of_1000)
+{
+    uint64_t sent = g->sent > g->was_sent ? g->sent : g->was_sent;
+    return g->blamed >= least && (uint64_t)g->blamed * 1000 > sent * of_1000;
+}
+
 /* A day has come: the day before it, if something was sent, says what may be sent now. */
 static void roll(const struct warm_curve *c, struct warm_group *g, int64_t day)
 {
     if (g->day > day + 1) g->day = day; /* written by a clock that was wrong */
     if (day <= g->day) return;
-    g->was = g->allowance, g->was_sent = g->sent, g->was_put_off = g->put_off;
-    if (!g->sent) {
+    bool fell = blamed(g, BLAMES_FALL, BLAMES_FALL_OF_1000) ||
+                (g->sent && (g->put_off > g->sent / 4 || g->refused >= REFUSALS));
+    bool stays = blamed(g, BLAMES_STAY, BLAMES_STAY_OF_1000);
+    g->was = g->allowance, g->was_sent = g->sent, g->was_put_off = g->put_off, g->was_blamed = g->blamed;
+    if (!g->sent && !fell) {
         g->why = g->days ? WARM_UNUSED : WARM_BEGAN;
-    } else if (g->put_off > g->sent / 4 || g->refused >= REFUSALS) {
+    } else if (fell) {
         g->allowance = g->allowance / 2 > c->first ? g->allowance / 2 : c->first;
         g->why = WARM_FELL;
     } else if (g->put_off > g->sent / 20) {
         g->why = WARM_PUT_OFF;
+    } else if (stays) {
+        g->why = WARM_BLAMED;
     } else if (g->sent < g->allowance / 2) {
         g->why = WARM_UNUSED;
     } else {
@@ -52,7 +76,7 @@ static void roll(const struct warm_curve *c, struct warm_group *g, int64_t day)
         g->why = WARM_ROSE;
     }
     g->day = day;
-    g->sent = g->put_off = g->refused = 0;
+    g->sent = g->put_off = g->refused = g->blamed = 0;
 }
 
 /* Bulk leaves a fifth to what somebody waits for. */
@@ -99,10 +123,12 @@ static void note(struct sources *s, const struct warm_curve *c, const struct war
     rec_opt_u64(&b, 's', p->g.sent);
     rec_opt_u64(&b, 'p', p->g.put_off);
     rec_opt_u64(&b, 'r', p->g.refused);
+    rec_opt_u64(&b, 'c', p->g.blamed);
     rec_opt_u64(&b, 'w', p->g.why);
     rec_opt_u64(&b, 'A', p->g.was);
     rec_opt_u64(&b, 'S', p->g.was_sent);
     rec_opt_u64(&b, 'P', p->g.was_put_off);
+    rec_opt_u64(&b, 'C', p->g.was_blamed);
     kv_note_record(s->kv, SOURCE_OBJECT, sl_cstr(p->key), &b);
     buf_free(&b);
 }
@@ -130,6 +156,20 @@ void source_warm_give(struct sources *s, struct slice source, struct slice group
     if (p && news == WARM_DEFERRED) p->g.put_off++;
     if (p && news == WARM_REFUSED) p->g.refused++;
     if (p && news != WARM_NOTHING) note(s, c, p);
+    lock_release(&s->lock);
+}
+
+void source_warm_blame(struct sources *s, struct slice source, struct slice group)
+{
+    if (!s) return;
+    lock_take(&s->lock);
+    const struct warm_curve *c = curve_of(s, source);
+    struct warm_place *p = c ? place_of(s, c, source, group) : NULL;
+    if (p) {
+        roll(c, &p->g, today());
+        p->g.blamed++;
+        note(s, c, p);
+    }
     lock_release(&s->lock);
 }
 
@@ -234,6 +274,8 @@ static int read_group(struct slice value, struct warm_group *out, uint64_t *mark
         case 'A': out->was = (unsigned)rec_u64(&r); break;
         case 'S': out->was_sent = (unsigned)rec_u64(&r); break;
         case 'P': out->was_put_off = (unsigned)rec_u64(&r); break;
+        case 'c': out->blamed = (unsigned)rec_u64(&r); break;
+        case 'C': out->was_blamed = (unsigned)rec_u64(&r); break;
         }
     if (!e) e = rec_error(&r);
     bool sound = out->day > 0 && out->allowance && out->allowance <= SOURCE_WARM_MOST && why < WARM_WHYS;
