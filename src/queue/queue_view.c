@@ -10,7 +10,7 @@
 #include "queue_i.h"
 #include "trace/trace.h"
 
-enum { ACT_CHUNK = 500, DUE_COUNT_MAX = 100000 };
+enum { ACT_CHUNK = 500, DUE_COUNT_MAX = 100000, WALK_PAGE = 500 };
 
 /* ---- seeing ---- */
 
@@ -250,32 +250,19 @@ static bool rcpt_matches(const struct queue_filter *f, const struct q_rcpt *r)
            (!f->source.n || sl_eq(f->source, r->source)) && (!f->uncertain || r->uncertain);
 }
 
-static bool any_rcpt_matches(const struct queue_filter *f, const struct q_rcpt *r, size_t n)
+/* Of a letter, what does not depend on its recipients; e NULL: its envelope cannot be read, so its sender is
+ * not known. */
+static bool letter_matches(const struct queue_filter *f, const struct q_envelope *e,
+                           const struct letter_id *id)
 {
-    for (size_t k = 0; k < n; k++)
-        if (rcpt_matches(f, &r[k])) return true;
-    return false;
+    if (f->sender.n && (!e || !sl_eqi(f->sender, e->l.sender))) return false;
+    return !f->before || (e ? e->l.received : letter_id_time(id)) < f->before;
 }
 
-/* Does the letter of an envelope row match? scratch is reset. */
-static bool row_matches(struct shard *s, const struct queue_filter *f, struct arena *scratch,
-                        struct slice value, const struct letter_id *id)
+/* An address is asked for that may be the sender's. */
+static bool may_be_sender(const struct queue_filter *f)
 {
-    struct q_envelope e;
-    struct q_rcpt *r;
-    size_t n;
-    ar_reset(scratch);
-    if (q_envelope_get(value, id, &e) != 0) { /* shown wherever its recipients would be */
-        if (f->sender.n) return false;
-        if (f->before && letter_id_time(id) >= f->before) return false;
-        return !asks_for_rcpts(f) ||
-               (queue_load_rcpts(s, id, -1, scratch, &r, &n) == 0 && any_rcpt_matches(f, r, n));
-    }
-    if (f->sender.n && !sl_eqi(f->sender, e.l.sender)) return false;
-    if (f->before && e.l.received >= f->before) return false;
-    if (!asks_for_rcpts(f)) return true;
-    if (f->address.n && !f->domain.n && !asks_for_waiting(f) && sl_eqi(f->address, e.l.sender)) return true;
-    return queue_load_rcpts(s, id, -1, scratch, &r, &n) == 0 && any_rcpt_matches(f, r, n);
+    return f->address.n && !f->domain.n && !asks_for_waiting(f);
 }
 
 struct walk {
@@ -285,8 +272,10 @@ struct walk {
     void *arg;
     struct shard *s;
     struct arena scratch;
-    struct letter_id last; /* of the rows at hand */
+    struct letter_id last; /* of the rows at hand: nothing more of it matters */
+    bool over;             /* nor of the rows behind */
 };
+typedef int row_fn(struct walk *w, const struct kv_row *row, const struct letter_id *id);
 
 static bool has_row(struct walk *w, struct slice from)
 {
@@ -296,46 +285,87 @@ static bool has_row(struct walk *w, struct slice from)
            page.n;
 }
 
+/* Without regard to recipients; or, when those are asked for, letters that match by their sender. */
 static int envelope_row(struct walk *w, const struct kv_row *row, const struct letter_id *id)
 {
-    return row_matches(w->s, w->f, &w->scratch, row->value, id) ? w->each(w->arg, id) : 0;
+    struct q_envelope e;
+    bool whole = q_envelope_get(row->value, id, &e) == 0, rcpts = asks_for_rcpts(w->f);
+    if (rcpts && (!whole || !sl_eqi(w->f->address, e.l.sender))) return 0;
+    return letter_matches(w->f, whole ? &e : NULL, id) ? w->each(w->arg, id) : 0;
 }
 
-/* A row of a group or a recipient: only what no row before it, of another kind, has shown already. */
+/* Its recipient matches: does the letter, and has envelope_row() not given it? What is being accepted is not
+ * there yet. */
+static bool rcpts_letter_matches(struct walk *w, const struct letter_id *id)
+{
+    struct q_envelope e;
+    ar_reset(&w->scratch);
+    int bad = queue_load_envelope(w->s, id, &w->scratch, &e);
+    if (bad == ERR_NOT_FOUND && has_row(w, queue_key_accepting(&w->scratch, id))) return false;
+    if (!bad && may_be_sender(w->f) && sl_eqi(w->f->address, e.l.sender)) return false;
+    return letter_matches(w->f, bad ? NULL : &e, id);
+}
+
+static int rcpt_row(struct walk *w, const struct kv_row *row, const struct letter_id *id)
+{
+    struct q_rcpt r;
+    if (strcmp(id->s, w->last.s) == 0 || q_rcpt_get(row->key, row->value, &r) != 0) return 0;
+    if (!rcpt_matches(w->f, &r)) return 0;
+    w->last = *id;
+    return rcpts_letter_matches(w, id) ? w->each(w->arg, id) : 0;
+}
+
+/* A row of a group or a recipient: only what no row before it, of another kind, has shown already. Rows come
+ * in order of their letters' time. */
 static int other_row(struct walk *w, const struct kv_row *row, const struct letter_id *id)
 {
     if (strcmp(id->s, w->last.s) == 0) return 0;
     w->last = *id;
+    w->over = !letter_matches(w->f, NULL, id);
+    if (w->over) return 0;
     ar_reset(&w->scratch);
     if (has_row(w, queue_key_envelope(&w->scratch, id))) return 0;
     if (has_row(w, queue_key_accepting(&w->scratch, id))) return 0;
     if (row->key.p[0] == 'r' && has_row(w, ar_printf(&w->scratch, "g%s/", id->s))) return 0;
-    return envelope_row(w, &(struct kv_row){.key = row->key}, id);
+    return w->each(w->arg, id);
 }
 
 /* The letters that rows of this kind ('e', 'g', 'r') name. */
-static int walk_rows(struct walk *w, char kind)
+static int walk_rows(struct walk *w, char kind, row_fn *look)
 {
     char last[KV_KEY_MAX + 2] = {kind}, end[2] = {(char)(kind + 1)};
     struct arena rows = {0};
     struct kv_page page = {.more = true};
     int e = 0;
     w->last = (struct letter_id){{0}};
-    while (!e && page.more) {
+    w->over = false;
+    while (!e && page.more && !w->over) {
         ar_reset(&rows);
-        e = kv_scan(w->q->store->kv, shard_object(w->s), sl_cstr(last), sl_cstr(end), 100, &rows, &page);
-        for (size_t i = 0; !e && i < page.n; i++) {
+        e = kv_scan(w->q->store->kv, shard_object(w->s), sl_cstr(last), sl_cstr(end), WALK_PAGE, &rows,
+                    &page);
+        for (size_t i = 0; !e && i < page.n && !w->over; i++) {
             struct letter_id id = {{0}};
             struct slice key = page.row[i].key;
             if (!letter_id_ok(sl_sub(key, 1, 1 + LETTER_ID_LEN))) continue; /* `tram verify` tells of it */
             memcpy(id.s, key.p + 1, LETTER_ID_LEN);
-            e = kind == 'e' ? envelope_row(w, &page.row[i], &id) : other_row(w, &page.row[i], &id);
+            e = look(w, &page.row[i], &id);
         }
         if (page.n) snprintf(last, sizeof last, "%.*s ", SLF(page.row[page.n - 1].key));
         fiber_breathe();
     }
     ar_free(&rows);
     return e;
+}
+
+/* Only rows of the kinds that the filter asks for are read, each once. */
+static int walk_shard(struct walk *w)
+{
+    bool rcpts = asks_for_rcpts(w->f);
+    int e = !rcpts || may_be_sender(w->f) ? walk_rows(w, 'e', envelope_row) : 0;
+    if (!e && rcpts) return walk_rows(w, 'r', rcpt_row);
+    if (w->f->sender.n) return e; /* without its envelope nobody knows a letter's */
+    if (!e) e = walk_rows(w, 'g', other_row);
+    return e ? e : walk_rows(w, 'r', other_row);
 }
 
 /* Calls each() for the letters that match, in order of age within a shard, then for those of it whose
@@ -347,7 +377,7 @@ static int walk(struct queue *q, const struct queue_filter *f,
     int e = 0;
     for (int k = 0; !e && k < q->nshards; k++) {
         w.s = &q->shard[k];
-        for (const char *kind = "egr"; !e && *kind; kind++) e = walk_rows(&w, *kind);
+        e = walk_shard(&w);
     }
     ar_free(&w.scratch);
     return e < 0 ? e : 0;
