@@ -79,6 +79,7 @@ static void add_all(struct paths *p, const struct config *conf)
     add_file(p, conf->zone);
     add_file(p, conf->tls_certificate);
     add_file(p, conf->tls_key);
+    add_file(p, conf->dns_anchors);
     add_file(p, conf->tls_authorities);
     add_file(p, conf->dns_update_key);
     add_file(p, conf->ldap_password);

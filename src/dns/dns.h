@@ -88,9 +88,9 @@ enum {
     DNS_UNDER_WAY_MAX = 800, /* of all; three quarters of them through shares */
 };
 
-/* The world. forward: NULL = recursion from the root, else the resolver to ask. anchors: DS or DNSKEY records,
- * one on each line, by which DNSSEC is proved; empty: the root's, built in. Answers are cached here as well,
- * for their ttl. ERR_DNS. */
+/* The world. forward: NULL = recursion from the root, else the resolver to ask. anchors: DS or DNSKEY
+ * records, one on each line, by which DNSSEC is proved; empty: the root's, built in. Answers are cached here
+ * as well, for their ttl. ERR_DNS. */
 MUST_CHECK int dns_open_unbound(struct dns **out, const struct endpoint *forward, struct slice anchors);
 /* A master file (RFC 1035 section 5: $ORIGIN $TTL @ parentheses quotes \DDD, relative
  * names, wildcards RFC 4592; types above plus any as TYPEnnn \# , RFC 3597), read again

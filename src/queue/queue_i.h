@@ -245,11 +245,11 @@ struct trip {             /* what one start of a group came to */
     unsigned families; /* in: as in attempt_letter */
     bool same;         /* in: what is put off leaves from the same source again */
     char gone[SOURCE_NAME_MAX +
-              1];        /* in: the source that it is bound to, and that is not there any more; or "" */
+              1]; /* in: the source that it is bound to, and that is not there any more; or "" */
     struct slice source, group; /* that it left from; of the site (attempt_letter); live while the attempt is
                                    recorded */
-    enum site_news news; /* of the replies; of the site only if it was asked */
-    struct slice words;  /* of the site; in room */
+    enum site_news news;        /* of the replies; of the site only if it was asked */
+    struct slice words;         /* of the site; in room */
     char room[200];
 };
 static inline void trip_again(struct trip *t, int64_t due) /* it is due again then, if not before */

@@ -18,12 +18,11 @@ struct world {
     struct queue *queue;
     struct sources *sources;
     struct own_way way;
-    const char *overflow; /* the pool that takes over, or NULL */
-    int a_day, days,
-        grim,      /* letters a day; so long; on that day half of what comes is put off, 0: never */
-        hated,     /* on that day so many complain as */
-        complaints; /* says */
-    int64_t begun; /* unix days */
+    const char *overflow;  /* the pool that takes over, or NULL */
+    int a_day, days, grim, /* letters a day; so long; on that day half of what comes is put off, 0: never */
+        hated,             /* on that day so many complain as */
+        complaints;        /* says */
+    int64_t begun;         /* unix days */
     int from_new[DAYS + 1], from_old[DAYS + 1], n;
     enum stream stream;
     char why[400];

@@ -16,8 +16,8 @@ enum {
     DAY_S = 86400,
     WARM_GROUP_MAX = 60,
     REFUSALS = 3,
-    /* of complaints: so many, and more than so many in a thousand (Google and Yahoo ask for less than 1 of their
-     * senders, and see 3 as the end) */
+    /* of complaints: so many, and more than so many in a thousand (Google and Yahoo ask for less than 1 of
+     * their senders, and see 3 as the end) */
     BLAMES_FALL = 3,
     BLAMES_FALL_OF_1000 = 3,
     BLAMES_STAY = 2,
