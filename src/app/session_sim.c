@@ -15,7 +15,7 @@
 #include "store/mailbox.h"
 #include "world_sim.h"
 
-enum { PIECE = 4096, FILES = 16 };
+enum { PIECE = 4096, LMTP_PORT = 10024, FILES = 16 };
 
 /* ---- a server that was set up once ---- */
 
@@ -281,10 +281,10 @@ static void log_in(struct peer *p)
 static int be_client(void *arg)
 {
     static const uint16_t port[] = {
-        [SESSION_SMTP] = 10025,    [SESSION_SUBMISSION] = 10587, [SESSION_SUBMISSION_IN] = 10465,
-        [SESSION_IMAP] = 10143,    [SESSION_IMAP_IN] = 10993,    [SESSION_POP3] = 10110,
-        [SESSION_POP3_IN] = 10995, [SESSION_HTTP] = 10080,       [SESSION_HTTPS] = 10443,
-        [SESSION_H2] = 10443,
+        [SESSION_SMTP] = 10025,          [SESSION_LMTP] = LMTP_PORT, [SESSION_SUBMISSION] = 10587,
+        [SESSION_SUBMISSION_IN] = 10465, [SESSION_IMAP] = 10143,     [SESSION_IMAP_IN] = 10993,
+        [SESSION_POP3] = 10110,          [SESSION_POP3_IN] = 10995,  [SESSION_HTTP] = 10080,
+        [SESSION_HTTPS] = 10443,         [SESSION_H2] = 10443,
     };
     struct peer *p = arg;
     struct endpoint at = {.port = port[p->kind]};
@@ -327,6 +327,8 @@ uint64_t session_play(enum session_kind kind, struct slice input)
     int64_t now = 0;
     set_up_once();
     server_configure(&s);
+    s.conf.lmtp_listen.port = LMTP_PORT;
+    ASSERT(ip_parse(SL("198.51.100.2"), &s.conf.lmtp_listen.ip));
     struct sim *w = sim_new(1);
     struct sim_node *host = sim_node(w, "mail.one.test", "127.0.0.2,198.51.100.2"),
                     *peer = sim_node(w, "mail.far.test", "203.0.113.9");

@@ -8,6 +8,7 @@
 
 enum session_kind {
     SESSION_SMTP,          /* port 25 */
+    SESSION_LMTP,          /* from another server of ours, over TCP */
     SESSION_SUBMISSION,    /* 587 */
     SESSION_SUBMISSION_IN, /* 465, logged in */
     SESSION_IMAP,

@@ -408,6 +408,8 @@ TEST(a_session_of_hostile_bytes_is_the_same_each_time)
                         "250 ok\r\n\x1e"
                         "354 go\r\n\x1e"
                         "4"},
+        {SESSION_LMTP, "LHLO x\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<alice@one.test>\r\nDATA\r\n\x1e"
+                       "Subject: x\r\n\r\nx\r\n.\r\n\xff\r\n"},
     };
     uint64_t first[COUNT_OF(cases)];
     for (size_t i = 0; i < 2 * COUNT_OF(cases); i++) {
