@@ -63,7 +63,8 @@ async function look(client, folder) {
     lock.release();
     console.log(JSON.stringify({ made, deleted, exists, INBOX: null }));
     await new Promise((go) => process.stdin.once('data', go)); // the others have come to an end, too
-    console.log(JSON.stringify({ INBOX: await look(client, 'INBOX'), Archive: await look(client, 'Archive') }));
+    const told = JSON.stringify({ INBOX: await look(client, 'INBOX'), Archive: await look(client, 'Archive') });
+    await new Promise((go) => process.stdout.write(told + '\n', go)); // more than a pipe holds at once
     await client.logout();
     process.exit(0);
 })().catch((e) => {
