@@ -20,11 +20,12 @@ int core_certificate_for(struct core *core, struct arena *a, struct slice host, 
 {
     struct slice chain = {0}, key = {0};
     struct acme_kept k = {0};
-    bool short_enough = host.n <= ACME_OTHERS_NAME_MAX;
+    bool kept = core->acme && host.n <= ACME_OTHERS_NAME_MAX;
     int e = core_certificate(core, a, &chain, &key);
     *yes = !e && cert_is_for(chain, host);
-    if (e || *yes || !core->acme || !short_enough) return e;
+    if (e == ERR_CANCELED) return e;
+    if (*yes || !kept) return 0; /* that the node's cannot be read is told elsewhere */
     e = acme_kept(core->store->kv, a, host, &k);
     *yes = !e && k.chain_pem.n && k.until > rt_wall_seconds() && cert_is_for(k.chain_pem, host);
-    return e;
+    return err_is_damage(e) ? 0 : e;
 }
