@@ -183,7 +183,10 @@ TEST(what_changes_something_is_in_the_audit)
                                         "stats",
                                         "images",
                                         "alerts",
-                                        "audit"};
+                                        "audit",
+                                        "quota list",
+                                        "sending-domain list",
+                                        "sending-domain show"};
     for (size_t i = 0; i < ncommands; i++) {
         const struct command *c = &commands[i];
         bool look = false, known = false;
@@ -194,7 +197,8 @@ TEST(what_changes_something_is_in_the_audit)
     }
 }
 
-/* What an administrator of single domains may ask: accounts, aliases and lists of these domains, no more. */
+/* What an administrator of single domains may ask: accounts, aliases and lists of these domains,
+ * and the domains that these accounts send as; no more. */
 TEST(what_who_administers_a_domain_may_do)
 {
     static const char *const may[] = {"account add",
@@ -208,7 +212,6 @@ TEST(what_who_administers_a_domain_may_do)
                                       "account app-password list",
                                       "account app-password remove",
                                       "account remove",
-                                      "person export",
                                       "alias add",
                                       "alias list",
                                       "alias remove",
@@ -218,7 +221,13 @@ TEST(what_who_administers_a_domain_may_do)
                                       "list show",
                                       "list member add",
                                       "list member remove",
-                                      "list remove"};
+                                      "list remove",
+                                      "sending-domain add",
+                                      "sending-domain list",
+                                      "sending-domain show",
+                                      "sending-domain verify",
+                                      "sending-domain set",
+                                      "sending-domain remove"};
     for (size_t i = 0; i < ncommands; i++) {
         bool known = false;
         for (size_t k = 0; k < COUNT_OF(may); k++) known |= strcmp(commands[i].name, may[k]) == 0;

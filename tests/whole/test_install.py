@@ -32,7 +32,7 @@ def completed(installed, words):
 
 
 def test_the_shell_completes_commands_and_options(installed):
-    assert completed(installed, "tram qu") == ["queue"]
+    assert completed(installed, "tram que") == ["queue"]
     assert "show" in completed(installed, "tram -C /tmp queue ''")
     assert "--sender" in completed(installed, "tram queue list --")
     assert completed(installed, "tram nonsense ''") == []
