@@ -15,10 +15,10 @@ static int home_does(void *ctx, const char *id, struct slice mark, struct slice 
 static int home_made_as(void *ctx, const char *id, struct slice mark, bool *yes)
 {
     *yes = true;
-    return home_does(ctx, id, mark);
+    return home_does(ctx, id, mark, SL(""));
 }
 
-static int home_erases(void *ctx, const char *id) { return home_does(ctx, id, SL("")); }
+static int home_erases(void *ctx, const char *id) { return home_does(ctx, id, SL(""), SL("")); }
 
 struct world {
     struct table t;
