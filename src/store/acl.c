@@ -146,6 +146,14 @@ static int run_as_guest(struct kv_tx *tx, void *arg)
     return e ? e : x->fn(tx, x->arg);
 }
 
+int guest_means_tx(struct kv_tx *tx, const struct mailbox_guest *guest, struct slice name)
+{
+    struct box_row b;
+    int e = guest ? box_tx_named(tx, name, &b) : 0;
+    if (e || !guest || b.m.id == guest->must[0].box) return e;
+    return err_set(ERR_NOT_FOUND, "the mailbox has another name now");
+}
+
 int mailbox_transact(struct store *s, struct mailbox_ref box, size_t n, kv_fn *fn, void *arg)
 {
     struct as_guest x = {box.guest, fn, arg};

@@ -3,6 +3,7 @@
 
 #include "annotation.h"
 #include "mailbox_i.h"
+#include "quota.h"
 #include "store_test.h"
 
 #define BOB "acc2"
@@ -62,6 +63,29 @@ TEST(a_guest_changes_nothing_without_the_right_at_that_moment)
         allow(&f, box.id, ACL_WRITE | ACL_MARK);
         CHECK_OK(run(&f, ref, act, uid));
     }
+    fixture_end(&f);
+}
+
+TEST(a_guest_limits_the_mailbox_that_was_meant_not_one_of_its_name)
+{
+    struct fixture f;
+    struct mailbox box, other;
+    struct quota_limits l = {QUOTA_NONE, 0, QUOTA_NONE};
+    struct quota_tree *t;
+    size_t n;
+    if (!begin(&f)) return;
+    CHECK_OK(mailbox_create(f.s, ACC, SL("A"), 0, &f.a, &box));
+    allow(&f, box.id, ACL_ADMIN);
+    struct mailbox_guest bob = {BOB, {{box.id, ACL_ADMIN}}};
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("A"), SL("B")));
+    CHECK_ERR(quota_tree_set(f.s, ACC, &bob, SL("A"), &l, false), ERR_NOT_FOUND);
+    CHECK_OK(mailbox_create(f.s, ACC, SL("A"), 0, &f.a, &other));
+    CHECK_ERR(quota_tree_set(f.s, ACC, &bob, SL("A"), &l, false), ERR_NOT_FOUND);
+    CHECK_OK(quota_trees(f.s, ACC, SL(""), &f.a, &t, &n));
+    CHECK_INT(n, 0);
+    CHECK_OK(quota_tree_set(f.s, ACC, &bob, SL("B"), &l, false));
+    allow(&f, box.id, ACL_WRITE);
+    CHECK_ERR(quota_tree_set(f.s, ACC, &bob, SL("B"), &l, false), ERR_DENIED);
     fixture_end(&f);
 }
 

@@ -278,6 +278,9 @@ MUST_CHECK int guest_transact(struct store *s, const char *acc, const struct mai
                               void *arg);
 /* The same for one that changes n messages of the mailbox: as account_transact_part(). SUSPENDS. */
 MUST_CHECK int mailbox_transact(struct store *s, struct mailbox_ref box, size_t n, kv_fn *fn, void *arg);
+/* Within a transaction: a guest (NULL: nothing is asked) changes by its name the mailbox that was looked at,
+ * must[0], not one that has its name now. ERR_NOT_FOUND. */
+MUST_CHECK int guest_means_tx(struct kv_tx *tx, const struct mailbox_guest *guest, struct slice name);
 /* Within a transaction: the mailbox gets the access list of the one above it. */
 MUST_CHECK int acl_inherit_tx(struct kv_tx *tx, uint32_t above, uint32_t box);
 

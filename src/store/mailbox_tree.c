@@ -53,15 +53,6 @@ static int find_below(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
-/* A guest may take away the mailbox that was looked at, not one that has its name now. */
-static int is_meant(struct kv_tx *tx, const struct mailbox_guest *guest, struct slice name)
-{
-    struct box_row b;
-    int e = guest ? box_tx_named(tx, name, &b) : 0;
-    if (e || !guest || b.m.id == guest->must[0].box) return e;
-    return err_set(ERR_NOT_FOUND, "the mailbox has another name now");
-}
-
 static int make_parents(struct kv_tx *tx, struct account_row *a, struct slice name)
 {
     struct slice above;
@@ -102,7 +93,7 @@ static int rename_tree(struct kv_tx *tx, void *arg)
     l.to = ar_array(r->a, struct slice, l.ncap);
     int e = account_tx(tx, &a);
     if (e) return e;
-    e = is_meant(tx, r->guest, r->from);
+    e = guest_means_tx(tx, r->guest, r->from);
     if (e) return e;
     e = box_tx_named(tx, r->to, &b);
     if (e == 0) return err_set(ERR_EXISTS, "a mailbox with the new name exists already");
@@ -187,7 +178,7 @@ static int delete (struct kv_tx *tx, void *arg)
     struct box_row b;
     char room[KEY_ROOM];
     int e = account_tx(tx, &a);
-    if (e == 0) e = is_meant(tx, d->guest, d->name);
+    if (e == 0) e = guest_means_tx(tx, d->guest, d->name);
     if (e == 0) e = box_tx_named(tx, d->name, &b);
     if (e) return e;
     d->id = b.m.id;

@@ -49,6 +49,7 @@ MUST_CHECK int quota_tree_room(const struct quota_tree *t, uint64_t bytes);
 MUST_CHECK int quota_trees(struct store *s, const char *acc, struct slice name, struct arena *a,
                            struct quota_tree **out, size_t *n);
 /* Sets the limits; what is there may be beyond them. All of them QUOTA_NONE: takes them away (ERR_NOT_FOUND:
- * there are none). ERR_SYNTAX, ERR_LIMIT, ERR_EXISTS, ERR_DENIED: it is the operator's. SUSPENDS. */
+ * there are none). A guest, who may be NULL, means the mailbox must[0]; ERR_NOT_FOUND: the name leads to
+ * another. ERR_SYNTAX, ERR_LIMIT, ERR_EXISTS, ERR_DENIED: it is the operator's. SUSPENDS. */
 MUST_CHECK int quota_tree_set(struct store *s, const char *acc, const struct mailbox_guest *guest,
                               struct slice name, const struct quota_limits *limit, bool by_operator);

@@ -135,6 +135,7 @@ int quota_trees(struct store *s, const char *acc, struct slice name, struct aren
 }
 
 struct set {
+    const struct mailbox_guest *guest;
     struct slice name;
     const struct quota_limits *limit;
     bool by_operator;
@@ -186,6 +187,7 @@ static int set_tree(struct kv_tx *tx, void *arg)
     char room[KEY_ROOM];
     size_t wrong;
     int e = account_tx(tx, &a);
+    if (e == 0) e = guest_means_tx(tx, x->guest, x->name);
     if (e) return e;
     int found = find_row(tx, x, &r);
     if (found && found != ERR_NOT_FOUND) return found;
@@ -202,7 +204,7 @@ int quota_tree_set(struct store *s, const char *acc, const struct mailbox_guest 
                    const struct quota_limits *limit, bool by_operator)
 {
     struct arena a;
-    struct set x = {.limit = limit, .by_operator = by_operator};
+    struct set x = {.guest = guest, .limit = limit, .by_operator = by_operator};
     ar_init(&a, 0);
     int e = mailbox_name(&a, name, &x.name);
     /* every mailbox is looked at: others go first */
