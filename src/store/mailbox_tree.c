@@ -111,25 +111,45 @@ static int copy_annotations(struct kv_tx *tx, void *arg)
     return annotations_copy_tx(tx, INBOX_ID, *(const uint32_t *)arg);
 }
 
+struct inbox_move {
+    struct slice to;
+    uint32_t before; /* UIDs below this one move */
+};
+
+/* Asked before anything is done: the messages move some at a time, and a limit in the middle would leave
+ * them in two mailboxes. */
+static int all_fits(struct kv_tx *tx, void *arg)
+{
+    struct inbox_move *x = arg;
+    struct account_row a;
+    struct box_row b;
+    int e = account_tx(tx, &a);
+    if (e == 0) e = box_tx(tx, INBOX_ID, &b);
+    if (e) return e;
+    x->before = b.m.uidnext;
+    return quota_tree_fit(tx, &a, b.m.name, x->to, (struct quota_load){b.m.size, b.m.exists, 1});
+}
+
 /* RFC 9051 section 6.3.6: the messages move to a new mailbox, INBOX and what is below it stay. So do
  * messages that come meanwhile. */
 static int rename_inbox(struct store *s, const char *acc, const struct mailbox_guest *guest, struct slice to,
                         struct arena *a)
 {
     struct arena page;
-    struct mailbox inbox, box;
-    int e = mailbox_get(s, acc, INBOX_ID, a, &inbox);
+    struct mailbox box;
+    struct inbox_move x = {.to = to};
+    int e = guest_transact(s, acc, guest, all_fits, &x);
     if (e == 0) e = mailbox_create_as(s, acc, guest, to, 0, a, &box);
     if (e == 0) e = account_transact(s, acc, copy_annotations, &box.id); /* RFC 5464 section 4.1 */
     ar_init(&page, 0);
-    for (uint32_t from = 1; e == 0 && from < inbox.uidnext; ar_reset(&page)) {
+    for (uint32_t from = 1; e == 0 && from < x.before; ar_reset(&page)) {
         struct message *m;
         uint32_t uids[KV_PAGE_MAX];
         struct message_copied c;
         size_t n, all;
         e = message_list(s, (struct mailbox_ref){.account = acc, .box = INBOX_ID}, from, KV_PAGE_MAX, &page,
                          &m, &all);
-        for (n = 0; e == 0 && n < all && m[n].uid < inbox.uidnext; n++) uids[n] = m[n].uid;
+        for (n = 0; e == 0 && n < all && m[n].uid < x.before; n++) uids[n] = m[n].uid;
         if (e || !n) break;
         from = uids[n - 1] + 1;
         e = message_copy(s, (struct mailbox_ref){.account = acc, .box = INBOX_ID}, (struct uids){uids, n},

@@ -146,6 +146,36 @@ TEST(a_large_copy_keeps_the_limit_of_a_tree)
     fixture_end(&f);
 }
 
+TEST(inbox_is_renamed_wholly_or_not_at_all)
+{
+    enum { MANY = CHANGE_MAX + 10 };
+    static struct message_new all[MANY];
+    struct fixture f;
+    struct mailbox m;
+    uint32_t v, first;
+    REQUIRE(fixture_begin(&f));
+    struct message_new one = letter(&f, "1", 0);
+    for (uint32_t i = 0; i < MANY; i++) all[i] = one;
+    CHECK_OK(message_append(f.s, BOX(INBOX_ID), all, MANY, &v, &first));
+    for (int by_bytes = 0; by_bytes < 2; by_bytes++) {
+        CHECK_OK(limit(&f, "Work", by_bytes ? MANY - 1 : N, by_bytes ? N : MANY - 1, N));
+        CHECK_ERR(mailbox_rename(f.s, ACC, SL("INBOX"), SL("Work/old")), ERR_QUOTA);
+        CHECK_SL(holds(&f, "Work"), "0 0 0");
+        CHECK_ERR(mailbox_find(f.s, ACC, SL("Work"), &f.a, &m), ERR_NOT_FOUND);
+        CHECK_OK(mailbox_get(f.s, ACC, INBOX_ID, &f.a, &m));
+        CHECK_INT(m.exists, MANY);
+    }
+    CHECK_OK(limit(&f, "Work", MANY, MANY, 2));
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("INBOX"), SL("Work/old")));
+    CHECK_SL(holds(&f, "Work"), "260 260 2");
+    add(&f, INBOX_ID, "1", 0);
+    CHECK_OK(limit(&f, "INBOX", N, 0, N)); /* what moves within a tree adds nothing to it */
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("INBOX"), SL("INBOX/old")));
+    CHECK_SL(holds(&f, "INBOX"), "1 1 2");
+    check_whole(&f);
+    fixture_end(&f);
+}
+
 TEST(whatever_happens_the_counts_of_trees_are_exact)
 {
     static const char *const name[] = {"a", "a/b", "a/b/c", "d", "d/e", "f", "a/g"};
