@@ -48,12 +48,23 @@ def test_init_twice_is_refused(world):
     assert "already" in done.stderr
 
 
+def has_open(pid, name):
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            if os.readlink(f"/proc/{pid}/fd/{fd}").endswith(name):
+                return True
+        except FileNotFoundError:
+            pass
+    return False
+
+
 def test_a_command_on_a_stopped_node_is_broken_off_at_once(world):
     home = world.home("one.test", accounts=["alice"])
     for sig in (signal.SIGINT, signal.SIGTERM):
         command = subprocess.Popen([TRAM, "-C", str(home.dir), "suppression", "import", "alice@one.test"], stdin=subprocess.PIPE,
                                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-        until(lambda: "open" in home.tram("account", "list", ok=False).stderr, what="a command that waits for its input")
+        until(lambda: has_open(command.pid, "store/index/LOCK"), what="a command that has the store open")
+        assert "open" in home.tram("account", "list", ok=False).stderr
         command.send_signal(sig)
         assert command.wait(20) == -sig
         command.stdin.close()

@@ -29,7 +29,8 @@ class Watching:
     """Lines that a command tells, and its end by Ctrl-C."""
 
     def __init__(self, home, *words):
-        self.process = subprocess.Popen([TRAM, "-C", str(home.dir), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen([TRAM, "-C", str(home.dir), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         self.lines = queue.Queue()
         threading.Thread(target=lambda: [self.lines.put(line.decode().rstrip()) for line in self.process.stdout], daemon=True).start()
 
