@@ -4,6 +4,7 @@
 #include "base/test.h"
 #include "login.h"
 #include "people/people_test.h"
+#include "sasl.h"
 #include "sim/sim.h"
 
 static int home_does(void *ctx, const char *id, struct slice mark, struct slice address)
@@ -115,6 +116,42 @@ static int logs_in_meanwhile(void *arg)
     return 0;
 }
 
+/* ---- the first message of SCRAM ---- */
+
+static int shut_out(void *arg, struct slice name, int (*prove)(void *), void *prove_arg)
+{
+    (void)arg, (void)name, (void)prove, (void)prove_arg;
+    return err_set(ERR_BUSY, "too many logins have failed");
+}
+
+static int lets_in(void *arg, struct slice name, int (*prove)(void *), void *prove_arg)
+{
+    CHECK_SL(name, "carol@one.test");
+    return *(int *)arg = prove(prove_arg);
+}
+
+static int scram_begins(void *arg)
+{
+    struct world w;
+    struct login *l;
+    struct sasl x;
+    struct slice out, first = SL("n,,n=carol@one.test,r=rOprNGfwEbeRWgbNEkqO");
+    int gave = -1;
+    (void)arg;
+    begin(&w);
+    CHECK_OK(login_open(&l, w.kv, w.dir));
+    x = (struct sasl){.login = l, .a = &w.a, .mechanism = SASL_SCRAM, .guard = shut_out};
+    CHECK_ERR(sasl_start(&x, &first, &out), ERR_BUSY);
+    CHECK_INT(w.t.searches, 0);
+    x = (struct sasl){.login = l, .a = &w.a, .mechanism = SASL_SCRAM, .guard = lets_in, .guard_arg = &gave};
+    CHECK_INT(sasl_start(&x, &first, &out), SASL_MORE);
+    CHECK_INT(gave, 1); /* neither right nor wrong yet */
+    CHECK_INT(w.t.searches, 1);
+    login_close(&l);
+    end(&w);
+    return 0;
+}
+
 static void run(int (*fn)(void *))
 {
     struct sim *s = sim_new(1);
@@ -127,3 +164,4 @@ static void run(int (*fn)(void *))
 
 TEST(login_of_a_person_gone_elsewhere_ends) { run(session_ends); }
 TEST(login_of_people_elsewhere_waits_behind_no_strangers) { run(logs_in_meanwhile); }
+TEST(login_who_is_shut_out_makes_no_search_by_scram) { run(scram_begins); }

@@ -65,6 +65,7 @@ struct proof {
     struct sasl *x;
     struct slice said;
     struct slice *out;
+    struct scram_keys *keys; /* of who is named */
 };
 
 /* May this user try at all? Asked when everything is there that is to be proved, and before a key is derived,
@@ -220,6 +221,14 @@ static int scram_user(struct sasl *x, struct scram_keys *keys)
     return 0;
 }
 
+/* Looking somebody up proves nothing yet, but it costs a search: who is shut out gets none. */
+static int find_scram_user(void *arg)
+{
+    struct proof *p = arg;
+    int e = scram_user(p->x, p->keys);
+    return e ? e : 1;
+}
+
 static int scram_begin(struct sasl *x, struct slice response, struct slice *out)
 {
     struct scram_keys keys;
@@ -227,8 +236,8 @@ static int scram_begin(struct sasl *x, struct slice response, struct slice *out)
     int r = scram_first(&x->scram, x->a, response, x->mechanism == SASL_SCRAM_PLUS);
     if (r) return r;
     x->user = x->scram.user;
-    r = scram_user(x, &keys);
-    if (r) return r;
+    r = guarded(x, find_scram_user, &(struct proof){.x = x, .keys = &keys});
+    if (r < 0) return r;
     rt_random(nonce, sizeof nonce);
     *out = scram_challenge(&x->scram, &keys, b64_encode_ar(x->a, sl(nonce, sizeof nonce)));
     return SASL_MORE;
@@ -251,7 +260,9 @@ static int step_scram(struct sasl *x, struct slice response, struct slice *out)
     int r;
     switch (x->step++) {
     case 0: return scram_begin(x, response, out);
-    case 1: r = guarded(x, prove_scram, &(struct proof){x, response, out}); return r ? r : SASL_MORE;
+    case 1:
+        r = guarded(x, prove_scram, &(struct proof){.x = x, .said = response, .out = out});
+        return r ? r : SASL_MORE;
     default: /* the server's signature was sent; an empty answer ends it (RFC 5802 section 5) */
         return response.n ? err_set(ERR_SYNTAX, "nothing was to be said any more") : SASL_DONE;
     }
