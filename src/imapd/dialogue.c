@@ -17,6 +17,7 @@ struct imapd_dialogue {
     char head[HEAD], tail[TAIL + 1]; /* of the line: as much as is told, and its end */
     size_t n, ntail;
     uint64_t literal, left; /* of the literal under way */
+    bool secret;            /* the response under way carries URLs with tokens */
 };
 
 void imapd_begins(struct imapd_session *s)
@@ -46,20 +47,17 @@ static bool is_seen(struct imapd_session *s)
 
 /* ---- the client ---- */
 
-/* What a message is put together from may be anybody's, by a URL with a token. */
-static struct slice without_urls(struct slice line)
-{
-    size_t at = sl_findi(line, SL("CATENATE"));
-    return at == SL_NONE ? line : sl_sub(line, 0, at + 8);
-}
-
+/* What a message is put together from may be anybody's, by a URL with a token: nothing is told after
+ * CATENATE, of the lines that follow either. */
 static void tell_text(struct imapd_session *s, struct slice text)
 {
-    while (text.n) {
+    for (bool secret = false; text.n;) {
         struct imap_literal l;
         size_t end = sl_find(text, SL("\r\n"));
         struct slice line = sl_sub(text, 0, end);
-        dialogue_line(s->who, DIALOGUE_CLIENT, without_urls(line));
+        size_t at = sl_findi(line, SL("CATENATE"));
+        if (!secret) dialogue_line(s->who, DIALOGUE_CLIENT, at == SL_NONE ? line : sl_sub(line, 0, at + 8));
+        secret = secret || at != SL_NONE;
         text = end == SL_NONE ? SL("") : sl_from(text, end + 2);
         if (!text.n || !imap_line_literal(line, &l)) return;
         dialogue_count(s->who, DIALOGUE_CLIENT, l.size, "a literal");
@@ -114,13 +112,16 @@ void imapd_got_all(struct imapd_session *s, uint64_t n)
 
 /* ---- the server ---- */
 
-/* Without what only the client is to know: tokens, challenges, the begin of a letter's text. */
-static struct slice cleaned(struct imapd_session *s, struct slice line)
+/* Without what only the client is to know: tokens, challenges, the begin of a letter's text. *all: that is
+ * the whole response, its literals too. */
+static struct slice cleaned(struct imapd_session *s, struct slice line, bool *all)
 {
     static const struct slice secret[] = {SL_INIT("* GENURLAUTH "), SL_INIT("* URLFETCH "), SL_INIT("+ ")};
     for (size_t i = 0; i < COUNT_OF(secret); i++)
-        if (sl_startsi(line, secret[i]) && (secret[i].p[0] == '*' || s->exchanging))
+        if (sl_startsi(line, secret[i]) && (secret[i].p[0] == '*' || s->exchanging)) {
+            *all = secret[i].p[0] == '*';
             return ar_printf(&s->a, "%.*s...", SLF(secret[i]));
+        }
     size_t at = sl_find(line, SL(" [BADURL "));
     if (at != SL_NONE) return ar_printf(&s->a, "%.*s...", SLF(sl_sub(line, 0, at + 9)));
     at = sl_find(line, SL("PREVIEW \""));
@@ -139,7 +140,8 @@ static void end_line(struct imapd_session *s)
     if (sl_ends(tail, SL("\r"))) tail.n--;
     if (sl_ends(line, SL("\r"))) line.n--;
     bool literal = imap_line_literal(tail, &l);
-    dialogue_line(s->who, DIALOGUE_SERVER, cleaned(s, line));
+    dialogue_line(s->who, DIALOGUE_SERVER, d->secret ? SL("...") : cleaned(s, line, &d->secret));
+    d->secret = d->secret && literal;
     d->literal = d->left = literal ? l.size : 0;
     d->n = d->ntail = 0;
 }
@@ -162,9 +164,10 @@ void imapd_said(struct imapd_session *s, struct slice bytes)
     struct imapd_dialogue *d = s->dialogue;
     while (bytes.n) {
         size_t n = d->left < bytes.n ? (size_t)d->left : bytes.n;
-        dialogue_letter(s->who, sl_sub(bytes, 0, n));
+        if (!d->secret) dialogue_letter(s->who, sl_sub(bytes, 0, n));
         d->left -= n;
-        if (n && !d->left) dialogue_count(s->who, DIALOGUE_SERVER, d->literal, "a letter");
+        if (n && !d->left)
+            dialogue_count(s->who, DIALOGUE_SERVER, d->literal, d->secret ? "a literal" : "a letter");
         bytes = sl_from(bytes, n);
         if (!bytes.n) return;
         put_byte(s, *bytes.p);

@@ -59,6 +59,22 @@ TEST(imapd_who_looks_on_sees_no_secret)
     stop();
 }
 
+/* Several URLs with tokens in one command and one response, one of them a literal. */
+static void speak_urls(struct conn *c)
+{
+    static const char url[] =
+        "imap://alice%40x.test@x.test/\xc3\xa9/;UID=1;URLAUTH=anonymous:internal:c0ffee";
+    int n = (int)sizeof url - 1;
+    conn_printf(c, "v URLFETCH {%d+}\r\n%s imap://x.test/a;URLAUTH=anonymous:internal:c0ffee\r\n", n, url);
+    EXPECT(c, "* URLFETCH {~}\n~\nv OK ~\n");
+    conn_printf(
+        c,
+        "b APPEND INBOX CATENATE (URL {%d+}\r\n%s URL \"/;c0ffee\" URL {7+}\r\n/c0ffee TEXT {1+}\r\n!)\r\n",
+        n, url);
+    read_until(c, SL("b "));
+    TALK(c, "n NOOP", "n OK ~\n");
+}
+
 TEST(imapd_who_looks_on_sees_how_much_a_letter_has)
 {
     start();
@@ -76,6 +92,7 @@ TEST(imapd_who_looks_on_sees_how_much_a_letter_has)
              "~\nu OK ~\n");
         TALK(c, "a APPEND INBOX CATENATE (URL \"imap://x@y/INBOX/;UID=1;URLAUTH=anonymous:internal:c0ffee\")",
              "a NO ~\n");
+        speak_urls(c);
         bye(&c);
         was_told(content ? "C: l LOGIN ...\n~L: Hello, Alice\nC: (134 bytes of a letter)\n~C: f FETCH~L: "
                            "Hello, Alice\n"
@@ -86,7 +103,8 @@ TEST(imapd_who_looks_on_sees_how_much_a_letter_has)
                            "~BODY[TEXT] {14}\nS: (14 bytes of a letter)\nS: ~)\nS: f OK ~C: i IDLE\nS: + "
                            "idling\nC: DONE\nS: "
                            "i OK ~C: u URLFETCH ...\nS: * URLFETCH ...\n~C: a APPEND INBOX CATENATE\nS: a NO "
-                           "[BADURL ...\n");
+                           "[BADURL ...\nC: v URLFETCH ...\nS: * URLFETCH ...\nS: (~ bytes of a literal)\nS: "
+                           "...\nS: v OK ~C: b APPEND INBOX CATENATE\n~C: n NOOP\n");
         was_not_told("secret"), was_not_told("c0ffee");
         CHECK((sl_find(buf_slice(&seen), SL("Hello")) != SL_NONE) == content);
     }
