@@ -1,8 +1,8 @@
 /* client.c - one question to the directory by libldap, on a thread of its own.
  *
  * A connection that was used is kept for the next question, apart for searches and for proofs: a bind changes
- * who a connection is. What is asked of a kept one that the server has given up meanwhile is asked once more
- * on a new one. A server that answers nobody now is passed over for the next of the list, and that is stayed
+ * who a connection is. What is asked of a kept one whose server answers nobody by now is asked once more on a
+ * new one. A server that answers nobody now is passed over for the next of the list, and that is stayed
  * with until the first has its turn again. */
 #include <ldap.h>
 #include <stdlib.h>
@@ -83,7 +83,7 @@ static int failed(LDAP *ld, int rc, const char *what)
     return say(ld, is_gone(rc) || rc == LDAP_UNAVAILABLE ? ERR_UNREACHABLE : ERR_IO, rc, what);
 }
 
-/* Before there is a question. */
+/* Of the first thing that is asked on a new connection: who does not even answer that answers nobody. */
 static int not_ready(LDAP *ld, int rc, const char *what)
 {
     return rc == LDAP_TIMEOUT ? say(ld, ERR_UNREACHABLE, rc, what) : failed(ld, rc, what);
@@ -171,10 +171,8 @@ static int ask_anew(struct links *l, struct asking *x, int (*step)(struct asking
         size_t k = (from + i) % n;
         e = dial(x->c, server[k], x->a, &x->ld);
         if (!e) e = step(x);
-        if (e != ERR_UNREACHABLE) {
-            stay_with(l, k);
-            return e;
-        }
+        if (!e || e == ERR_DENIED || e == ERR_NOT_FOUND) stay_with(l, k);
+        if (e != ERR_UNREACHABLE) return e;
         hang_up(x->ld);
         x->ld = NULL;
     }
@@ -269,17 +267,18 @@ static int log_in(LDAP *ld, const struct people_conf *c, struct arena *a)
 static int search_anew(struct asking *x)
 {
     int e = log_in(x->ld, x->c, x->a);
-    return e ? e : search_on(x->ld, x->c, x->filter, x->a, &x->rc, x->out);
+    if (e) return e;
+    e = search_on(x->ld, x->c, x->filter, x->a, &x->rc, x->out);
+    return x->rc == LDAP_TIMEOUT && !x->c->login.n ? not_ready(x->ld, x->rc, "searched") : e;
 }
 
 int ldap_ask(void *arg, const struct people_conf *c, struct slice filter, struct arena *a,
              struct people_entry *out)
 {
     struct links *l = arg;
-    struct asking x = {
-        .c = c, .a = a, .filter = filter, .out = out, .ld = take(l, l->searching), .rc = LDAP_SERVER_DOWN};
-    int e = x.ld ? search_on(x.ld, c, filter, a, &x.rc, out) : 0;
-    if (is_gone(x.rc)) {
+    struct asking x = {.c = c, .a = a, .filter = filter, .out = out, .ld = take(l, l->searching)};
+    int e = x.ld ? search_on(x.ld, c, filter, a, &x.rc, out) : ERR_UNREACHABLE;
+    if (e == ERR_UNREACHABLE) {
         hang_up(x.ld);
         x.ld = NULL;
         e = ask_anew(l, &x, search_anew);
@@ -305,10 +304,16 @@ static int judge_bind(LDAP *ld, int rc)
     }
 }
 
-static int prove_anew(struct asking *x)
+static int prove_on(struct asking *x)
 {
     x->rc = bind_as(x->ld, x->a, x->dn, x->password);
     return judge_bind(x->ld, x->rc);
+}
+
+static int prove_anew(struct asking *x)
+{
+    int e = prove_on(x);
+    return x->rc == LDAP_TIMEOUT ? not_ready(x->ld, x->rc, "asked about a password") : e;
 }
 
 int ldap_prove(void *arg, const struct people_conf *c, struct slice dn, struct slice password)
@@ -316,10 +321,9 @@ int ldap_prove(void *arg, const struct people_conf *c, struct slice dn, struct s
     struct links *l = arg;
     struct arena a;
     ar_init(&a, 0);
-    struct asking x = {
-        .c = c, .a = &a, .dn = dn, .password = password, .ld = take(l, l->proving), .rc = LDAP_SERVER_DOWN};
-    int e = x.ld ? prove_anew(&x) : 0;
-    if (is_gone(x.rc)) {
+    struct asking x = {.c = c, .a = &a, .dn = dn, .password = password, .ld = take(l, l->proving)};
+    int e = x.ld ? prove_on(&x) : ERR_UNREACHABLE;
+    if (e == ERR_UNREACHABLE) {
         hang_up(x.ld);
         x.ld = NULL;
         e = ask_anew(l, &x, prove_anew);
