@@ -351,6 +351,31 @@ static int many_networks(void *arg)
 
 TEST(an_account_is_shut_to_networks_that_it_does_not_know) { in_world(many_networks, NULL); }
 
+/* Tokens that name no user: what fails from many networks shuts out none of the others. */
+static int without_a_name(void *arg)
+{
+    struct guard *g = make(100, 100);
+    struct guard_visit v;
+    struct guard_block block[4];
+    size_t tried = 0;
+    char text[32];
+    (void)arg;
+    for (int i = 0; i < 8; i++) {
+        snprintf(text, sizeof text, "192.0.%d.1", i);
+        struct ip ip = at(text);
+        CHECK_OK(guard_enter(g, &v, &ip, GUARD_USERS));
+        CHECK_OK(right(&v, "")); /* makes no network known to all */
+        for (int k = 0; k < 2 * GUARD_LOGINS_MAX; k++) tried += wrong(&v, "") == 0;
+        guard_leave(&v);
+    }
+    CHECK_INT(tried, 8 * (GUARD_LOGINS_MAX + 1));
+    CHECK_INT(guard_blocks(g, block, 4), 8); /* the networks */
+    guard_close(&g);
+    return 0;
+}
+
+TEST(logins_that_name_nobody_are_counted_by_their_network) { in_world(without_a_name, NULL); }
+
 static int hasty(void *arg)
 {
     struct guard *g = make(100, 100);

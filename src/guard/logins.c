@@ -7,6 +7,7 @@
 
 /* ---- names ---- */
 
+/* Who names nobody (a token alone) is counted by the network only. */
 static struct slice account_key(struct key *k, struct slice user) { return guard_key(k, 'a', user); }
 
 /* An account seen from a network. */
@@ -62,7 +63,7 @@ static void count_try(const struct try *t, int by)
         return;
     }
     count_under_way(g, net_key(&k, 'n', &t->v->ip), by);
-    count_under_way(g, account_key(&k, t->user), by);
+    if (t->user.n) count_under_way(g, account_key(&k, t->user), by);
 }
 
 /* ---- may it begin? ---- */
@@ -80,6 +81,7 @@ static int judge_known(struct guard *g, struct slice pair, bool *wait)
     return *wait ? 0 : refuse_try();
 }
 
+/* Nothing is ever counted for the account "": it has room, and is not shut. */
 static int judge_unknown(struct guard *g, const struct try *t, bool *wait)
 {
     struct key nk, ak;
@@ -101,7 +103,7 @@ static int judge(struct try *t, bool *wait)
     if (is_shut(table_find(&g->hand, guard_key(&k, 'h', t->user))))
         return err_set(ERR_BUSY, "logins are not taken at this moment; try again later");
     struct slice pair = pair_key(&k, t->v, t->user);
-    t->known = table_find(&g->known, pair);
+    t->known = t->user.n && table_find(&g->known, pair);
     return t->known ? judge_known(g, pair, wait) : judge_unknown(g, t, wait);
 }
 
@@ -141,6 +143,7 @@ static void failed(const struct try *t)
     struct slice key = net_key(&k, 'n', &t->v->ip);
     if (score_add(&g->wrong, key, 1, GUARD_LOGIN_FADES) > GUARD_LOGINS_MAX)
         shut_out(g, key, GUARD_WHY_LOGINS);
+    if (!t->user.n) return;
     key = account_key(&k, t->user);
     if (score_add(&g->wrong, key, 1, GUARD_ACCOUNT_FADES) > GUARD_LOGINS_ACCOUNT)
         shut_out(g, key, GUARD_WHY_ACCOUNT);
@@ -157,7 +160,7 @@ static void succeeded(const struct try *t)
 {
     struct key k;
     struct guard *g = t->v->g;
-    keep_known(g, table_touch(&g->known, pair_key(&k, t->v, t->user)));
+    if (t->user.n) keep_known(g, table_touch(&g->known, pair_key(&k, t->v, t->user)));
     visit_known(t->v);
 }
 

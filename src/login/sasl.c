@@ -72,7 +72,8 @@ struct proof {
  * which costs much: nobody holds up others' tries by saying half of a proof. */
 static int guarded(struct sasl *x, int (*prove)(void *), struct proof *p)
 {
-    return x->guard ? x->guard(x->guard_arg, login_name(x->login, x->a, x->user), prove, p) : prove(p);
+    struct slice name = x->user.n ? login_name(x->login, x->a, x->user) : SL(""); /* of a token alone */
+    return x->guard ? x->guard(x->guard_arg, name, prove, p) : prove(p);
 }
 
 static int prove_password(void *arg)
