@@ -166,11 +166,15 @@ int login_find(struct login *l, struct arena *a, struct slice user, struct accou
     return e;
 }
 
+/* By an alias domain it is the account's: what is held against that, by hand too, binds there as well. */
 struct slice login_name(struct login *l, struct arena *a, struct slice user)
 {
     struct slice local, domain;
+    struct account acc;
     user = whole_address(l, a, user);
     if (address_split(a, user, &local, &domain)) return local_name(a, user);
+    if (account_get(l->dir, a, user, &acc) == ERR_NOT_FOUND && !find_by_alias_domain(l, a, user, &acc))
+        return acc.address;
     return ar_printf(a, "%.*s@%.*s", SLF(local_name(a, local)), SLF(domain));
 }
 

@@ -57,6 +57,21 @@ TEST(login_by_password)
     end(&w);
 }
 
+TEST(login_by_an_alias_domain_counts_as_the_account)
+{
+    struct world w;
+    struct account acc;
+    REQUIRE(begin(&w));
+    CHECK_OK(domain_add_alias(w.f.dir, SL("alias.test"), SL("one.test")));
+    CHECK_SL(login_name(w.login, &w.f.a, SL("Bob@Alias.test")), "bob@one.test");
+    CHECK_SL(login_name(w.login, &w.f.a, SL("Bob@One.test")), "bob@one.test");
+    CHECK_SL(login_name(w.login, &w.f.a, SL("Ghost@alias.test")), "ghost@alias.test");
+    CHECK_OK(account_add(w.f.dir, SL("bob@alias.test"), SL("secret-c"))); /* its own comes first */
+    CHECK_SL(login_name(w.login, &w.f.a, SL("bob@alias.test")), "bob@alias.test");
+    CHECK_OK(try(&w, SL("bob@alias.test"), SL("secret-c"), LOGIN_SMTP, &acc));
+    end(&w);
+}
+
 TEST(login_an_open_session_learns_that_its_login_counts_no_more)
 {
     struct world w;
