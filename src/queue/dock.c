@@ -47,7 +47,7 @@ static bool ask_path(struct sources *all, struct dock_asked *x, size_t path)
     }
     if (bind == SITE_SPURNS) x->spurns = true;
     else if (bind == SITE_WARMS) x->warms = true;
-    else x->other = true;
+    else if (bind != SITE_CUT) x->other = true;
     if (first || again < x->again) x->again = again;
     if (first || (x->bind == SITE_SPURNS && bind != SITE_SPURNS)) x->bind = bind;
     return false;

@@ -16,10 +16,11 @@ struct dock_asked {
     int64_t again;       /* rt_now(): when it is worth asking again */
     size_t path;
     bool any, spurns, warms, other; /* some path was asked; refuses the sender's domain; its source has no
-                                       allowance left today; has no room for another reason */
+                                       allowance left today; has no room for another reason, but for one
+                                       whose source is in trouble: its proxy keeps nothing from the rest */
 };
-/* A place for the next of the line. Sources of a pool take turns; when all that it can leave from have no
- * allowance left, others take over. */
+/* A place for the next of the line. Sources of a pool take turns; when all that it can leave from, but
+ * those in trouble, have no allowance left, others take over. */
 struct dock_asked dock_take(struct sources *all, const struct dock *d, const struct line *l);
 /* It may be asked again: nothing binds, and the first of those who wait may try. */
 void dock_open(struct ready *r, struct dock *d);

@@ -217,7 +217,7 @@ static void site_behind_a_proxy(void *ctx, struct attempt_letter *at)
     if (!attempt_place(at, at->domain, at->domain, FROM_IPV4)) return;
     if (!attempt_may_open(at)) return;
     bool a = sl_eq(at->from.name, SL("a"));
-    left[a ? A : B]++;
+    left[a ? A : sl_eq(at->from.name, SL("b")) ? B : OTHER]++;
     if (a && !proxy_works) {
         attempt_source_failed(at, SL("its proxy does not answer"), false);
         return;
@@ -262,6 +262,34 @@ TEST(queue_a_source_whose_proxy_fails_rests)
     CHECK_OK(source_add(s, &a)); /* it is said anew how to leave: that is tried at once */
     CHECK(until(&t, is_empty));
     CHECK_INT(left[A], 2);
+    queue_close(&t.q);
+    sources_close(&s);
+    fixture_end(&t.f);
+}
+
+/* A pool overflows when what is left of it warms up, also while one of its sources is in trouble. */
+TEST(queue_a_source_whose_proxy_fails_keeps_no_pool_from_overflowing)
+{
+    struct tester t;
+    struct sources *s;
+    struct source a = {.name = SL("a"), .pool = SL(SOURCE_MAIN), .via = VIA_SOCKS5};
+    struct source old = {.name = SL("old"), .pool = SL("late")};
+    struct source_pool over = {.name = SL(SOURCE_MAIN), .overflow = SL("late")};
+    REQUIRE(begin_with(&t, &s));
+    queue_close(&t.q);
+    CHECK(ip_parse(SL("192.0.2.1"), &a.ip) && endpoint_parse(SL("192.0.2.9:1080"), &a.at));
+    CHECK(ip_parse(SL("192.0.2.3"), &old.ip));
+    CHECK_OK(source_add(s, &a));
+    CHECK_OK(source_add(s, &old));
+    CHECK_OK(source_set_pool(s, &over));
+    CHECK_OK(source_warm(s, SL("b"), &(struct warm_curve){.first = 2, .growth = 100, .most = 1000}));
+    CHECK_OK(open_queue(&t, (struct queue_conf){.sources = s}));
+    CHECK_OK(queue_start(t.q, site_behind_a_proxy, &t));
+    proxy_works = false;
+    for (int i = 0; i < 6; i++) send_one(&t, "bob@two.test");
+    CHECK_INT(left[A], 1);
+    CHECK_INT(left[B], 2);
+    CHECK_INT(left[OTHER], 4);
     queue_close(&t.q);
     sources_close(&s);
     fixture_end(&t.f);
