@@ -144,16 +144,18 @@ static int dial(const struct relay_conf *conf, struct peer *p, struct arena *a, 
     struct endpoint at = {.ip = *to->ip, .port = to->host->port ? to->host->port : conf->port};
     snprintf(at.path, sizeof at.path, "%.*s", SLF(to->host->path));
     p->c = to->c;
-    bool cut = false;
+    if (p->c && conf->via && conf->via->via == VIA_SOCKS5) p->via = VIA_WORKS; /* it said that it connected */
     int64_t before = deadline_narrow(DEADLINE_IN(PEER_CONNECT_TIME));
-    int e = p->c ? 0 : via_dial(conf, &at, &p->c, &cut);
+    int e = p->c ? 0 : via_dial(conf, &at, &p->c, &p->via);
     deadline_restore(before);
     if (e) {
         verdict_error(why, a, e, "");
-        why->cut = cut;
+        why->cut = p->via == VIA_CUT;
         return -1;
     }
-    return peer_expect(p, a, GREETING_TIME, 220, "while waiting for the greeting", &r, why);
+    e = peer_expect(p, a, GREETING_TIME, 220, "while waiting for the greeting", &r, why);
+    if (conf->via && (!e || why->code)) p->via = VIA_WORKS;
+    return e;
 }
 
 /* Where TLS is asked of the host there is no way but it. */

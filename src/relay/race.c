@@ -19,7 +19,7 @@ static void run(void *arg)
     struct runner *x = arg;
     struct race *r = x->race;
     (void)deadline_narrow(r->until);
-    x->e = via_dial(r->conf, &r->to[x->i], &x->c, &r->cut[x->i]);
+    x->e = via_dial(r->conf, &r->to[x->i], &x->c, &r->part[x->i]);
     if (x->e) snprintf(r->why[x->i], sizeof r->why[x->i], "%s", err_text(x->e));
     x->done = true;
     waitq_wake_all(&r->news);

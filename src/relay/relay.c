@@ -115,13 +115,10 @@ static bool may_open(struct delivery *d)
 }
 
 /* What is known of the proxy by which it was tried, if there is one. */
-static void note_proxy(struct delivery *d, struct verdict *why)
+static void note_proxy(struct delivery *d, struct verdict *why, bool works)
 {
-    if (!d->conf.via) return;
-    if (!why->cut) {
-        attempt_source_works(d->at);
-        return;
-    }
+    if (works) attempt_source_works(d->at);
+    if (!why->cut) return;
     d->cut = why->text;
     d->left_out = true;
     why->text = ar_printf(d->at->a, "the source %.*s: %.*s", SLF(d->conf.via->name), SLF(d->cut));
@@ -138,7 +135,7 @@ static void try_address(struct delivery *d, const struct mx_list *hosts, const s
     bool use_tls = host->policy.level != POLICY_ANY || reach_tls(l, &path);
     struct peer_to to = {host, ip, c, d->at->domain};
     int e = peer_open(&d->conf, hosts->route, d->at->a, &to, use_tls, &p, &why);
-    note_proxy(d, &why);
+    note_proxy(d, &why, p->via == VIA_WORKS);
     mx_note(&d->conf, hosts, host, p);
     if (e == 1) { /* opportunistic: rather in clear than not at all (RFC 7435) */
         log_info("relay", "%s: TLS failed, trying without: %.*s", p->host, SLF(why.text));
@@ -147,7 +144,7 @@ static void try_address(struct delivery *d, const struct mx_list *hosts, const s
             peer_close(&p, false);
             to.c = NULL;
             e = peer_open(&d->conf, hosts->route, d->at->a, &to, false, &p, &why);
-            note_proxy(d, &why);
+            note_proxy(d, &why, p->via == VIA_WORKS);
         }
     }
     if (e) {
@@ -253,10 +250,11 @@ static bool is_shut(struct delivery *d, struct mx_list *l, struct mx_host *h)
     return true;
 }
 
-/* From the address that it leaves from only hosts of its family can be reached. */
+/* From the address that it leaves from only hosts of its family can be reached, and a Unix socket from any.
+ */
 static bool fits(const struct delivery *d, const struct ip *ip)
 {
-    return !d->conf.source.family || d->conf.source.family == ip->family;
+    return !ip->family || !d->conf.source.family || d->conf.source.family == ip->family;
 }
 
 /* ---- a host with its addresses ---- */
@@ -291,19 +289,23 @@ static size_t left_of(struct delivery *d, const struct mx_host *h, bool *done, c
     return n;
 }
 
-/* What is remembered of each; why: of the last that failed, or of one that failed for the proxy's sake. */
-static void note_race(struct delivery *d, const struct race *r, const struct ip **v, struct verdict *why)
+/* What is remembered of each; why: of the last that failed, but for the proxy's sake only if all did. True:
+ * the proxy did its part for some. */
+static bool note_race(struct delivery *d, const struct race *r, const struct ip **v, struct verdict *why)
 {
+    bool works = false;
     for (size_t i = 0; i < r->n; i++) {
         struct reach_path path = path_to(d, v[i]);
         struct verdict one;
         if (r->late[i]) reach_late(d->pool->home, &path);
+        works |= r->part[i] == VIA_WORKS;
         if (!r->e[i]) continue;
         verdict_error(&one, d->at->a, err_set(r->e[i], "%s", r->why[i]), "");
-        one.cut = r->cut[i];
+        one.cut = r->part[i] == VIA_CUT;
         if (!one.cut) reach_failed(d->pool->home, &path, &one);
-        if (!why->cut) *why = one;
+        if (!one.cut || !why->text.n) *why = one;
     }
+    return works;
 }
 
 /* Whichever of several answers first. */
@@ -316,14 +318,14 @@ static void try_first(struct delivery *d, struct mx_list *l, struct mx_host *h, 
     for (size_t i = 0; i < n; i++)
         r.to[i] = (struct endpoint){.ip = *v[i], .port = h->port ? h->port : d->conf.port};
     int e = race_run(&r);
-    note_race(d, &r, v, &why);
+    bool works = note_race(d, &r, v, &why);
     for (size_t i = 0; i < n; i++) done[v[i] - h->ip] = e || r.e[i] || r.late[i] || i == r.winner;
     if (!e) {
         try_address(d, l, h, v[r.winner], r.c);
         return;
     }
     if (!why.text.n) verdict_error(&why, d->at->a, e, "");
-    note_proxy(d, &why);
+    note_proxy(d, &why, works);
     why.elsewhere = true;
     peer_name(&d->conf, h, v[0], name);
     give_open(d, &why, name);
@@ -407,12 +409,18 @@ static unsigned families_of(const struct mx_list *l)
 {
     unsigned all = 0;
     for (size_t i = 0; i < l->n; i++)
-        for (size_t k = 0; k < l->v[i].n; k++) all |= l->v[i].ip[k].family == 6 ? FROM_IPV6 : FROM_IPV4;
-    return all;
+        for (size_t k = 0; k < l->v[i].n; k++)
+            if (l->v[i].ip[k].family) all |= l->v[i].ip[k].family == 6 ? FROM_IPV6 : FROM_IPV4;
+    return all; /* 0: of a Unix socket, which is reached from anywhere */
 }
 
-static void leave_from(struct delivery *d, const struct source *from)
+/* Whom the operator names, perhaps on this very machine, is not met through a proxy. */
+static void leave_from(struct delivery *d, struct source *from, bool route)
 {
+    if (route && from->via != VIA_NONE) {
+        from->via = VIA_NONE;
+        return;
+    }
     if (from->name.n) d->conf.source = from->ip;
     if (from->via != VIA_NONE) d->conf.via = from;
     if (from->helo.n) d->conf.hostname = from->helo;
@@ -432,7 +440,7 @@ static void deliver(struct delivery *d)
     hosts.anyhow = d->at->letter->wants.tls_optional;
     if (requires_tls(d->at->letter) && !is_proved(d, &hosts)) return;
     if (!attempt_place(d->at, hosts.site, hosts.v[0].name, families_of(&hosts))) return;
-    leave_from(d, &d->at->from);
+    leave_from(d, &d->at->from, hosts.route);
     d->pool = pool_get(&d->relay->loop[rt_loop_id()], d->at->from.name, hosts.site, hosts.v[0].name);
     put_first(&hosts, d->at->first_host);
     const char *down = site_down(d, &hosts);

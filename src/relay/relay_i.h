@@ -150,10 +150,12 @@ bool reach_was_late(struct relay_loop *l, const struct reach_path *p);
 
 /* ---- via.c: connecting, from the source's address or by its proxy ---- */
 
-/* *cut: the proxy did not do its part, says the sentence; else errors are as those of conn_dial(). *out is
- * NULL then. SUSPENDS. */
+/* What is known of the source's proxy: nothing, or there is none; it did not do its part, as the error's
+ * sentence says; it answered when it was asked for an address, or a server greeted from behind it. */
+enum via_part { VIA_UNKNOWN, VIA_CUT, VIA_WORKS };
+/* Errors are those of conn_dial() unless *part is VIA_CUT; *out is NULL then. SUSPENDS. */
 MUST_CHECK int via_dial(const struct relay_conf *conf, const struct endpoint *to, struct conn **out,
-                        bool *cut);
+                        enum via_part *part);
 
 /* ---- race.c: connecting to one of several addresses ---- */
 
@@ -166,10 +168,10 @@ struct race {
     /* out: */
     struct conn *c; /* to the one that was connected first, */
     size_t winner;
-    int e[MX_ADDRESSES_MAX];         /* why an address failed, or 0, */
-    char why[MX_ADDRESSES_MAX][160]; /* in words */
-    bool late[MX_ADDRESSES_MAX];     /* it was begun and did not answer in time */
-    bool cut[MX_ADDRESSES_MAX];      /* it failed for the proxy's sake */
+    int e[MX_ADDRESSES_MAX];              /* why an address failed, or 0, */
+    char why[MX_ADDRESSES_MAX][160];      /* in words */
+    bool late[MX_ADDRESSES_MAX];          /* it was begun and did not answer in time */
+    enum via_part part[MX_ADDRESSES_MAX]; /* what the proxy did */
     struct waitq news;
 };
 /* The next address is begun a quarter of a second after the one before it, or when that has failed. 0, or an
@@ -195,7 +197,8 @@ struct peer {
     bool degraded;           /* in clear though it offers TLS: what it refuses may be for that */
     struct ip ip;
     int64_t idle_since;
-    bool told; /* what follows says something of its TLS: */
+    enum via_part via; /* what its opening has shown of the source's proxy */
+    bool told;         /* what follows says something of its TLS: */
     enum policy_result outcome;
     char reason[200];
     char host[PEER_HOST_MAX]; /* "mx.two.test [127.0.0.3]:25" */

@@ -2,7 +2,9 @@
  * is told by the PROXY protocol, version 2, from where and to whom it shall connect.
  *
  * What such a proxy does wrong is its source's trouble (source/trouble.c), neither the receiver's nor the
- * letter's. Until it has said that it will connect it has its own short clock; then the receiver's runs. */
+ * letter's; but what it answers when it is asked for an address is that one's, whatever it says: anybody's MX
+ * may point to an address that its rules forbid, and must not stop what goes elsewhere. Until it has said
+ * that it will connect it has its own short clock; then the receiver's runs. */
 #include <stdio.h>
 
 #include "probe.h"
@@ -64,25 +66,28 @@ static int judge_address(const struct source *s, const struct ip *from)
                    ip_format(&s->ip, wants));
 }
 
-/* *mine: the proxy is to blame. */
-static int ask_to_connect(struct conn *c, const struct source *s, const struct endpoint *to, bool *mine)
+static int ask_to_connect(struct conn *c, const struct source *s, const struct endpoint *to,
+                          enum via_part *part)
 {
     uint8_t out[SOCKS5_CONNECT_MAX];
     struct socks5_reply r;
     say(c, out, socks5_connect(to, out));
     int e = read_reply(c, &r);
-    *mine = e && e != ERR_TIMEOUT;
-    if (e == ERR_TIMEOUT) return err_set(e, "no answer from behind the proxy in time");
+    if (e == ERR_TIMEOUT) {
+        *part = VIA_UNKNOWN;
+        return err_set(e, "no answer from behind the proxy in time");
+    }
     if (e) return e;
     if (r.code) {
         bool of_target;
         const char *words = socks5_words(r.code, &of_target);
-        *mine = !of_target;
-        return err_set(of_target ? target_error(r.code) : ERR_DENIED, "%s%s", words,
-                       of_target ? ", says the proxy" : "");
+        if (!of_target) return err_set(ERR_DENIED, "%s", words);
+        *part = VIA_WORKS;
+        return err_set(target_error(r.code), "the proxy says: %s", words);
     }
-    *mine = true;
-    return judge_address(s, &r.from);
+    e = judge_address(s, &r.from);
+    if (!e) *part = VIA_WORKS;
+    return e;
 }
 
 /* ---- both ---- */
@@ -112,19 +117,19 @@ static int blame(const struct source *s, int e)
                    silent ? "answer" : "do its part", why);
 }
 
-int via_dial(const struct relay_conf *conf, const struct endpoint *to, struct conn **out, bool *cut)
+int via_dial(const struct relay_conf *conf, const struct endpoint *to, struct conn **out, enum via_part *part)
 {
     const struct source *s = conf->via;
-    *cut = false;
+    *part = VIA_UNKNOWN;
     if (!s) return conn_dial(out, to, conf->source.family ? &conf->source : NULL);
     *out = NULL;
-    bool mine = true;
+    enum via_part did = VIA_CUT;
     int e = reach_proxy(out, s);
-    if (!e && s->via == VIA_PROXY) say_who(*out, s, to);
-    else if (!e) e = ask_to_connect(*out, s, to, &mine);
+    if (!e && s->via == VIA_PROXY) say_who(*out, s, to), did = VIA_UNKNOWN;
+    else if (!e) e = ask_to_connect(*out, s, to, &did);
+    if (did != VIA_CUT || !fiber_canceled()) *part = did;
     if (!e) return 0;
-    *cut = mine && !fiber_canceled();
-    if (*cut) e = blame(s, e);
+    if (*part == VIA_CUT) e = blame(s, e);
     char why[ERR_TEXT_MAX];
     snprintf(why, sizeof why, "%s", err_text(e));
     conn_close(out);

@@ -18,17 +18,20 @@ enum kind {
     ENDS, /* after it let us in */
     ENDS_EARLY,
     NO_SUCH_ADDRESS,
+    IS_ELSEWHERE,
+    CANNOT_CONNECT,
+    NOT_OF_THIS_KIND,
+    ABSENT,
+    STALLS, /* from here on it is the receiver's */
     FORBIDS,
     FAILS,
-    IS_ELSEWHERE,
-    ABSENT,
-    STALLS,
+    UNHEARD_OF,
     REFUSED,
     UNREACHABLE
 };
 struct world {
     struct sim *sim;
-    struct sim_node *tram, *proxy;
+    struct sim_node *tram, *proxy, *direct;
     enum kind kind;
     bool v2, wants_login;
     const char *user;
@@ -36,6 +39,7 @@ struct world {
     struct attempt_rcpt got;
     char reply[400];
     int64_t took;
+    bool noted; /* the proxy has shown that it works */
 };
 
 /* ---- who is connected to ---- */
@@ -78,7 +82,9 @@ static void by_socks5(struct world *w, struct conn *c)
     static const char *const replies[] = {
         [NO_SUCH_ADDRESS] = "\5\0\0\7\0\0\0\0\0\0", [FORBIDS] = "\5\2\0\1\0\0\0\0\0\0",
         [FAILS] = "\5\1\0\1\0\0\0\0\0\0",           [IS_ELSEWHERE] = "\5\0\0\1\xcb\0\x71\5\0\x19",
-        [REFUSED] = "\5\5\0\1\0\0\0\0\0\0",         [UNREACHABLE] = "\5\4\0\1\0\0\0\0\0\0"};
+        [REFUSED] = "\5\5\0\1\0\0\0\0\0\0",         [UNREACHABLE] = "\5\4\0\1\0\0\0\0\0\0",
+        [CANNOT_CONNECT] = "\5\7\0\1\0\0\0\0\0\0",  [NOT_OF_THIS_KIND] = "\5\x8\0\1\0\0\0\0\0\0",
+        [UNHEARD_OF] = "\5\xf0\0\1\0\0\0\0\0\0"};
     char name[262] = {5, 0, 0, 3, (char)255};
     uint8_t in[10];
     if (!lets_in(w, c) || w->kind == ENDS || conn_read(c, in, sizeof in) != 0) return;
@@ -101,7 +107,7 @@ static void by_header(struct world *w, struct conn *c)
     char in[28], from[IP_TEXT_MAX], to[IP_TEXT_MAX];
     struct proxy_head h;
     size_t need;
-    if (conn_read(c, in, sizeof in) != 0) return;
+    if (conn_read(c, in, sizeof in) != 0 || w->kind == ENDS) return;
     CHECK_OK(proxy_parse(sl(in, sizeof in), &need, &h));
     CHECK_SL(sl_cstr(ip_format(&h.from.ip, from)), "198.51.100.1");
     CHECK_SL(sl_cstr(ip_format(&h.to.ip, to)), "192.0.2.10");
@@ -123,6 +129,21 @@ static int proxy_main(void *arg)
     struct serving s = {.session = session, .ctx = arg};
     deadline_narrow(DEADLINE_IN(7200 * RT_S));
     return serving_run(&s, "198.51.100.1:1080");
+}
+
+/* ---- who is met without it ---- */
+
+static void direct(struct serving *s, struct conn *c)
+{
+    smtp(s->ctx, c);
+    conn_close(&c);
+}
+
+static int direct_main(void *arg)
+{
+    struct serving s = {.session = direct, .ctx = arg};
+    deadline_narrow(DEADLINE_IN(7200 * RT_S));
+    return serving_run(&s, "192.0.2.10:25");
 }
 
 /* ---- a letter ---- */
@@ -156,6 +177,7 @@ static void send_one(struct world *w, struct relay *r)
     int64_t begun = rt_now();
     relay_deliver(r, &at);
     w->took = rt_now() - begun;
+    w->noted = at.noted;
     w->got = rcpt;
     snprintf(w->reply, sizeof w->reply, "%.*s", SLF(rcpt.reply));
     ar_free(&a);
@@ -193,22 +215,26 @@ static void all_kinds(struct world *w, struct relay *r)
         {ENDS, "the source far: its proxy 198.51.100.1:1080 does not answer", 1},
         {ENDS_EARLY, "the source far: its proxy 198.51.100.1:1080 does not answer", 1},
         {NO_SUCH_ADDRESS, "its reply is none of SOCKS5", 1},
-        {FORBIDS, "its rules do not allow the connection", 1},
-        {FAILS, "it fails, and does not say why", 1},
+        {CANNOT_CONNECT, "it does not know how to connect", 1},
+        {NOT_OF_THIS_KIND, "it does not know this kind of address", 1},
         {IS_ELSEWHERE, "it connects from 203.0.113.5, not from 198.51.100.1", 1},
         {ABSENT, "the source far: its proxy 198.51.100.1:1081 does not answer", 1},
         {STALLS, "no answer from behind the proxy in time", 31},
-        {REFUSED, "the connection was refused, says the proxy", 1},
-        {UNREACHABLE, "the host cannot be reached, says the proxy", 1},
+        {FORBIDS, "the proxy says: its rules do not allow the connection", 1},
+        {FAILS, "the proxy says: the connection failed", 1},
+        {UNHEARD_OF, "the proxy says: it fails with a code that SOCKS5 does not have", 1},
+        {REFUSED, "the proxy says: the connection was refused", 1},
+        {UNREACHABLE, "the proxy says: the host cannot be reached", 1},
         {GOOD, NULL, 1},
     };
     for (size_t i = 0; i < COUNT_OF(all); i++) {
         expect(w, r, &all[i]);
         bool source = sl_starts(sl_cstr(w->reply), SL("the source far"));
         CHECK_INT(source, all[i].kind > MAPPED && all[i].kind < STALLS);
+        CHECK_INT(w->noted, all[i].kind <= MAPPED || all[i].kind > STALLS);
     }
     for (int i = 0; i < 4; i++) { /* what the proxy does wrong has nobody left alone by the relay */
-        w->kind = FORBIDS;
+        w->kind = ENDS;
         send_one(w, r);
     }
     expect(w, r, &(struct expected){GOOD, NULL, 1});
@@ -220,7 +246,26 @@ static void all_kinds(struct world *w, struct relay *r)
     expect(w, r, &(struct expected){GOOD, "it refuses the login", 1});
     w->v2 = true;
     expect(w, r, &(struct expected){GOOD, NULL, 1});
+    CHECK(w->noted);
+    expect(w, r,
+           &(struct expected){ENDS, "greeting", 1}); /* whoever it was, it is no sign of a proxy that works */
+    CHECK(!w->noted);
     expect(w, r, &(struct expected){ABSENT, "its proxy 198.51.100.1:1081 does not answer", 1});
+    w->v2 = false;
+}
+
+/* Whom the operator names is met without the proxy, whose address is none of ours. */
+static void by_route(struct world *w, struct relay_conf *rc)
+{
+    struct arena a = {0};
+    struct relay_route route;
+    struct relay *r = NULL;
+    rc->route = &route, rc->nroutes = 1;
+    CHECK_OK(route_parse(&a, SL("* via 192.0.2.10 tls=none"), &route));
+    CHECK_OK(relay_open(&r, rc));
+    expect(w, r, &(struct expected){ABSENT, NULL, 1});
+    relay_close(&r);
+    ar_free(&a);
 }
 
 static int tram_main(void *arg)
@@ -233,6 +278,7 @@ static int tram_main(void *arg)
     if (!e) e = relay_open(&r, &rc);
     if (!e) all_kinds(w, r);
     relay_close(&r);
+    if (!e) by_route(w, &rc);
     dns_close(&d);
     return e;
 }
@@ -242,10 +288,12 @@ TEST(what_a_proxy_does_wrong_is_its_sources_trouble)
     struct world w = {.sim = sim_new(11)};
     w.tram = sim_node(w.sim, "one.test", "192.0.2.1");
     w.proxy = sim_node(w.sim, "proxy", "198.51.100.1");
+    w.direct = sim_node(w.sim, "mx.two.test", "192.0.2.10");
     sim_node_start(w.proxy, proxy_main, &w);
+    sim_node_start(w.direct, direct_main, &w);
     sim_node_start(w.tram, tram_main, &w);
     sim_run(w.sim, RT_NEVER);
     CHECK_INT(sim_node_result(w.tram), 0);
-    CHECK_INT(w.letters, 7);
+    CHECK_INT(w.letters, 8);
     sim_free(&w.sim);
 }

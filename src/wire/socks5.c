@@ -96,7 +96,7 @@ int socks5_reply_parse(struct slice bytes, size_t *need, struct socks5_reply *ou
 const char *socks5_words(uint8_t code, bool *of_target)
 {
     static const char *const words[] = {"connected",
-                                        "it fails, and does not say why",
+                                        "the connection failed",
                                         "its rules do not allow the connection",
                                         "the network cannot be reached",
                                         "the host cannot be reached",
@@ -104,6 +104,6 @@ const char *socks5_words(uint8_t code, bool *of_target)
                                         "the host did not answer",
                                         "it does not know how to connect",
                                         "it does not know this kind of address"};
-    *of_target = code >= 3 && code <= 6;
+    *of_target = code && code != 7 && code != 8;
     return code < COUNT_OF(words) ? words[code] : "it fails with a code that SOCKS5 does not have";
 }

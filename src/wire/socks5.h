@@ -30,5 +30,6 @@ struct socks5_reply {
 /* bytes: what has come of a reply, at least SOCKS5_REPLY_FIRST. 0: it is whole, exactly these bytes. 1: *need
  * bytes are wanted in all; what follows them is the other server's. ERR_SYNTAX. */
 MUST_CHECK int socks5_reply_parse(struct slice bytes, size_t *need, struct socks5_reply *out);
-/* In words. *of_target: it speaks of who was to be connected to, not of the proxy. */
+/* In words. *of_target: it speaks of who was to be connected to, not of the proxy: all but what no target can
+ * bring about. */
 const char *socks5_words(uint8_t code, bool *of_target);

@@ -72,6 +72,6 @@ TEST(socks5_replies)
     CHECK_ERR(reply("220 m", 5, &r, &need), ERR_SYNTAX);
     for (int code = 0; code < 256; code++) {
         CHECK(*socks5_words((uint8_t)code, &target));
-        CHECK_INT(target, code >= 3 && code <= 6);
+        CHECK_INT(target, code != 0 && code != 7 && code != 8);
     }
 }
