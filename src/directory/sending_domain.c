@@ -32,6 +32,7 @@ static void claim_put(struct kv_tx *tx, struct arena *a, const struct sending_do
     rec_opt_u64(&b, 'v', (uint64_t)d->verified);
     rec_opt_u64(&b, 't', (uint64_t)d->looked);
     rec_opt_u64(&b, 'f', (uint64_t)d->failing);
+    rec_opt_u64(&b, 'y', (uint64_t)d->missing);
     rec_opt_u64(&b, 'x', (uint64_t)d->lost);
     rec_opt(&b, 'w', sl_sub(d->why, 0, 500));
     kv_tx_put_record(tx, claim_key(a, d->account, d->name), &b);
@@ -55,6 +56,7 @@ static int claim_parse(struct slice row, struct sending_domain *d)
         case 'v': d->verified = (int64_t)rec_u64(&r); break;
         case 't': d->looked = (int64_t)rec_u64(&r); break;
         case 'f': d->failing = (int64_t)rec_u64(&r); break;
+        case 'y': d->missing = (int64_t)rec_u64(&r); break;
         case 'x': d->lost = (int64_t)rec_u64(&r); break;
         case 'w': d->why = r.field; break;
         }
@@ -84,10 +86,11 @@ static void owner_put(struct kv_tx *tx, struct arena *a, const struct sending_do
     buf_free(&b);
 }
 
-/* Who has it; empty: nobody. One whose claim is gone has nothing. */
+/* Who has it; empty: nobody. One whose claim is gone, damaged or not proved has nothing. */
 static int owner_tx(struct kv_tx *tx, struct arena *a, struct slice name, struct slice *account)
 {
     struct slice row;
+    struct sending_domain d = {0};
     *account = (struct slice){0};
     int e = kv_tx_get(tx, owner_key(a, name), &row);
     if (!e) e = owner_parse(row, account);
@@ -95,7 +98,8 @@ static int owner_tx(struct kv_tx *tx, struct arena *a, struct slice name, struct
         *account = ar_dup(a, *account);
         e = kv_tx_get(tx, claim_key(a, *account, name), &row);
     }
-    if (e) *account = (struct slice){0};
+    if (!e) e = claim_parse(row, &d);
+    if (e || !d.verified) *account = (struct slice){0};
     return e == ERR_NOT_FOUND || err_is_damage(e) ? 0 : e; /* a damaged row: whoever proves it has it */
 }
 
@@ -186,8 +190,9 @@ static int count_claim(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
-static int may_add_tx(struct kv_tx *tx, struct adding *x)
+static int may_add_tx(struct kv_tx *tx, void *arg)
 {
+    struct adding *x = arg;
     struct slice row, from = claim_key(x->a, x->d->account, SL(""));
     x->all = x->open = 0;
     int e = kv_tx_get(tx, claim_key(x->a, x->d->account, x->d->name), &row);
@@ -217,9 +222,8 @@ int sending_domain_add(struct directory *dir, struct arena *a, const char *accou
     *out = (struct sending_domain){.account = sl_cstr(account), .created = rt_wall_seconds()};
     int e = name_of(dir, a, name, &out->name);
     if (!e) e = labels_of(a, returns, links, out);
-    if (!e) e = sending_domain_get(dir, a, account, out->name, &(struct sending_domain){0});
-    if (!e) e = ERR_EXISTS;
-    else if (e == ERR_NOT_FOUND) e = make_key(a, out);
+    if (!e) e = kv_transact(dir->kv, OBJECT, may_add_tx, &x); /* a key costs much: not for nothing */
+    if (!e) e = make_key(a, out);
     if (!e) e = kv_transact(dir->kv, OBJECT, add_tx, &x);
     return e == ERR_EXISTS ? err_set(e, "%.*s is a sending domain of the account already", SLF(out->name))
                            : e;
@@ -286,11 +290,12 @@ static int remove_tx(struct kv_tx *tx, void *arg)
     const struct changing *x = arg;
     struct slice row, owner, key = claim_key(x->a, x->d.account, x->d.name);
     int e = kv_tx_get(tx, key, &row);
-    if (!e) e = owner_tx(tx, x->a, x->d.name, &owner);
     if (e) return e;
     kv_tx_del(tx, key);
-    if (sl_eq(owner, x->d.account)) kv_tx_del(tx, owner_key(x->a, x->d.name));
-    return 0;
+    e = kv_tx_get(tx, owner_key(x->a, x->d.name), &row);
+    if (!e) e = owner_parse(row, &owner);
+    if (!e && sl_eq(owner, x->d.account)) kv_tx_del(tx, owner_key(x->a, x->d.name));
+    return e == ERR_NOT_FOUND || err_is_damage(e) ? 0 : e; /* a damaged row: as in owner_tx() */
 }
 
 int sending_domain_remove(struct directory *dir, const char *account, struct slice name)
@@ -371,26 +376,48 @@ struct looking {
 /* A time that has not come was written by a clock that was wrong. */
 static int64_t since(int64_t then, int64_t now) { return then > 0 && then <= now ? then : now; }
 
-/* It has the domain, and its key is not seen. */
+static void lose(struct looking *x, struct kv_tx *tx)
+{
+    struct sending_domain *d = &x->now;
+    kv_tx_del(tx, owner_key(x->a, d->name));
+    d->verified = d->failing = d->missing = 0;
+    d->lost = d->looked;
+    x->change = SENDING_LOST;
+}
+
+static bool key_is_missing(const struct looking *x) { return x->look->known & ~x->look->found & SENDING_KEY; }
+
+/* It has the domain, and its key is not seen: silence before says nothing of how long the key is gone. */
 static void missed(struct looking *x, struct kv_tx *tx)
 {
     struct sending_domain *d = &x->now;
-    int64_t grace = x->look->known & SENDING_KEY ? SENDING_GRACE_S : SENDING_SILENT_S;
     d->failing = since(d->failing, d->looked);
-    if (d->looked - d->failing < grace) return;
-    kv_tx_del(tx, owner_key(x->a, d->name));
-    d->verified = d->failing = 0;
-    d->lost = d->looked;
-    x->change = SENDING_LOST;
+    if (key_is_missing(x)) d->missing = since(d->missing, d->looked);
+    bool gone = key_is_missing(x) && d->looked - d->missing >= SENDING_GRACE_S;
+    if (gone || d->looked - d->failing >= SENDING_SILENT_S) lose(x, tx);
+}
+
+/* It had the domain, and the row that says so is gone or damaged: it stands for what the claim says, unless
+ * the key is known to be missing. Does it have it? */
+static bool still_has(struct looking *x, struct kv_tx *tx)
+{
+    if (key_is_missing(x)) {
+        lose(x, tx);
+        return false;
+    }
+    owner_put(tx, x->a, &x->now);
+    x->change = SENDING_PROVED;
+    return true;
 }
 
 static void judge(struct looking *x, struct kv_tx *tx, struct slice owner)
 {
     struct sending_domain *d = &x->now;
     bool mine = sl_eq(owner, d->account), seen = x->look->found & x->look->known & SENDING_KEY;
-    if (mine && seen) d->verified = since(d->verified, d->looked), d->failing = 0;
+    if (!owner.n && d->verified) mine = still_has(x, tx);
+    if (mine && seen) d->verified = since(d->verified, d->looked), d->failing = d->missing = 0;
     else if (mine) missed(x, tx);
-    else d->verified = d->failing = 0;
+    else d->verified = d->failing = d->missing = 0;
     if (mine || !seen) return;
     if (owner.n) {
         d->why = SL("another account of this node proves the domain, and has it until its records are gone");
@@ -446,5 +473,8 @@ int sending_domain_of(struct directory *dir, struct arena *a, struct slice name,
     if (!e) e = kv_get(dir->kv, OBJECT, owner_key(a, name), a, &row);
     if (!e) e = owner_parse(row, &out->account);
     if (!e) e = kv_get(dir->kv, OBJECT, claim_key(a, out->account, name), a, &row);
-    return e ? e : claim_parse(row, out);
+    if (!e) e = claim_parse(row, out);
+    if (err_is_damage(e)) /* also of a later version: letters wait for who mends it */
+        return err_set(ERR_CORRUPT, "who has the sending domain %.*s cannot be read", SLF(name));
+    return !e && !out->verified ? ERR_NOT_FOUND : e;
 }

@@ -32,6 +32,7 @@ struct sending_domain {
     int64_t verified, looked;    /* since when it has it, 0: it does not; when the DNS was last asked */
     int64_t lost;                /* when it had it last, of one that lost it; else 0 */
     int64_t failing;             /* since when the key is not seen of one that it has, or 0 */
+    int64_t missing;             /* since when it is known not to be there, or 0 */
     struct slice why;            /* what is wrong, a sentence, or empty */
     struct slice damage;         /* of sending_domain_each(): why the row cannot be read, or empty */
 };
@@ -67,7 +68,7 @@ MUST_CHECK int sending_domain_looked(struct directory *dir, struct arena *a, str
                                      const struct sending_look *look, enum sending_change *change);
 
 /* Of who has the domain now; name as domain_name() has it. ERR_NOT_FOUND, without a sentence, also for
- * domains of this node. */
+ * domains of this node; ERR_CORRUPT, which is temporary, for rows that are damaged or of a later version. */
 MUST_CHECK int sending_domain_of(struct directory *dir, struct arena *a, struct slice name,
                                  struct sending_domain *out);
 /* "bounce.example.org". Does not suspend. */

@@ -124,3 +124,63 @@ TEST(what_the_dns_does_not_say_stays_as_it_was)
     hosts_change(&f, alice, &d);
     dir_fixture_end(&f);
 }
+
+struct spoiling {
+    struct slice key, value;
+};
+
+static int spoil_tx(struct kv_tx *tx, void *arg)
+{
+    const struct spoiling *x = arg;
+    kv_tx_put(tx, x->key, x->value);
+    return 0;
+}
+
+static void spoil(struct dir_fixture *f, struct slice key)
+{
+    struct spoiling x = {key, SL("\xff"
+                                 "a")};
+    CHECK_OK(kv_transact(f->kv, SL("_senders"), spoil_tx, &x));
+}
+
+TEST(a_damaged_row_keeps_letters_of_a_sending_domain_waiting)
+{
+    struct dir_fixture f;
+    struct sending_domain got;
+    REQUIRE(dir_fixture_people(&f));
+    const char *alice = id_of(&f, "alice@one.test"), *bob = id_of(&f, "bob@one.test");
+    struct sending_domain hers = claim(&f, alice), his = claim(&f, bob);
+    CHECK_INT(look(&f, &hers, 15, 15), SENDING_PROVED);
+    spoil(&f, SL("d/shop.example"));
+    CHECK_ERR(sending_domain_of(f.dir, &f.a, D, &got), ERR_CORRUPT);
+    CHECK_INT(look(&f, &hers, 0, 0), SENDING_PROVED); /* even while its DNS is silent */
+    CHECK_OK(sending_domain_of(f.dir, &f.a, D, &got));
+    CHECK_SL(got.account, alice);
+    spoil(&f, SL("d/shop.example"));
+    CHECK_INT(look(&f, &hers, SENDING_KEY, 0), SENDING_LOST);
+    CHECK_ERR(sending_domain_of(f.dir, &f.a, D, &got), ERR_NOT_FOUND);
+    CHECK_INT(look(&f, &hers, 15, 15), SENDING_PROVED);
+    spoil(&f, ar_printf(&f.a, "c/%s/shop.example", alice));
+    CHECK_ERR(sending_domain_of(f.dir, &f.a, D, &got), ERR_CORRUPT);
+    CHECK(err_is_temporary(ERR_CORRUPT));
+    CHECK_INT(look(&f, &his, SENDING_KEY, SENDING_KEY), SENDING_PROVED); /* locked for nobody */
+    CHECK(may(&f, "bob@one.test", "shop.example"));
+    CHECK_OK(sending_domain_remove(f.dir, alice, D));
+    CHECK(may(&f, "bob@one.test", "shop.example"));
+    dir_fixture_end(&f);
+}
+
+TEST(a_claim_that_is_made_again_has_nothing_of_the_damaged_one)
+{
+    struct dir_fixture f;
+    struct sending_domain got;
+    REQUIRE(dir_fixture_people(&f));
+    const char *alice = id_of(&f, "alice@one.test");
+    struct sending_domain d = claim(&f, alice);
+    CHECK_INT(look(&f, &d, 15, 15), SENDING_PROVED);
+    spoil(&f, ar_printf(&f.a, "c/%s/shop.example", alice));
+    CHECK_OK(sending_domain_remove(f.dir, alice, D));
+    (void)claim(&f, alice);
+    CHECK_ERR(sending_domain_of(f.dir, &f.a, D, &got), ERR_NOT_FOUND);
+    dir_fixture_end(&f);
+}

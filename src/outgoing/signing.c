@@ -66,7 +66,8 @@ static int ring_load_sending(struct signing *g, struct slice domain, struct keyr
     struct arena a = {0};
     struct sending_domain d;
     int e = sending_domain_of(g->dir, &a, domain, &d);
-    if (!e) e = sign_key_from_pem(d.pem, &ring->key[0]);
+    if (!e && sign_key_from_pem(d.pem, &ring->key[0])) /* better late than unsigned */
+        e = err_set(ERR_CORRUPT, "the DKIM key of the sending domain %.*s cannot be read", SLF(domain));
     if (!e) snprintf(ring->selector[ring->n++], sizeof ring->selector[0], "%.*s", SLF(d.selector));
     if (!e) wipe((char *)d.pem.p, d.pem.n);
     ar_free(&a);
