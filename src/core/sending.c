@@ -64,6 +64,14 @@ static void say(struct look *x, unsigned bit, bool unknown, struct slice wrong)
     if (wrong.n && !x->out.why.n) x->out.why = sl_sub(wrong, 0, WHY_MAX);
 }
 
+/* What could not be asked is not known, and keeps nothing else from being known. ERR_CANCELED. */
+static int asked(struct look *x, unsigned bit, int e)
+{
+    if (!e || e == ERR_CANCELED) return e;
+    say(x, bit, true, ar_printf(x->a, "%.*s cannot be looked at: %s", SLF(x->d->name), err_text(e)));
+    return 0;
+}
+
 static int look_key(struct look *x)
 {
     struct dkim_publish p;
@@ -155,13 +163,15 @@ static int look_links(struct look *x)
     enum core_leads to;
     bool tls = false;
     int e = core_leads_here(x->core, x->a, host, &to);
-    if (!e && to != LEADS_ELSEWHERE) e = core_certificate_for(x->core, x->a, host, &tls);
     if (e) return e;
+    if (to != LEADS_ELSEWHERE) e = core_certificate_for(x->core, x->a, host, &tls);
+    if (e == ERR_CANCELED) return e;
     if (to == LEADS_UNKNOWN) wrong = ar_printf(x->a, "%.*s: the DNS gives no answer", SLF(host));
     if (to == LEADS_ELSEWHERE)
         wrong = ar_printf(x->a, "%.*s does not lead here: publish it as a CNAME to %.*s", SLF(host),
                           SLF(x->core->conf->hostname));
     say(x, SENDING_LINKS, to == LEADS_UNKNOWN, wrong);
+    if (e) return asked(x, SENDING_TLS, e);
     x->out.known |= SENDING_TLS;
     x->out.found |= tls ? SENDING_TLS : 0;
     if (!tls && !wrong.n && !x->out.why.n)
@@ -184,9 +194,9 @@ int sending_look(struct core *core, struct arena *a, const char *account, struct
     struct look x = {.core = core, .a = a, .d = out};
     enum sending_change change;
     int e = sending_domain_get(core->store->directory, a, account, name, out);
-    if (!e) e = look_key(&x);
-    if (!e) e = look_return(&x);
-    if (!e) e = look_links(&x);
+    if (!e) e = asked(&x, SENDING_KEY, look_key(&x));
+    if (!e) e = asked(&x, SENDING_RETURN, look_return(&x));
+    if (!e) e = asked(&x, SENDING_LINKS | SENDING_TLS, look_links(&x));
     if (!e) e = sending_domain_looked(core->store->directory, a, out, &x.out, &change);
     if (!e) tell(a, out, change);
     return e;
@@ -219,20 +229,32 @@ struct round {
 
 static bool is_due(const struct sending_domain *d, int64_t now)
 {
-    int64_t age = now - d->created, each = d->verified ? SENDING_LOOK_S : SENDING_LOOK_OPEN_S;
+    int64_t age = now - d->created, open = now - (d->lost > d->created ? d->lost : d->created),
+            each = d->verified ? SENDING_LOOK_S : SENDING_LOOK_OPEN_S;
     if (d->damage.n) return false;
-    if (!d->verified && age > SENDING_OPEN_S && !d->lost) return false;
+    if (!d->verified && open > SENDING_OPEN_S) return false;
     if (!d->verified && age < SENDING_YOUNG_S) each = SENDING_LOOK_YOUNG_S;
     if (d->failing) each = SENDING_LOOK_YOUNG_S;
     return d->looked > now || now - d->looked >= each;
 }
 
+/* A claim that was made while its account was removed is nobody's. */
+static int look_or_drop(const struct due *one, struct arena *a)
+{
+    struct sending_domain d;
+    struct account_usage u;
+    int e = account_usage(one->core->store, one->account, &u);
+    if (e == ERR_NOT_FOUND)
+        return sending_domain_remove(one->core->store->directory, one->account, sl_cstr(one->name));
+    if (e && !err_is_damage(e)) return e; /* a damaged one is there */
+    return sending_look(one->core, a, one->account, sl_cstr(one->name), &d);
+}
+
 static void look_at(void *arg)
 {
     const struct due *one = arg;
-    struct sending_domain d;
     struct arena a = {0};
-    int e = sending_look(one->core, &a, one->account, sl_cstr(one->name), &d);
+    int e = look_or_drop(one, &a);
     if (e && e != ERR_CANCELED && e != ERR_NOT_FOUND)
         log_warn("sending", "the domain %s cannot be looked at: %s", one->name, err_text(e));
     ar_free(&a);

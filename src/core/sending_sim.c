@@ -5,7 +5,7 @@
 #include "base/test.h"
 #include "sim/sim.h"
 
-enum shown { NOTHING, ALL, NO_KEY, SILENT, OTHER_SPF };
+enum shown { NOTHING, ALL, NO_KEY, SILENT, OTHER_SPF, BROKEN };
 struct world {
     struct config conf;
     struct core core;
@@ -34,6 +34,7 @@ static int ask(void *arg, struct arena *a, struct slice name, enum dns_type type
     if (w->shown == NOTHING || w->shown == SILENT) return 0;
     CHECK_OK(sending_records(&w->core, a, &w->d, r));
     bool host = sl_eq(name, r[1].name) || sl_eq(name, r[2].name);
+    if (w->shown == BROKEN && host) return err_set(ERR_IO, "the resolver is broken");
     if (type == DNS_A && host) {
         CHECK(ip_parse(SL("192.0.2.1"), &rr.ip));
         return found(out, a, rr);
@@ -43,7 +44,8 @@ static int ask(void *arg, struct arena *a, struct slice name, enum dns_type type
         return found(out, a, rr);
     }
     rr.txt = r[0].value;
-    if (type == DNS_TXT && sl_eq(name, r[0].name) && w->shown != NO_KEY) return found(out, a, rr);
+    if (type == DNS_TXT && sl_eq(name, r[0].name) && w->shown != NO_KEY && w->shown != BROKEN)
+        return found(out, a, rr);
     return 0;
 }
 
@@ -106,6 +108,29 @@ static void weeks(struct world *w)
     CHECK(!has_it(w));
 }
 
+/* What says nothing of the key neither shortens nor lengthens the days after it is gone. */
+static void other_faults(struct world *w)
+{
+    const int64_t day = 86400;
+    (void)after(w, ALL, 2 * day);
+    (void)after(w, SILENT, 4 * day);
+    struct sending_domain d = after(w, NO_KEY, 2 * day);
+    CHECK(d.failing && d.missing && has_it(w));
+    d = after(w, BROKEN, 2 * day);
+    CHECK(d.lost && !has_it(w));
+    CHECK(d.found & SENDING_LINKS);
+}
+
+/* A claim that is left over, as one that was made while its account was removed. */
+static void account_goes(struct world *w)
+{
+    struct directory *dir = w->core.store->directory;
+    struct sending_domain d;
+    CHECK_OK(account_remove(dir, SL("alice@one.test")));
+    CHECK_OK(fiber_sleep(2 * 86400 * RT_S));
+    CHECK_ERR(sending_domain_get(dir, &w->a, w->account, SL("shop.example"), &d), ERR_NOT_FOUND);
+}
+
 static int run(void *arg)
 {
     struct world *w = arg;
@@ -114,6 +139,8 @@ static int run(void *arg)
     group_init(&care);
     CHECK_OK(group_go(&care, "sending", sending_keep, &w->core));
     weeks(w);
+    other_faults(w);
+    account_goes(w);
     group_cancel(&care);
     (void)group_wait(&care);
     core_close(&w->core);
@@ -131,7 +158,7 @@ TEST(a_customers_domain_is_proved_kept_and_lost)
     w.conf.npublic = 1;
     struct sim_node *n = sim_node(s, "one.test", "192.0.2.1");
     sim_node_start(n, run, &w);
-    sim_run(s, 60 * 86400 * RT_S);
+    sim_run(s, 90 * 86400 * RT_S);
     CHECK(!sim_node_running(n));
     sim_free(&s);
 }
