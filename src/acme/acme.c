@@ -31,6 +31,15 @@ void acme_on_change(struct acme *x, acme_changed *fn, void *arg)
 
 void acme_serve_tls(struct acme *x, struct tls_ctx *tls) { x->tls = tls; }
 
+/* What is kept. One for others that is damaged counts as nothing: it is asked for anew. */
+static int kept(struct acme *x, struct arena *a, struct slice name, struct acme_kept *k)
+{
+    int e = acme_kept(x->conf.kv, a, name, k);
+    if (!name.n || !err_is_damage(e)) return e;
+    *k = (struct acme_kept){.name = name};
+    return 0;
+}
+
 /* ---- one renewal ---- */
 
 /* The key of the next certificate, whose TLSA record has stood in the DNS for a while, or a new one. */
@@ -142,7 +151,7 @@ static int renew(struct acme *x, struct slice name)
     if (__atomic_exchange_n(&x->under_way, true, __ATOMIC_SEQ_CST))
         return err_set(ERR_BUSY, "a certificate is being asked for already");
     ar_init(&a, 8 << 20);
-    int e = acme_kept(x->conf.kv, &a, name, &k);
+    int e = kept(x, &a, name, &k);
     if (!e) {
         e = order(x, &a, &k, &wait_s);
         char why[ERR_TEXT_MAX] = "";
@@ -208,7 +217,7 @@ static int look_at(struct acme *x, struct slice name, bool advice)
     struct acme_kept k;
     ar_init(&a, 8 << 20);
     const char *whose = name.n ? ar_printf(&a, " for %.*s", SLF(name)).p : "";
-    int e = acme_kept(x->conf.kv, &a, name, &k);
+    int e = kept(x, &a, name, &k);
     if (e && e != ERR_CANCELED)
         log_error("acme", "what is kept of the certificate%s cannot be read: %s", whose, err_text(e));
     if (!e && advice && k.chain_pem.n && !k.failures) (void)!ask_advice(x, &a, &k); /* only advice */

@@ -292,7 +292,16 @@ static int count_failed(void *n, const struct acme_kept *k)
     return 0;
 }
 
-/* The authority certifies nobody; the node has a certificate, and two customers' hosts want one. */
+static int spoil_tx(struct kv_tx *tx, void *arg)
+{
+    kv_tx_put(tx, *(struct slice *)arg,
+              SL("\xff"
+                 "x"));
+    return 0;
+}
+
+/* The authority certifies nobody; the node has a certificate, and two customers' hosts want one; what was
+ * kept of one of them is damaged. */
 static int run_others(void *arg)
 {
     struct world *w = arg;
@@ -309,6 +318,7 @@ static int run_others(void *arg)
                           .until = now + 90 * 86400,
                           .renew_at = now + 60 * 86400};
     CHECK_OK(acme_kept_put(w->kv, &k));
+    CHECK_OK(kv_transact(w->kv, ACME_OBJECT, spoil_tx, &(struct slice)SL_INIT("n/links.shop.example")));
     w->others = true;
     group_init(&g);
     CHECK_OK(group_go(&g, "acme", acme_keep, w->acme));
