@@ -87,18 +87,26 @@ struct sending_watch {
     size_t n;
 };
 
-/* A domain of a customer that is about to be lost, or was this week. */
+/* A domain of a customer that is about to be lost, or was this week, or whose row is damaged. */
 static int watch_claim(void *arg, const struct sending_domain *d)
 {
     struct sending_watch *w = arg;
     struct watching *x = w->x;
     bool lost = d->lost && rt_wall_seconds() - d->lost < SENDING_TOLD_S;
-    if (d->damage.n || !(lost || (d->verified && d->failing)) || w->n++ >= SENDING_TOLD) return 0;
-    found(x, ar_cat(x->a, SL("sending domain "), d->name),
-          ar_printf(x->a, "%s for the account %.*s: %.*s",
-                    lost ? "is proved no more, and nothing is sent as it" : "its proof is not seen any more",
-                    SLF(d->account), SLF(d->why)),
-          true);
+    if (!(d->damage.n || lost || (d->verified && d->failing)) || w->n++ >= SENDING_TOLD) return 0;
+    struct slice about = ar_cat(x->a, SL("sending domain "), d->name);
+    if (d->damage.n)
+        found(x, about,
+              ar_printf(x->a, "its row of the account %.*s cannot be read, and nothing is sent as it: %.*s",
+                        SLF(d->account), SLF(d->damage)),
+              true);
+    else
+        found(x, about,
+              ar_printf(x->a, "%s for the account %.*s: %.*s",
+                        lost ? "is proved no more, and nothing is sent as it"
+                             : "its proof is not seen any more",
+                        SLF(d->account), SLF(d->why)),
+              true);
     return 0;
 }
 
