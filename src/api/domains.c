@@ -58,7 +58,7 @@ void api_domains_show(struct http_call *c)
 void api_domains_verify(struct http_call *c)
 {
     struct sending_domain d;
-    int e = sending_look(api_of(c)->core, c->a, c->key.account->id, c->param[0], &d);
+    int e = sending_verify(api_of(c)->core, c->a, c->key.account->id, c->param[0], &d);
     show(c, e, 200, &d);
 }
 

@@ -222,7 +222,7 @@ int run_sending_domain_verify(struct request *r)
     struct account acc;
     struct sending_domain d;
     int e = account_of(r, &acc);
-    if (!e) e = sending_look(r->core, r->a, acc.id, arg_slice(r->args, "domain"), &d);
+    if (!e) e = sending_verify(r->core, r->a, acc.id, arg_slice(r->args, "domain"), &d);
     if (e) return e;
     answer(r, &acc, &d);
     return d.verified ? 0 : NO;

@@ -202,6 +202,15 @@ int sending_look(struct core *core, struct arena *a, const char *account, struct
     return e;
 }
 
+int sending_verify(struct core *core, struct arena *a, const char *account, struct slice name,
+                   struct sending_domain *out)
+{
+    int e = sending_domain_get(core->store->directory, a, account, name, out);
+    int64_t ago = rt_wall_seconds() - out->looked;
+    if (e || (ago >= 0 && ago < SENDING_AGAIN_S)) return e;
+    return sending_look(core, a, account, name, out);
+}
+
 void sending_certified(struct core *core, struct slice host)
 {
     struct arena a = {0};

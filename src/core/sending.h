@@ -23,13 +23,19 @@ struct slice sending_record_line(struct arena *a, const struct sending_record *r
 MUST_CHECK int sending_look(struct core *core, struct arena *a, const char *account, struct slice name,
                             struct sending_domain *out);
 
+/* The same for somebody who asks: of one that was looked at just now (SENDING_AGAIN_S), *out is as that left
+ * it. SUSPENDS. */
+MUST_CHECK int sending_verify(struct core *core, struct arena *a, const char *account, struct slice name,
+                              struct sending_domain *out);
+
 /* There is a new certificate for the host: its links are used from now on, if all else is right. SUSPENDS. */
 void sending_certified(struct core *core, struct slice host);
 
+#define SENDING_AGAIN_S 10          /* a look is good for so long for who asks */
 #define SENDING_LOOK_S (6 * 3600)   /* those that are proved are looked at so often, */
 #define SENDING_LOOK_YOUNG_S 900    /* claims as often in their first */
 #define SENDING_YOUNG_S (3 * 86400) /* days, */
 #define SENDING_LOOK_OPEN_S 86400   /* then daily, */
-#define SENDING_OPEN_S (30 * 86400) /* up to this age: later only when somebody asks */
+#define SENDING_OPEN_S (30 * 86400) /* so long after it was made or lost: later only when somebody asks */
 /* On a fiber of its own until it is canceled: looks at all that are due. ctx: struct core. */
 void sending_keep(void *core);

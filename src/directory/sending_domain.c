@@ -256,6 +256,7 @@ static int hosts_tx(struct kv_tx *tx, void *arg)
     if (e) return e;
     if (!sl_eq(d.returns, x->d.returns)) d.found &= ~(unsigned)SENDING_RETURN;
     if (!sl_eq(d.links, x->d.links)) d.found &= ~(unsigned)(SENDING_LINKS | SENDING_TLS);
+    if (!sl_eq(d.returns, x->d.returns) || !sl_eq(d.links, x->d.links)) d.looked = 0; /* not of these */
     d.returns = x->d.returns, d.links = x->d.links;
     claim_put(tx, x->a, &d);
     return 0;
