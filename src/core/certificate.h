@@ -9,8 +9,9 @@ MUST_CHECK int core_certificate(struct core *core, struct arena *a, struct slice
  * autodiscover.) those that the DNS shows to lead to an address of ours, at most ACME_NAMES_MAX. For
  * acme_conf. SUSPENDS. */
 MUST_CHECK int core_certificate_names(void *core, struct arena *a, struct slice **out, size_t *n);
+enum { CERTIFICATE_HOSTS_EACH = 100 }; /* of an account */
 /* Hosts of customers' links (directory/sending_domain.h) that lead here: each gets a certificate of its own.
- * For acme_conf. SUSPENDS. */
+ * Those first that have one; what is more than fits is logged. For acme_conf. SUSPENDS. */
 MUST_CHECK int core_certificate_others(void *core, struct arena *a, struct slice **out, size_t *n);
 /* Is one served for that host, the node's or its own? SUSPENDS. */
 MUST_CHECK int core_certificate_for(struct core *core, struct arena *a, struct slice host, bool *yes);

@@ -59,6 +59,7 @@ struct core {
     struct relay_conf relay;  /* what a node that serves sends with; its tls is NULL before */
     struct intake intake;     /* the way in for every letter */
     struct list_hop list_hop; /* and the way out of lists */
+    size_t hosts_left_out;    /* of customers, without a certificate, as was told last */
     int64_t started;          /* unix seconds; 0 = not serving */
 };
 

@@ -3,6 +3,8 @@
 #include "sending.h"
 
 #include "base/test.h"
+#include "certificate.h"
+#include "kv/record.h"
 #include "sim/sim.h"
 
 enum shown { NOTHING, ALL, NO_KEY, SILENT, OTHER_SPF, BROKEN };
@@ -13,6 +15,7 @@ struct world {
     const char *account;
     struct sending_domain d;
     enum shown shown;
+    size_t asked;
 };
 
 static int found(struct dns_answer *out, struct arena *a, struct dns_rr rr)
@@ -29,6 +32,7 @@ static int ask(void *arg, struct arena *a, struct slice name, enum dns_type type
 {
     struct world *w = arg;
     struct dns_rr rr = {0};
+    w->asked++;
     struct sending_record r[SENDING_RECORDS];
     *out = (struct dns_answer){.status = w->shown == SILENT ? DNS_TEMPFAIL : DNS_NXDOMAIN};
     if (w->shown == NOTHING || w->shown == SILENT) return 0;
@@ -121,6 +125,61 @@ static void other_faults(struct world *w)
     CHECK(d.found & SENDING_LINKS);
 }
 
+/* Who asks again and again has the DNS asked once. */
+static void asked_often(struct world *w)
+{
+    struct sending_domain d;
+    CHECK_OK(fiber_sleep(60 * RT_S));
+    CHECK_OK(sending_look(&w->core, &w->a, w->account, SL("shop.example"), &d));
+    size_t before = w->asked;
+    for (int i = 0; i < 5; i++) CHECK_OK(sending_verify(&w->core, &w->a, w->account, SL("shop.example"), &d));
+    CHECK(w->asked == before && d.looked);
+    CHECK_OK(fiber_sleep(SENDING_AGAIN_S * RT_S));
+    CHECK_OK(sending_verify(&w->core, &w->a, w->account, SL("shop.example"), &d));
+    CHECK(w->asked > before);
+}
+
+static int put_row(struct kv_tx *tx, void *arg)
+{
+    struct slice *key_value = arg;
+    kv_tx_put(tx, key_value[0], key_value[1]);
+    return 0;
+}
+
+static void put(struct world *w, struct slice object, struct slice key, struct buf *row)
+{
+    struct slice key_value[] = {key, buf_slice(row)};
+    CHECK_OK(kv_transact(w->core.store->kv, object, put_row, key_value));
+    buf_free(row);
+}
+
+/* Of an account with many hosts, that comes first which has a certificate. */
+static void many_hosts(struct world *w)
+{
+    struct slice *name;
+    size_t n;
+    struct buf b = BUF_INIT;
+    for (int i = 0; i < CERTIFICATE_HOSTS_EACH + 50; i++) {
+        rec_begin(&b, 1);
+        rec_put(&b, 's', SL("t1"));
+        rec_put(&b, 'k', SL("none"));
+        rec_put(&b, 'r', SL("bounce"));
+        rec_put(&b, 'l', SL("links"));
+        rec_put_u64(&b, 'm', SENDING_LINKS);
+        rec_put_u64(&b, 'v', 1);
+        put(w, SL("_senders"), ar_printf(&w->a, "c/aaaa/s%03d.example", i), &b);
+    }
+    rec_begin(&b, 1);
+    rec_put(&b, 'c', SL("a chain"));
+    rec_put_u64(&b, 'u', (uint64_t)rt_wall_seconds() + 86400);
+    put(w, SL("_acme"), SL("n/links.s140.example"), &b);
+    CHECK_OK(core_certificate_others(&w->core, &w->a, &name, &n));
+    CHECK_INT(n, CERTIFICATE_HOSTS_EACH);
+    CHECK_SL(name[0], "links.s140.example");
+    CHECK_SL(name[1], "links.s000.example");
+    CHECK_INT(w->core.hosts_left_out, 50);
+}
+
 /* A claim that is left over, as one that was made while its account was removed. */
 static void account_goes(struct world *w)
 {
@@ -140,7 +199,9 @@ static int run(void *arg)
     CHECK_OK(group_go(&care, "sending", sending_keep, &w->core));
     weeks(w);
     other_faults(w);
+    asked_often(w);
     account_goes(w);
+    many_hosts(w);
     group_cancel(&care);
     (void)group_wait(&care);
     core_close(&w->core);
