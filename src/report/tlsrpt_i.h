@@ -17,11 +17,13 @@ struct tlsrpt_share { /* of the one fiber that sends, and its children; zeroed a
 /* A walk over those who are to get a report begins. Nothing may be under way. */
 void tlsrpt_share_begin(struct tlsrpt_share *s);
 void tlsrpt_share_free(struct tlsrpt_share *s);
-/* A place for one post to the host; ERR_BUSY: not in this pass; ERR_UNREACHABLE: nor within the hour.
- * SUSPENDS while there are as many under way as may be. */
+/* May the host be asked? ERR_BUSY: not in this pass; ERR_UNREACHABLE: nor within the hour. */
+MUST_CHECK int tlsrpt_share_look(struct tlsrpt_share *s, struct slice host);
+/* A place for one post to the host; the same errors. SUSPENDS while there are as many under way as may be. */
 MUST_CHECK int tlsrpt_share_take(struct tlsrpt_share *s, struct slice host);
-/* Gives the place back. since: when the post began (rt_now()); good: it was taken, or refused for good. */
-void tlsrpt_share_give(struct tlsrpt_share *s, struct slice host, int64_t since, bool good);
+/* Gives the place back. since: when the post began (rt_now()); answered: whatever it said of this report, it
+ * may be asked for others. */
+void tlsrpt_share_give(struct tlsrpt_share *s, struct slice host, int64_t since, bool answered);
 
 struct tlsrpt {
     struct tlsrpt_conf conf;

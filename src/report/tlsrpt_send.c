@@ -42,8 +42,9 @@ struct sending { /* one domain of one day */
     int64_t day;
     struct tlsrpt_out out;
     struct buf json, gzip;
-    size_t bad; /* rows that cannot be read */
-    bool put_off;
+    size_t bad;   /* rows that cannot be read */
+    bool put_off; /* to a later pass */
+    bool silent;  /* to a later round: its host does not answer, and was not asked for this report */
 };
 
 /* ---- the record ---- */
@@ -281,10 +282,11 @@ static struct slice host_of(struct arena *a, struct slice url)
     return ar_lower(a, sl_sub(rest, 0, n));
 }
 
-static int post_now(struct sending *s, struct slice url, struct slice host)
+/* *answered: what it says is of this report alone, so it may be asked for others. */
+static int post_now(struct sending *s, struct slice url, struct slice host, bool *answered)
 {
     const struct tlsrpt_conf *c = &s->round->t->conf;
-    struct fetch_answer got;
+    struct fetch_answer got = {0};
     struct fetch_field type = {SL("Content-Type"), SL("application/tlsrpt+gzip")};
     struct fetch_request q = {.method = SL("POST"),
                               .url = url,
@@ -293,22 +295,45 @@ static int post_now(struct sending *s, struct slice url, struct slice host)
                               .body = buf_slice(&s->gzip),
                               .asker = sl_hash(host)};
     int e = fetch(c->fetch, s->a, &q, &got);
+    *answered = e ? e == ERR_CANCELED || e == ERR_LIMIT || is_hopeless(e)
+                  : got.status != 429 && got.status != 503; /* RFC 6585 section 4, RFC 9110 section 15.6.4 */
     if (!e && got.status / 100 != 2)
         e = err_set(ERR_UNREACHABLE, "%.*s answered %d", SLF(sl_sub(url, 0, 200)), got.status);
     if (!e) s->round->sent->posts++;
     return e;
 }
 
-/* ERR_BUSY: the host has had its share. */
+static void note_wait(struct sending *s, int e)
+{
+    s->put_off |= e == ERR_BUSY;
+    s->silent |= e == ERR_UNREACHABLE;
+}
+
 static int post(struct sending *s, struct slice url)
 {
     struct tlsrpt_share *share = &s->round->t->share;
     struct slice host = host_of(s->a, url);
+    bool answered;
     int e = tlsrpt_share_take(share, host);
+    note_wait(s, e);
     if (e) return e;
     int64_t since = rt_now();
-    e = post_now(s, url, host);
-    tlsrpt_share_give(share, host, since, !e || e == ERR_CANCELED || is_hopeless(e));
+    e = post_now(s, url, host, &answered);
+    tlsrpt_share_give(share, host, since, answered);
+    return e;
+}
+
+/* Not worth making now, when every address is of a host that cannot be asked: why. */
+static int look_first(struct sending *s, const struct slice *to, size_t n)
+{
+    int e = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool mail = sl_startsi(to[i], SL("mailto:"));
+        e = mail ? 0 : tlsrpt_share_look(&s->round->t->share, host_of(s->a, to[i]));
+        note_wait(s, e);
+        if (!e) s->put_off = s->silent = false;
+        if (!e) break;
+    }
     return e;
 }
 
@@ -323,11 +348,11 @@ static struct slice mailbox_of(struct arena *a, struct slice uri)
     return out;
 }
 
-/* Told when one of the addresses took it (section 3). ERR_BUSY: one of them is to be asked in a later pass,
- * for none of the others took it. */
+/* Told when one of the addresses took it (section 3). When none did, one may still be to be asked: put_off,
+ * silent. */
 static int deliver(struct sending *s, const struct slice *to, size_t n)
 {
-    bool told = false, hopeless = true, busy = false;
+    bool told = false, hopeless = true;
     int last = 0;
     for (size_t i = 0; i < n; i++) {
         bool mail = sl_startsi(to[i], SL("mailto:"));
@@ -335,13 +360,12 @@ static int deliver(struct sending *s, const struct slice *to, size_t n)
         if (e == ERR_CANCELED) return e;
         told |= e == 0;
         hopeless &= is_hopeless(e);
-        busy |= !mail && e == ERR_BUSY;
         if (e) last = e;
         if (e && (mail || e != ERR_BUSY))
             log_info("tlsrpt", "the report about %.*s does not go to %.*s: %s", SLF(s->out.domain),
                      SLF(to[i]), err_text(e));
     }
-    s->put_off = busy && !told;
+    if (told) s->put_off = s->silent = false;
     return told || hopeless ? 0 : last;
 }
 
@@ -368,6 +392,7 @@ static int send_domain(struct sending *s)
     bool last = rt_wall_seconds() > s->day + (1 + GIVE_UP_DAYS) * (int64_t)TLSRPT_DAY_S;
     int e = each_page(s, 'p', take_policies);
     if (!e && s->out.domain.n) e = destinations(s, to, &n);
+    if (!e && n) e = look_first(s, to, n);
     if (!e && n) e = each_page(s, 'o', take_rows);
     for (size_t i = 0; i < s->out.n; i++) sessions += s->out.policy[i].good + s->out.policy[i].bad;
     if (!e && n && sessions) {
@@ -375,7 +400,7 @@ static int send_domain(struct sending *s)
         e = offload_on(POOL_CARE, pack, s);
         if (!e) e = deliver(s, to, n);
     }
-    if (s->put_off) return e; /* in a later pass, also on its last day */
+    if (s->put_off || s->silent) return e; /* also on its last day */
     if (e && (!last || e == ERR_CANCELED)) return e;
     if (e) log_warn("tlsrpt", "the report about %.*s is given up: %s", SLF(s->out.domain), err_text(e));
     tell_bad(s);

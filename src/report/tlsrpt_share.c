@@ -1,5 +1,5 @@
 /* tlsrpt_share.c - who may have a report posted now, so that one slow receiver delays nobody else: a host has
- * one at a time, one in each pass when it is slow, and none for an hour when it gave no good answer. */
+ * one at a time, one in each pass when it is slow, and none for an hour when it did not answer. */
 #include "tlsrpt_i.h"
 
 #include <stdlib.h>
@@ -46,29 +46,36 @@ void tlsrpt_share_begin(struct tlsrpt_share *s)
 
 void tlsrpt_share_free(struct tlsrpt_share *s) { forget(s); }
 
+int tlsrpt_share_look(struct tlsrpt_share *s, struct slice host)
+{
+    const struct tlsrpt_host *h = map_get(&s->hosts, host);
+    if (h && h->again > rt_now())
+        return err_set(ERR_UNREACHABLE, "%.*s did not answer within the last hour", SLF(host));
+    if (h && (h->busy || h->slow_in == s->pass))
+        return err_set(ERR_BUSY, "%.*s is slow, and others come first", SLF(host));
+    return 0;
+}
+
 int tlsrpt_share_take(struct tlsrpt_share *s, struct slice host)
 {
     struct tlsrpt_host *h = host_of(s, host); /* stays until the next pass */
-    for (;;) {
-        if (h->again > rt_now())
-            return err_set(ERR_UNREACHABLE, "%.*s gave no good answer within the last hour", SLF(host));
-        if (h->busy || h->slow_in == s->pass)
-            return err_set(ERR_BUSY, "%.*s is slow, and others come first", SLF(host));
-        if (s->under_way < POSTS_MAX) break;
-        int e = waitq_wait(&s->room);
-        if (e) return e;
+    int e = tlsrpt_share_look(s, host);
+    while (!e && s->under_way >= POSTS_MAX) {
+        e = waitq_wait(&s->room);
+        if (!e) e = tlsrpt_share_look(s, host);
     }
+    if (e) return e;
     h->busy = true;
     s->under_way++;
     return 0;
 }
 
-void tlsrpt_share_give(struct tlsrpt_share *s, struct slice host, int64_t since, bool good)
+void tlsrpt_share_give(struct tlsrpt_share *s, struct slice host, int64_t since, bool answered)
 {
     struct tlsrpt_host *h = host_of(s, host);
     h->busy = false;
     if (rt_now() - since > SLOW) h->slow_in = s->pass;
-    if (!good) h->again = rt_now() + SILENCE;
+    if (!answered) h->again = rt_now() + SILENCE;
     s->under_way--;
     waitq_wake_all(&s->room); /* some may find their own host busy now */
 }

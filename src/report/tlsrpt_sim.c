@@ -301,26 +301,30 @@ TEST(tlsrpt_early_reports)
 
 /* ---- slow receivers ---- */
 
-enum { QUICK = 12, SLOW = 12, DEAD = 12, RECEIVERS = QUICK + SLOW + DEAD };
+enum { QUICK = 12, SLOW = 12, DEAD = 12, SHARED = 12, RECEIVERS = QUICK + SLOW + DEAD + SHARED, REFUSED = 4 };
 struct crowd {
     struct world w;
     int64_t began, last_quick, last_slow;
-    int at_slow, most_at_slow, quick, slow, dead; /* at_slow, most: by all threads of the pool */
+    int at_slow, most_at_slow, quick, slow, dead, shared; /* at_slow, most: by all threads of the pool */
 };
 
-/* Receivers q0, q1, ... are quick; the slow ones have one host, the dead ones too. */
+/* Receivers q0, q1, ... are quick; the slow ones have one host, the dead ones too, and those that share one
+ * that refuses the first reports. */
 static int crowd_web(void *arg, const struct fetch_call *c, struct fetch_answer *out)
 {
+    static const int refusal[REFUSED] = {404, 410, 413, 500};
     struct crowd *x = arg;
     bool slow = sl_eq(c->host, SL("slow.test")), dead = sl_eq(c->host, SL("dead.test"));
+    bool shared = sl_eq(c->host, SL("common.test"));
     int now = slow ? __atomic_add_fetch(&x->at_slow, 1, __ATOMIC_SEQ_CST) : 0;
     if (now > x->most_at_slow) x->most_at_slow = now;
     rt_pause(dead ? c->timeout : slow ? 20 * RT_S : 100 * RT_MS);
     if (slow) __atomic_sub_fetch(&x->at_slow, 1, __ATOMIC_SEQ_CST);
     if (dead) x->dead++;
     else if (slow) x->slow++, x->last_slow = rt_wall();
+    else if (shared) x->shared++;
     else x->quick++, x->last_quick = rt_wall();
-    *out = (struct fetch_answer){.status = 201};
+    *out = (struct fetch_answer){.status = shared && x->shared <= REFUSED ? refusal[x->shared - 1] : 201};
     return dead ? err_set(ERR_TIMEOUT, "no answer") : 0;
 }
 
@@ -331,7 +335,10 @@ static int crowd_dns(void *arg, struct arena *a, struct slice name, enum dns_typ
     struct dns_rr *rr = ar_array(a, struct dns_rr, 1);
     *out = (struct dns_answer){.status = DNS_FOUND, .rr = rr, .n = 1};
     struct slice who = sl_from(name, sl_starts(name, SL("_smtp._tls.")) ? 11 : 0);
-    const char *host = who.p[0] == 's' ? "slow.test" : who.p[0] == 'd' ? "dead.test" : NULL;
+    const char *host = who.p[0] == 's'   ? "slow.test"
+                       : who.p[0] == 'd' ? "dead.test"
+                       : who.p[0] == 'c' ? "common.test"
+                                         : NULL;
     if (type == DNS_TXT)
         rr->txt = ar_printf(a, "v=TLSRPTv1; rua=https://%.*s/", SLF(host ? sl_cstr(host) : who));
     else if (type == DNS_A) CHECK(ip_parse(SL("192.0.2.80"), &rr->ip));
@@ -344,6 +351,7 @@ static int crowd_day(void *arg)
     struct crowd *x = arg;
     struct world *w = &x->w;
     struct tlsrpt_sent sent, again;
+    const char kind[] = "qsdc"; /* 12 each */
     CHECK_OK(open_all(w));
     dns_close(&w->dns);
     w->dns = dns_open_func(crowd_dns, NULL);
@@ -352,7 +360,7 @@ static int crowd_day(void *arg)
     w->t->conf.dns = w->dns;
     for (int i = 0; i < RECEIVERS; i++) {
         char domain[16];
-        snprintf(domain, sizeof domain, "%c%d.test", i < QUICK ? 'q' : i < QUICK + SLOW ? 's' : 'd', i);
+        snprintf(domain, sizeof domain, "%c%d.test", kind[i / 12], i);
         struct policy p = {.level = POLICY_ANY};
         tlsrpt_note(w->t, &(struct policy_session){.domain = sl_cstr(domain),
                                                    .policy = &p,
@@ -361,18 +369,24 @@ static int crowd_day(void *arg)
     }
     x->began = rt_wall();
     CHECK_OK(tlsrpt_send(w->t, SL("one.test"), true, &sent));
-    CHECK_INT(sent.posts, QUICK + SLOW);
-    CHECK_INT(sent.later, DEAD);
+    CHECK_INT(sent.posts, QUICK + SLOW + SHARED - REFUSED);
+    CHECK_INT(sent.later, DEAD + REFUSED);
     CHECK(x->last_quick - x->began < 5000000);
     CHECK(x->last_slow - x->began < (SLOW * 20 + 60) * INT64_C(1000000));
     CHECK_INT(x->most_at_slow, 1);
     CHECK_INT(x->dead, 1); /* the others were not kept waiting for it */
     CHECK_OK(tlsrpt_send(w->t, SL("one.test"), true, &again));
     CHECK_INT(x->dead, 1);
+    CHECK(again.posts == REFUSED && again.later == DEAD);
     CHECK_OK(fiber_sleep(2 * HOUR));
     CHECK_OK(tlsrpt_send(w->t, SL("one.test"), true, &again));
     CHECK_INT(x->dead, 2);
     CHECK(x->quick == QUICK && x->slow == SLOW && again.later == DEAD);
+    CHECK_OK(fiber_sleep(4 * 24 * HOUR)); /* the last day: only what was tried in vain is given up */
+    CHECK_OK(tlsrpt_send(w->t, SL("one.test"), true, &again));
+    CHECK_INT(x->dead, 3);
+    CHECK_INT(again.domains, RECEIVERS - DEAD + 1); /* of the others nothing came since */
+    CHECK_INT(again.later, DEAD - 1);
     close_all(w);
     return 0;
 }
@@ -383,7 +397,7 @@ TEST(tlsrpt_a_slow_receiver_delays_no_other)
     struct sim *s = sim_new(7);
     struct sim_node *n = sim_node(s, "one.test", "192.0.2.9");
     sim_node_start(n, crowd_day, x);
-    sim_run(s, 10 * HOUR);
+    sim_run(s, 200 * HOUR);
     CHECK(!sim_node_running(n));
     sim_free(&s);
     free(x);
