@@ -33,7 +33,7 @@ static int serve_home(void *arg)
     struct slice certificate, key;
     struct node *n = xcalloc(1, sizeof *n);
     ar_init(&a, 0);
-    int e = home_unstage(); /* of a backup that was broken off */
+    int e = home_unstage(); /* of a backup or restore that was broken off */
     if (!e) e = core_open(&n->core, c);
     if (!e) {
         e = core_certificate(&n->core, &a, &certificate, &key);

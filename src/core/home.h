@@ -43,7 +43,8 @@ MUST_CHECK int home_stage(struct core *core);
 /* In the command's own process: takes it to `to`, with what else belongs to a home. After an error
  * to.unfinished is left, and said to be. BLOCKS. */
 MUST_CHECK int home_backup(const struct config *conf, const char *to);
-/* Removes the stage of a copy whose command died; not that of one that is still being taken away. BLOCKS. */
+/* Removes the stage of a copy whose command died, not that of one that is still being taken away; and the
+ * mark of a restore that died when all was done. BLOCKS. */
 MUST_CHECK int home_unstage(void);
 /* Others may go through the home, to public/, and see nothing of it. BLOCKS. */
 MUST_CHECK int home_let_through(void);

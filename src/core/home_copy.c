@@ -78,11 +78,29 @@ int home_backup_lock(int *lock)
 
 void home_backup_unlock(int *lock) { path_unlock(lock); }
 
+/* Stands while a node is restored: what is here then is of no use, and the next restore takes its place, but
+ * for what it names, a line each: that stood here before the first. */
+static const char restoring[] = "restore.unfinished";
+
+/* A restore that died when all was done: who removes tram.conf later would not be told that a node is here.
+ */
+static int end_restore(void)
+{
+    int lock = -1;
+    if (!path_exists("tram.conf") || !path_exists(restoring)) return 0;
+    int e = path_lock(".", &lock);
+    if (e) return e == ERR_BUSY ? 0 : e; /* it is about to do that itself */
+    e = path_exists(restoring) ? path_unlink(restoring) : 0;
+    path_unlock(&lock);
+    return e;
+}
+
 int home_unstage(void)
 {
     int lock = -1;
-    if (!path_exists(stage)) return 0;
-    int e = home_backup_lock(&lock);
+    int e = end_restore();
+    if (e || !path_exists(stage)) return e;
+    e = home_backup_lock(&lock);
     if (e) return e == ERR_BUSY ? 0 : e; /* it is being taken away */
     e = remove_stage();
     home_backup_unlock(&lock);
@@ -200,9 +218,6 @@ int home_backup(const struct config *conf, const char *to)
 
 /* ---- restore ---- */
 
-/* Stands while a node is restored: what is here then is of no use, and the next restore takes its place. */
-static const char restoring[] = "restore.unfinished";
-
 static int check_copy(struct arena *a, const char *from)
 {
     if (path_exists("tram.conf") || (path_exists("store") && !path_exists(restoring)))
@@ -216,12 +231,14 @@ static int check_copy(struct arena *a, const char *from)
     return 0;
 }
 
-/* Under its own name when it is whole. */
+static int remove_file(const char *name) { return path_exists(name) ? path_unlink(name) : 0; }
+
+/* Under its own name when it is whole; one that the copy lacks is not here either. */
 static int restore_file(struct arena *a, const char *from, const char *name)
 {
     const char *fresh = ar_printf(a, "%s.unfinished", name).p, *source = below(a, from, name);
-    if (!path_exists(source)) return 0;
-    int e = path_exists(fresh) ? path_unlink(fresh) : 0;
+    if (!path_exists(source)) return remove_file(name);
+    int e = remove_file(fresh);
     if (!e) e = path_copy(source, fresh);
     return e ? e : path_rename(fresh, name);
 }
@@ -235,24 +252,42 @@ static int restore_folder(struct arena *a, const char *from, const char *name)
     return e ? e : path_rename(fresh, name);
 }
 
-static int restore_begin(void)
+struct kept { /* stood here before the first restore, and stays */
+    bool tls, keys;
+};
+
+static int restore_begin(struct kept *k)
 {
-    int e = path_exists(restoring) ? 0 : path_write(restoring, (struct slice){0}, 0600);
-    return e ? e : path_make("store");
+    struct buf b = BUF_INIT;
+    struct slice rest, line;
+    bool again = path_exists(restoring);
+    if (!again && path_exists("tls")) buf_str(&b, "tls\n");
+    if (!again && path_exists("keys.secret")) buf_str(&b, "keys.secret\n");
+    int e = again ? path_read(restoring, 100, &b) : path_write(restoring, buf_slice(&b), 0600);
+    rest = buf_slice(&b);
+    while (!e && rest.n && sl_next(&rest, '\n', &line)) {
+        k->tls |= sl_eq(line, SL("tls"));
+        k->keys |= sl_eq(line, SL("keys.secret"));
+    }
+    buf_free(&b);
+    if (!e) e = path_make("store");
+    return e ? e : remove_file("store/written-by"); /* of another index than the next one */
 }
 
 static int restore_all(struct arena *a, const char *from)
 {
+    struct kept kept = {0};
     int e = check_copy(a, from);
-    if (!e) e = restore_begin();
+    if (!e) e = restore_begin(&kept);
     if (!e) e = restore_folder(a, from, "store/bodies");
     if (!e) e = restore_folder(a, from, "store/index");
     if (!e) e = restore_file(a, from, "store/written-by");
     if (!e) e = path_sync_dir("store");
-    if (!e && !path_exists("tls")) e = restore_folder(a, from, "tls");
-    if (!e && !path_exists("keys.secret")) e = restore_file(a, from, "keys.secret");
+    if (!e && !kept.tls) e = restore_folder(a, from, "tls");
+    if (!e && !kept.keys) e = restore_file(a, from, "keys.secret");
     if (!e) e = home_let_through();
     if (!e) e = restore_file(a, from, "tram.conf"); /* last: now it is a home */
+    if (!e) e = path_sync_dir(".");
     if (!e) e = path_unlink(restoring);
     return e ? e : path_sync_dir(".");
 }

@@ -171,9 +171,39 @@ TEST(a_restore_that_was_broken_off_is_begun_again)
     CHECK_OK(path_lock(".", &lock));
     CHECK_ERR(home_restore("../copy"), ERR_BUSY); /* it is not broken off, but under way */
     path_unlock(&lock);
+    CHECK_OK(path_write("store/written-by", SL("another"), 0600));
+    CHECK(mkdir("tls", 0700) == 0);
+    CHECK_OK(path_write("tls/key.pem", SL("of another copy"), 0600));
+    CHECK_OK(path_write("keys.secret", SL("of another copy"), 0600));
     CHECK_OK(home_restore("../copy"));
-    CHECK(is_restored() && !path_exists("store/bodies/0") && !path_exists("tram.conf.unfinished"));
+    CHECK(is_restored() && !path_exists("store/written-by") && !path_exists("store/bodies/0") &&
+          !path_exists("tram.conf.unfinished"));
     CHECK_ERR(home_restore("../copy"), ERR_EXISTS);
+    CHECK_OK(path_write("restore.unfinished", SL(""), 0600)); /* killed when all was done */
+    CHECK_OK(home_unstage());
+    CHECK(is_restored());
+    snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
+    REQUIRE(before >= 0 && fchdir(before) == 0 && close(before) == 0);
+    CHECK(system(cmd) == 0);
+}
+
+/* What stood there before the first restore stays, however often it is begun again. */
+TEST(a_restore_keeps_the_key_that_stood_there_before)
+{
+    char dir[] = "/tmp/tram-home-XXXXXX", cmd[64];
+    int before = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    REQUIRE(mkdtemp(dir) && chdir(dir) == 0);
+    make_copy();
+    REQUIRE(chdir("new") == 0);
+    CHECK(mkdir("tls", 0700) == 0);
+    CHECK_OK(path_write("tls/key.pem", SL("mine"), 0600));
+    CHECK(mkdir("tram.conf.unfinished", 0700) == 0); /* here it breaks off */
+    CHECK(home_restore("../copy") != 0);
+    CHECK(holds("tls/key.pem", "mine") && holds("keys.secret", "secret"));
+    CHECK_OK(path_write("../copy/keys.secret", SL("another"), 0600));
+    CHECK(rmdir("tram.conf.unfinished") == 0);
+    CHECK_OK(home_restore("../copy"));
+    CHECK(holds("tls/key.pem", "mine") && holds("keys.secret", "another"));
     snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
     REQUIRE(before >= 0 && fchdir(before) == 0 && close(before) == 0);
     CHECK(system(cmd) == 0);
