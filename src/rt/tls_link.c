@@ -207,13 +207,15 @@ static int prepare_client(struct tls_link *l, const struct tls_peer *peer)
     return 0;
 }
 
-/* Only who does not speak TLS 1.3 (RFC 8446 section 4.2.1) costs the making of another list. */
+/* Only who does not speak TLS 1.3 (RFC 8446 section 4.2.1) costs the making of another list. Without tickets,
+ * for with one it would resume the session where strangers' ciphers are refused. */
 static bool choose_ciphers(SSL *ssl, const struct tls_link *l)
 {
     const unsigned char *p;
     size_t n;
-    return !l->stranger || SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &p, &n) ||
-           SSL_set_cipher_list(ssl, TLS_CIPHERS_STRANGER) == 1;
+    if (!l->stranger || SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &p, &n)) return true;
+    SSL_set_options(ssl, SSL_OP_NO_TICKET);
+    return SSL_set_cipher_list(ssl, TLS_CIPHERS_STRANGER) == 1;
 }
 
 /* RFC 8737 section 3: an authority offers this one protocol, where others offer those that they want to

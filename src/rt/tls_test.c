@@ -499,22 +499,33 @@ static int accept_web(struct two *t) { return conn_tls_accept_as(t->b, t->server
 static int accept_stranger(struct two *t) { return conn_tls_accept_stranger(t->b, t->server, mail_alpn); }
 
 /* A client of TLS 1.2 that offers these ciphers alone. */
+static void old_client(struct two *t, const char *ciphers)
+{
+    two_init(t, NULL);
+    SSL_CTX_set_max_proto_version(t->client->ssl, TLS1_2_VERSION);
+    SSL_CTX_set_cipher_list(t->client->ssl, ciphers);
+    t->peer.verify = TLS_VERIFY_NONE;
+}
+
+static bool meet(struct two *t, int (*accept)(struct two *t), struct tls_info *info)
+{
+    two_open(t);
+    group_init(&t->g);
+    CHECK_OK(group_go(&t->g, "client", client_side, t));
+    bool good = accept(t) == 0;
+    if (good) conn_tls_info(t->b, info);
+    else conn_close(&t->b);
+    CHECK_OK(group_wait(&t->g));
+    if (good) two_end(t);
+    else conn_close(&t->a);
+    return good;
+}
+
 static bool agree(int (*accept)(struct two *t), const char *ciphers, struct tls_info *info)
 {
     struct two t;
-    two_init(&t, NULL);
-    SSL_CTX_set_max_proto_version(t.client->ssl, TLS1_2_VERSION);
-    SSL_CTX_set_cipher_list(t.client->ssl, ciphers);
-    t.peer.verify = TLS_VERIFY_NONE;
-    two_open(&t);
-    group_init(&t.g);
-    CHECK_OK(group_go(&t.g, "client", client_side, &t));
-    bool good = accept(&t) == 0;
-    if (good) conn_tls_info(t.b, info);
-    else conn_close(&t.b);
-    CHECK_OK(group_wait(&t.g));
-    if (good) two_end(&t);
-    else conn_close(&t.a);
+    old_client(&t, ciphers);
+    bool good = meet(&t, accept, info);
     two_free(&t);
     return good;
 }
@@ -532,6 +543,16 @@ TEST(strangers_alone_may_have_older_ciphers)
     REQUIRE(agree(accept_user, "ECDHE-ECDSA-CHACHA20-POLY1305", &info));
     CHECK_SL(sl_cstr(info.cipher), "ECDHE-ECDSA-CHACHA20-POLY1305");
     CHECK(!agree(accept_stranger, "ECDHE-ECDSA-NULL-SHA:AES128-SHA", &info));
+}
+
+TEST(a_session_with_older_ciphers_is_resumed_at_no_other_door)
+{
+    struct two t;
+    struct tls_info info;
+    old_client(&t, "ECDHE-ECDSA-AES128-SHA");
+    CHECK(meet(&t, accept_stranger, &info));
+    CHECK(!meet(&t, accept_user, &info));
+    two_free(&t);
 }
 
 /* ---- parked under TLS ---- */
