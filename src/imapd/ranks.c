@@ -16,6 +16,7 @@ struct ranking {
     uint32_t **place; /* for each criterion, of each that was found */
     uint32_t *order;  /* those that are known, by index in f */
     size_t n;
+    bool unsure; /* a known one is gone or cannot be read: its keys do not say where it stands */
 };
 
 /* ---- one criterion ---- */
@@ -147,7 +148,8 @@ static int find_place(struct ranking *x, const struct imapd_sorted *new, size_t 
         bool whole;
         ar_reset(a);
         e = imapd_sort_keys(x->s, x->args, &one, a, &v, &whole);
-        if (e) break;
+        if (!e) x->unsure |= !whole;
+        if (e || x->unsure) break;
         int order = imapd_sort_compare(x->args, v, new);
         if (order < 0 || (order == 0 && there < at)) from = mid + 1;
         else to = mid;
@@ -178,9 +180,10 @@ static int add_unknown(struct ranking *x, const struct imapd_found *f, size_t *o
     if (e) return e;
     order_sort((void **)v, f->n, imapd_sort_compare, x->args);
     ar_init(&a, 0);
-    for (size_t i = 0; i < f->n && !e; i++) e = find_place(x, v[i], f->at[v[i]->k], &a, &behind[i]);
+    for (size_t i = 0; i < f->n && !e && !x->unsure; i++)
+        e = find_place(x, v[i], f->at[v[i]->k], &a, &behind[i]);
     ar_free(&a);
-    if (!e) merge(x, v, behind, f, out);
+    if (!e && !x->unsure) merge(x, v, behind, f, out);
     return e;
 }
 
@@ -214,6 +217,7 @@ static int rank_found(struct imapd_session *s, const struct imap_sort_args *args
     }
     if (!e) order_known(&x);
     if (!e) e = add_unknown(&x, &new, out);
+    if (!e && x.unsure) return imapd_sort_by_keys(s, args, f);
     if (!e) f->at = out;
     return e;
 }

@@ -131,6 +131,49 @@ TEST(imapd_orders_that_are_kept_are_those_that_are_made)
     stop();
 }
 
+static int spoil(struct kv_tx *tx, void *key)
+{
+    kv_tx_put(tx, *(struct slice *)key, SL("no record"));
+    return 0;
+}
+
+static void spoil_record(uint32_t uid)
+{
+    struct arena a = {0};
+    struct account alice;
+    CHECK_OK(account_get(w.store->directory, &a, SL("alice@x.test"), &alice));
+    struct slice key = ar_printf(&a, "m/00000001/%08x", uid);
+    CHECK_OK(kv_transact(w.kv, ar_cat(&a, SL("u:"), sl_cstr(alice.id)), spoil, &key));
+    ar_free(&a);
+}
+
+/* The one at which the search for the place of a new one begins cannot be read. */
+TEST(imapd_a_damaged_message_puts_no_other_out_of_order)
+{
+    const struct model *v[MOST];
+    start();
+    struct conn *c = login();
+    nmodel = 0;
+    next_uid = 1;
+    reversed = false;
+    add(c, FIRST);
+    conn_puts(c, "t SELECT INBOX\r\n");
+    read_until(c, SL("t OK"));
+    program = &programs[COUNT_OF(programs) - 1];
+    check_order(c, program, 0); /* kept */
+    for (size_t i = 0; i < nmodel; i++) v[i] = &model[i];
+    qsort(v, nmodel, sizeof *v, by_program);
+    size_t mid = (size_t)(v[nmodel / 2] - model);
+    spoil_record(model[mid].uid);
+    model[mid].v[SIZE] = -1; /* it is taken for empty */
+    add(c, SOME);
+    log_set_level((enum log_level)(LOG_ERROR + 1));
+    check_order(c, program, 0);
+    log_set_level(LOG_ERROR);
+    bye(&c);
+    stop();
+}
+
 /* ---- threads ---- */
 
 /* The untagged line of the answer. */
