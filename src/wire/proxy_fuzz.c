@@ -2,17 +2,15 @@
 #include "base/fuzz.h"
 #include "proxy.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+FUZZ
 {
-    struct slice all = sl((const char *)p, n);
     struct proxy_head h;
     size_t need = PROXY_FIRST;
     int r = 1;
-    while (r == 1 && need <= n) {
+    while (r == 1 && need <= input.n) {
         size_t had = need;
-        r = proxy_parse(sl_sub(all, 0, need), &need, &h);
+        r = proxy_parse(sl_sub(input, 0, need), &need, &h);
         ASSERT(r != 1 || (need > had && need <= PROXY_V2_HEAD + PROXY_V2_MAX));
         ASSERT(r || h.local || h.from.ip.family == 4 || h.from.ip.family == 6);
     }
-    return 0;
 }
