@@ -6,7 +6,7 @@
 
 /* ---- as JSON ---- */
 
-const char *sending_state(const struct sending_domain *d)
+static const char *sending_state(const struct sending_domain *d)
 {
     if (d->damage.n) return "damaged";
     if (d->verified) return d->failing ? "failing" : "proved";

@@ -4,7 +4,6 @@
 
 #include "core/sending.h"
 
-/* "proved", "failing" (its records are gone, it is used still), "lost", "open", "damaged". */
-const char *sending_state(const struct sending_domain *d);
-/* With the records to publish; of a damaged one only names. A new reference. */
+/* With its state ("proved", "failing": its records are gone, it is used still, "lost", "open", "damaged") and
+ * the records to publish; of a damaged one only names. A new reference. */
 json_t *sending_json(const struct core *core, struct arena *a, const struct sending_domain *d);
