@@ -1,6 +1,7 @@
 """Real clients change one account at the same time, each in its own way: mbsync and offlineimap both ways, imapflow,
 Python's imaplib, curl, mutt, aerc and Thunderbird. When they have come to rest each of them sees the same messages with the same flags
-and the same bytes, and nothing is lost or there twice."""
+and the same bytes, and nothing is lost or there twice; of Thunderbird, which may leave headers for another day, only that
+what it shows is so."""
 import fcntl
 import imaplib
 import json
