@@ -95,17 +95,18 @@ static int watch_claim(void *arg, const struct sending_domain *d)
     bool lost = d->lost && rt_wall_seconds() - d->lost < SENDING_TOLD_S;
     if (!(d->damage.n || lost || (d->verified && d->failing)) || w->n++ >= SENDING_TOLD) return 0;
     struct slice about = ar_cat(x->a, SL("sending domain "), d->name);
+    struct slice who = sending_account(x->core, x->a, d);
     if (d->damage.n)
         found(x, about,
               ar_printf(x->a, "its row of the account %.*s cannot be read, and nothing is sent as it: %.*s",
-                        SLF(d->account), SLF(d->damage)),
+                        SLF(who), SLF(d->damage)),
               true);
     else
         found(x, about,
               ar_printf(x->a, "%s for the account %.*s: %.*s",
                         lost ? "is proved no more, and nothing is sent as it"
                              : "its proof is not seen any more",
-                        SLF(d->account), SLF(d->why)),
+                        SLF(who), SLF(d->why)),
               true);
     return 0;
 }

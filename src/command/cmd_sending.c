@@ -52,7 +52,7 @@ json_t *sending_json(const struct core *core, struct arena *a, const struct send
 {
     json_t *o = json_object();
     reply_text(o, "domain", d->name);
-    reply_text(o, "account", d->account);
+    reply_text(o, "account", sending_account(core, a, d));
     reply_text(o, "state", sl_cstr(sending_state(d)));
     if (d->damage.n) {
         reply_text(o, "damage", d->damage);
@@ -129,12 +129,14 @@ struct listing {
 static int list_one(void *arg, const struct sending_domain *d)
 {
     const struct listing *l = arg;
+    struct arena a = {0};
     json_t *o = json_object();
     reply_text(o, "domain", d->name);
-    reply_text(o, "account", l->acc ? l->acc->address : d->account);
+    reply_text(o, "account", l->acc ? l->acc->address : sending_account(l->r->core, &a, d));
     reply_text(o, "state", sl_cstr(sending_state(d)));
     if (!d->damage.n) put_used(o, d);
     if (d->damage.n || d->why.n) reply_text(o, "why", d->damage.n ? d->damage : d->why);
+    ar_free(&a);
     return reply_row(l->r, o);
 }
 

@@ -40,6 +40,12 @@ int sending_records(const struct core *core, struct arena *a, const struct sendi
     return 0;
 }
 
+struct slice sending_account(const struct core *core, struct arena *a, const struct sending_domain *d)
+{
+    struct account acc;
+    return account_owner(core->store, ar_cstr(a, d->account), a, &acc) == 0 ? acc.address : d->account;
+}
+
 struct slice sending_record_line(struct arena *a, const struct sending_record *r)
 {
     if (r->type == DNS_TXT)
@@ -179,9 +185,11 @@ static int look_links(struct look *x)
     return 0;
 }
 
-static void tell(struct arena *a, const struct sending_domain *d, enum sending_change c)
+static void tell(const struct core *core, struct arena *a, const struct sending_domain *d,
+                 enum sending_change c)
 {
-    struct slice who = ar_printf(a, "%.*s of the account %.*s", SLF(d->name), SLF(d->account));
+    struct slice who =
+        ar_printf(a, "%.*s of the account %.*s", SLF(d->name), SLF(sending_account(core, a, d)));
     if (c == SENDING_PROVED) log_info("sending", "the domain %.*s is proved: it may send as it", SLF(who));
     if (c == SENDING_LOST)
         log_warn("sending", "the domain %.*s is proved no more, nothing is sent as it: %.*s", SLF(who),
@@ -198,7 +206,7 @@ int sending_look(struct core *core, struct arena *a, const char *account, struct
     if (!e) e = asked(&x, SENDING_RETURN, look_return(&x));
     if (!e) e = asked(&x, SENDING_LINKS | SENDING_TLS, look_links(&x));
     if (!e) e = sending_domain_looked(core->store->directory, a, out, &x.out, &change);
-    if (!e) tell(a, out, change);
+    if (!e) tell(core, a, out, change);
     return e;
 }
 

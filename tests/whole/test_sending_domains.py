@@ -74,7 +74,8 @@ def test_a_customers_domain_from_the_claim_to_its_end(home):
     home.tram("sending-domain", "verify", "eve@one.test", "shop.test", status=1)  # it is proved by another account
     assert campaign(home, "by eve", who="eve")[0] == 403
     listed = home.tram("sending-domain", "list").stdout
-    assert re.search(r"shop.test +proved .*own return path  own links", listed) and re.search(r"shop.test +open .*another account", listed), listed
+    assert re.search(r"shop.test +proved +news@one.test  own return path  own links", listed), listed
+    assert re.search(r"shop.test +open +eve@one.test .*another account", listed), listed
 
     home.peer.start()  # which so sees the last zone whole: of questions at once one looks at the file
     assert campaign(home, "first")[0] == 202
