@@ -16,7 +16,8 @@ struct sending_record {
 /* In the arena. ERR_CORRUPT: the claim's key. */
 MUST_CHECK int sending_records(const struct core *core, struct arena *a, const struct sending_domain *d,
                                struct sending_record out[SENDING_RECORDS]);
-/* Whose it is, for people: the account's address, in the arena; its id when that leads to nobody. SUSPENDS. */
+/* Whose it is, for people: the account's address, in the arena; its id when that leads to nobody. SUSPENDS.
+ */
 struct slice sending_account(const struct core *core, struct arena *a, const struct sending_domain *d);
 /* A line of a master file. */
 struct slice sending_record_line(struct arena *a, const struct sending_record *r);
