@@ -274,7 +274,7 @@ static struct shard *hungry_shard(struct ahead *h)
     return NULL;
 }
 
-int64_t ahead_read(struct ahead *h)
+bool ahead_read(struct ahead *h)
 {
     struct heap_node *first = heap_least(&h->shards);
     struct crowd *c = hungry_crowd(h);
@@ -282,8 +282,12 @@ int64_t ahead_read(struct ahead *h)
     struct shard *s =
         first && first->key <= rt_now() ? CONTAINER_OF(first, struct shard, look) : hungry_shard(h);
     if (s) read_shard(h, s);
-    if (s) return 0;
+    return s;
+}
+
+int64_t ahead_next(struct ahead *h)
+{
     int64_t next = next_crowd(h);
-    first = heap_least(&h->shards);
+    struct heap_node *first = heap_least(&h->shards);
     return first && first->key < next ? first->key : next;
 }

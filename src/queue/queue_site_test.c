@@ -140,6 +140,41 @@ TEST(queue_site_is_not_down_for_the_dns_of_a_domain)
     end(&t);
 }
 
+static bool one_slow(struct tester *t) { return t->under_way >= 1; }
+static bool one_sent(struct tester *t) { return t->rcpts >= 1; }
+
+/* A letter finds no room, no other ends: nothing wakes the schedule but the time of which the site spoke. */
+TEST(queue_letter_that_a_rate_holds_goes_when_there_is_room_again)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    t.slow = true;
+    struct letter l = letter_to(&t, "alice@one.test", "ok@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, one_slow));                /* its site is known now, and it stays */
+    CHECK_OK(fiber_sleep(RT_S + 100 * RT_MS)); /* the schedule has seen that it is slow */
+    t.slow = false;
+    struct site *s = site_get(t.q->sites, SL(""), SL("two.test"), SL("two.test"));
+    bool held = false;
+    while (site_may_open(s)) {
+    }
+    l = letter_to(&t, "alice@one.test", "ok@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 1000 && !held; i++) {
+        while (site_may_open(s)) {
+        }
+        CHECK_OK(fiber_sleep(RT_MS));
+        held = sl_find(why_of(&t, &l.id), SL("connections a minute")) != SL_NONE;
+    }
+    CHECK(held && t.rcpts == 0);
+    CHECK(until(&t, one_sent));
+    waitq_wake_all(&t.slow_end);
+    CHECK(until(&t, is_empty));
+    site_put(s);
+    end(&t);
+}
+
 static size_t notes(struct tester *t)
 {
     struct kv_page page;

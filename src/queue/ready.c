@@ -426,33 +426,46 @@ void ready_replan(struct ready *r, struct source_plan *plan)
     }
 }
 
-int64_t ready_tick(struct ready *r)
+static bool may_be_slow(const struct ready *r, const struct item *it)
 {
-    int64_t now = rt_now(), next = RT_NEVER;
+    return r->nslow < r->slow_most && it->line->share->slow < (r->slow_most + 1) / 2;
+}
+
+void ready_tick(struct ready *r)
+{
+    int64_t now = rt_now();
     struct heap_node *a;
     while ((a = heap_least(&r->alarms)) != NULL && a->key <= now)
         dock_open(r, CONTAINER_OF(a, struct dock, alarm));
-    if (a) next = a->key;
     while ((a = heap_least(&r->rests)) != NULL && a->key <= now) {
         struct line *l = CONTAINER_OF(a, struct line, node);
         line_away(r, l);
         line_enter(r, l);
     }
-    if (a && a->key < next) next = a->key;
     LIST_EACH(struct item, it, &r->quick, link)
     {
         struct share *s = it->line->share;
-        if (it->started + QUICK_FOR > now) {
-            if (it->started + QUICK_FOR < next) next = it->started + QUICK_FOR;
-            break;
-        }
-        if (r->nslow >= r->slow_most || s->slow >= (r->slow_most + 1) / 2) continue;
+        if (it->started + QUICK_FOR > now) break;
+        if (!may_be_slow(r, it)) continue;
         list_remove(&it->link);
         it->pace = SLOW;
         r->nquick--, s->quick--;
         r->nslow++, s->slow++;
         share_stir(r, s);
     }
+}
+
+static int64_t sooner(int64_t t, const struct heap *h)
+{
+    const struct heap_node *first = heap_least(h);
+    return first && first->key < t ? first->key : t;
+}
+
+int64_t ready_next_tick(const struct ready *r)
+{
+    int64_t next = sooner(sooner(RT_NEVER, &r->alarms), &r->rests);
+    LIST_EACH(const struct item, it, &r->quick, link)
+    if (may_be_slow(r, it)) return it->started + QUICK_FOR < next ? it->started + QUICK_FOR : next;
     return next;
 }
 

@@ -124,9 +124,10 @@ void ready_end(struct ready *r, struct item *it, const struct trip *trip);
 void ready_site_free(struct ready *r, const struct site *s);
 /* An operator wants what goes where this goes tried now: a site that is down gets a letter at once. */
 void ready_nudge(struct ready *r, const struct q_due *d);
-/* What time alone changes: docks to be tried again, deliveries that are slow now. Returns when next
- * (rt_now()). */
-int64_t ready_tick(struct ready *r);
+/* What time alone changes: docks to be tried again, deliveries that are slow now. */
+void ready_tick(struct ready *r);
+/* rt_now(): when time changes something next. A start changes it: who finds no room sets an alarm. */
+int64_t ready_next_tick(const struct ready *r);
 struct item *ready_find(const struct ready *r, const struct letter_id *id, uint32_t g);
 /* Has the node a place for one more delivery of the stream? */
 bool ready_has_place(const struct ready *r, enum stream s);

@@ -247,25 +247,34 @@ static void attempt(void *arg)
     waitq_wake_all(&x->news);
 }
 
-static void start_ready(struct schedule *x)
+/* False: there is no stack left for one more. */
+static bool start_ready(struct schedule *x)
 {
     struct item *it;
     while ((it = ready_next(&x->ready)) != NULL)
-        if (group_go(&x->fibers, "delivery", attempt, it) != 0) { /* no stack left: later */
+        if (group_go(&x->fibers, "delivery", attempt, it) != 0) {
             ready_back(&x->ready, it);
-            return;
+            return false;
         }
+    return true;
+}
+
+/* rt_now(): until when nothing is to be done, unless there is news. Asked after all that sets a time. */
+static int64_t next_turn(struct schedule *x, bool again)
+{
+    int64_t soon = rt_now() + TURN_AT_LEAST, read = ahead_next(&x->ahead), tick = ready_next_tick(&x->ready);
+    int64_t next = read < tick ? read : tick;
+    return again || next < soon ? soon : next;
 }
 
 static void scheduler(void *arg)
 {
     struct schedule *x = arg;
     while (!x->stopping && !fiber_canceled()) {
-        int64_t next = ahead_read(&x->ahead), tick = ready_tick(&x->ready);
-        start_ready(x);
-        if (tick < next) next = tick;
-        if (next < rt_now() + TURN_AT_LEAST) next = rt_now() + TURN_AT_LEAST;
-        int64_t before = deadline_narrow(next);
+        bool again = ahead_read(&x->ahead);
+        ready_tick(&x->ready);
+        again |= !start_ready(x);
+        int64_t before = deadline_narrow(next_turn(x, again));
         int e = waitq_wait(&x->news);
         deadline_restore(before);
         if (e == ERR_CANCELED) break;
