@@ -425,6 +425,7 @@ int attempt_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *const 
                           .group = trip->group,
                           .gone = trip->tried ? trip->gone : ""};
     x.bind = bind_to(trip, result, x.meaning, n);
+    trip->answered(trip);
     e = record(s, &x, trip);
     if (!e && *rest) trip_again(trip, soonest(x.meaning, n));
     return e;

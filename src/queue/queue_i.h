@@ -237,10 +237,12 @@ struct item;
 struct trip {             /* what one start of a group came to */
     struct item *item;    /* in; see attempt_place() */
     const bool *stopping; /* in: the queue is being closed */
-    int64_t again;        /* it is due again then; 0: nobody says when */
-    bool tell;            /* in: nothing is to be sent, only the sender to be told */
-    bool no_room;         /* there was none at its site: it was not tried */
-    bool tried;           /* an attempt was made elsewhere: found, asked (attempt_letter) */
+    void (*answered)(
+        const struct trip *t); /* in: called when what an attempt came to is about to be recorded */
+    int64_t again;             /* it is due again then; 0: nobody says when */
+    bool tell;                 /* in: nothing is to be sent, only the sender to be told */
+    bool no_room;              /* there was none at its site: it was not tried */
+    bool tried;                /* an attempt was made elsewhere: found, asked (attempt_letter) */
     bool found, asked;
     unsigned families; /* in: as in attempt_letter */
     bool same;         /* in: what is put off leaves from the same source again */

@@ -175,6 +175,31 @@ TEST(queue_letter_that_a_rate_holds_goes_when_there_is_room_again)
     end(&t);
 }
 
+/* A place is given back when the site has answered, and while that cannot be recorded so many go out, no
+ * more. */
+TEST(queue_letters_whose_end_is_not_recorded_are_bounded)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    for (int i = 0; i < 200; i++) {
+        struct letter l = letter_to(&t, "alice@one.test", "ok@two.test");
+        CHECK_OK(accept_letter(t.q, &l));
+    }
+    t.slow = true;
+    go(&t);
+    CHECK(until(&t, five_slow));
+    kv_mem_inject(t.f.s->kv, KV_FAULT_IO, 1000000);
+    t.slow = false;
+    waitq_wake_all(&t.slow_end);
+    CHECK_OK(fiber_sleep(700 * RT_MS));
+    CHECK(t.attempts > 64 && t.attempts <= 64 + 20);
+    CHECK(t.most_under_way <= 20);
+    kv_mem_inject(t.f.s->kv, KV_FAULT_NONE, 0);
+    CHECK(until(&t, is_empty));
+    CHECK_INT(t.attempts, 200);
+    end(&t);
+}
+
 static size_t notes(struct tester *t)
 {
     struct kv_page page;

@@ -11,6 +11,7 @@ enum {
     NODE_QUICK = 512,   /* deliveries at once that have not lasted long */
     NODE_SLOW = 4096,   /* those that have: they wait for somebody else, and cost little but memory */
     NODE_ITEMS = 40000, /* in memory */
+    ANSWERED_MOST = 64, /* of a loop: so many more a disk that cannot record lets go out */
 };
 #define QUICK_FOR RT_S
 
@@ -372,6 +373,14 @@ static enum site_news news_of_site(const struct trip *trip)
     return trip->found && trip->news == SITE_UNREACHED ? SITE_UNASKED : SITE_NO_NEWS;
 }
 
+void ready_answered(struct ready *r, struct item *it, const struct trip *trip)
+{
+    if (!trip->asked || !it->place || r->nanswered >= ANSWERED_MOST) return;
+    place_leave(r, it, news_of_site(trip), trip->words);
+    it->answered = true;
+    r->nanswered++;
+}
+
 void ready_end(struct ready *r, struct item *it, const struct trip *trip)
 {
     struct line *l = it->line;
@@ -379,6 +388,7 @@ void ready_end(struct ready *r, struct item *it, const struct trip *trip)
     bool lost = trip->tried && !trip->found && trip->news == SITE_UNREACHED;
     if (!h->local && (!h->known || lost)) hop_by_name(r, it, trip);
     place_leave(r, it, news_of_site(trip), trip->words);
+    r->nanswered -= it->answered;
     if (trip->no_room) return ready_back(r, it);
     undo_start(r, it);
     item_free(r, it);

@@ -91,6 +91,7 @@ struct item {
     const struct source *from; /* of the place; lives with the plan of its hop at that time: */
     struct source_plan *from_plan;
     int64_t placed;
+    bool answered; /* its place was given back before its end */
 };
 struct ready {
     struct sites *sites;
@@ -101,6 +102,7 @@ struct ready {
     struct link crowds, quick;       /* quick: items under way, oldest first */
     int64_t turn;
     size_t nquick, nslow, quick_most, slow_most, items_most;
+    size_t nanswered; /* items that are */
     bool closing;
 };
 void ready_init(struct ready *r, struct sites *sites, struct sources *sources, struct source_plan *plan,
@@ -119,6 +121,8 @@ void ready_drop(struct ready *r, struct item *it); /* it waits, and need not any
 void ready_back(struct ready *r, struct item *it);
 /* The delivery has found its site. False: no room there. */
 bool ready_place(struct ready *r, struct item *it, struct slice mx_set, struct slice host, unsigned families);
+/* Its site has said all that it will of it: its place is another's while what it said is recorded. */
+void ready_answered(struct ready *r, struct item *it, const struct trip *trip);
 /* It ended. no_room: it waits again; else it is gone afterwards. */
 void ready_end(struct ready *r, struct item *it, const struct trip *trip);
 void ready_site_free(struct ready *r, const struct site *s);

@@ -219,12 +219,20 @@ static void set_out(struct trip *trip, const struct item *it)
         snprintf(trip->gone, sizeof trip->gone, "%.*s", SLF(bound));
 }
 
+static void answered(const struct trip *trip)
+{
+    struct schedule *x = trip->item->shard->schedule;
+    ready_answered(&x->ready, trip->item, trip);
+    waitq_wake_all(&x->news);
+}
+
 static void attempt(void *arg)
 {
     struct item *it = arg;
     struct shard *s = it->shard;
     struct schedule *x = s->schedule;
-    struct trip trip = {.item = it, .stopping = &x->stopping, .tell = it->line->like.tell};
+    struct trip trip = {
+        .item = it, .stopping = &x->stopping, .answered = answered, .tell = it->line->like.tell};
     set_out(&trip, it);
     struct letter_id id = it->id;
     int e = work_group(s, &it->id, it->g, &trip);

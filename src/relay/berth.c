@@ -20,14 +20,19 @@ struct berth *berth_get(struct relay *r, struct slice key, unsigned limit)
     return p;
 }
 
+static void free_if_unused(struct relay *r, struct berth *p)
+{
+    if (p->users || p->used) return;
+    map_del(&r->berths, sl_cstr(p->key));
+    free(p->key);
+    free(p);
+}
+
 void berth_put(struct relay *r, struct berth *p)
 {
     lock_take(&r->lock);
-    if (--p->users == 0 && !p->used) {
-        map_del(&r->berths, sl_cstr(p->key));
-        free(p->key);
-        free(p);
-    }
+    p->users--;
+    free_if_unused(r, p);
     lock_release(&r->lock);
 }
 
@@ -45,20 +50,59 @@ void berth_free_all(struct relay *r)
 
 /* ---- connections ---- */
 
-bool berth_take(struct relay *r, struct berth *p, int loop)
+static void mark(uint64_t *set, int loop) { set[loop / 64] |= UINT64_C(1) << loop % 64; }
+
+/* The first of the set, but for this one, which is taken out; or -1. */
+static int take_first(uint64_t *set, int but)
 {
+    for (int i = 0; i < RELAY_LOOPS_MAX; i++) {
+        uint64_t bit = UINT64_C(1) << i % 64;
+        if (i == but || !(set[i / 64] & bit)) continue;
+        set[i / 64] &= ~bit;
+        return i;
+    }
+    return -1;
+}
+
+static int loop_with_idle(const struct berth *p, int but)
+{
+    for (int i = 0; i < RELAY_LOOPS_MAX; i++)
+        if (i != but && p->idle[i]) return i;
+    return -1;
+}
+
+bool berth_take(struct relay *r, struct berth *p, int loop, int *idle)
+{
+    *idle = -1;
     lock_take(&r->lock);
     bool ok = p->used < p->limit;
     if (ok) p->used++;
-    else p->wanted[loop / 64] |= UINT64_C(1) << loop % 64;
+    else mark(p->wanted, loop), *idle = loop_with_idle(p, loop);
     lock_release(&r->lock);
     return ok;
 }
 
-void berth_want(struct relay *r, struct berth *p, int loop)
+int berth_want(struct relay *r, struct berth *p, int loop)
 {
     lock_take(&r->lock);
-    p->wanted[loop / 64] |= UINT64_C(1) << loop % 64;
+    mark(p->wanted, loop);
+    int idle = loop_with_idle(p, loop);
+    lock_release(&r->lock);
+    return idle;
+}
+
+int berth_next(struct relay *r, struct berth *p, int loop)
+{
+    lock_take(&r->lock);
+    int next = take_first(p->wanted, loop);
+    lock_release(&r->lock);
+    return next;
+}
+
+void berth_idle(struct relay *r, struct berth *p, int loop, int more)
+{
+    lock_take(&r->lock);
+    p->idle[loop] += (unsigned)more;
     lock_release(&r->lock);
 }
 
@@ -71,6 +115,14 @@ bool berth_wanted(struct relay *r, struct berth *p)
     return any != 0;
 }
 
+void berth_call(struct relay *r, int loop, void (*fn)(void *arg), void *arg)
+{
+    __atomic_add_fetch(&r->calls, 1, __ATOMIC_RELAXED);
+    rt_post(loop, fn, arg);
+}
+
+void berth_called(struct relay *r) { __atomic_sub_fetch(&r->calls, 1, __ATOMIC_RELEASE); }
+
 struct call {
     struct relay_loop *loop;
     const struct berth *berth; /* to compare only: it may be gone */
@@ -79,24 +131,24 @@ struct call {
 static void call_loop(void *arg)
 {
     struct call *c = arg;
-    c->loop->relay->wake(c->loop, c->berth);
-    __atomic_sub_fetch(&c->loop->relay->calls, 1, __ATOMIC_RELEASE);
+    struct relay *r = c->loop->relay;
+    r->wake(c->loop, c->berth);
     free(c);
+    berth_called(r);
 }
 
 void berth_give(struct relay *r, struct berth *p)
 {
     uint64_t wanted[COUNT_OF(p->wanted)];
     lock_take(&r->lock);
-    p->used--;
     memcpy(wanted, p->wanted, sizeof wanted);
     memset(p->wanted, 0, sizeof p->wanted);
+    p->used--;
+    free_if_unused(r, p);
     lock_release(&r->lock);
-    for (int i = 0; i < RELAY_LOOPS_MAX; i++) {
-        if (!(wanted[i / 64] >> i % 64 & 1)) continue;
+    for (int i; (i = take_first(wanted, -1)) >= 0;) {
         struct call *c = xcalloc(1, sizeof *c);
         *c = (struct call){&r->loop[i], p};
-        __atomic_add_fetch(&r->calls, 1, __ATOMIC_RELAXED);
-        rt_post(i, call_loop, c);
+        berth_call(r, i, call_loop, c);
     }
 }

@@ -54,42 +54,13 @@ void pool_put(struct pool *s)
     free_if_unused(s);
 }
 
-int pool_enter(struct pool *s, struct peer **kept)
-{
-    *kept = NULL;
-    for (;;) {
-        if (!list_empty(&s->idle)) {
-            *kept = CONTAINER_OF(s->idle.prev, struct peer, link); /* the latest: most surely alive */
-            list_remove(&(*kept)->link);
-            return 0;
-        }
-        if (berth_take(s->home->relay, s->berth, rt_loop_id())) {
-            s->connections++;
-            return 0;
-        }
-        s->waiting++;
-        int e = waitq_wait(&s->room);
-        s->waiting--;
-        if (e) return e;
-    }
-}
+/* ---- those that nobody uses ---- */
 
-void pool_leave(struct pool *s)
+static struct peer *idle_take(struct pool *s, struct link *which)
 {
-    s->connections--;
-    berth_give(s->home->relay, s->berth);
-}
-
-/* One of those who wait tries; where more do, the loop wants to be called again. */
-void pool_wake(struct relay_loop *l, const struct berth *p)
-{
-    struct map_iter it = {0};
-    while (map_next(&l->pools, &it)) {
-        struct pool *s = it.value;
-        if (s->berth != p || !s->waiting) continue;
-        waitq_wake_one(&s->room);
-        if (s->waiting > 1) berth_want(l->relay, s->berth, rt_loop_id());
-    }
+    list_remove(which);
+    berth_idle(s->home->relay, s->berth, rt_loop_id(), -1);
+    return CONTAINER_OF(which, struct peer, link);
 }
 
 /* Closes what has been idle for long; true when there was something. SUSPENDS then. */
@@ -97,9 +68,8 @@ static bool close_idle(struct pool *s, int64_t before)
 {
     bool any = false;
     while (!list_empty(&s->idle)) {
-        struct peer *p = CONTAINER_OF(s->idle.next, struct peer, link);
-        if (p->idle_since > before) break;
-        list_remove(&p->link);
+        if (CONTAINER_OF(s->idle.next, struct peer, link)->idle_since > before) break;
+        struct peer *p = idle_take(s, s->idle.next);
         peer_close(&p, !s->home->closing);
         pool_leave(s);
         any = true;
@@ -126,19 +96,171 @@ static void tend(void *arg)
     l->tending = false;
 }
 
+static void idle_add(struct pool *s, struct peer *p)
+{
+    struct relay_loop *l = s->home;
+    list_push(&s->idle, &p->link);
+    berth_idle(l->relay, s->berth, rt_loop_id(), 1);
+    waitq_wake_one(&s->room);
+    if (!l->tending) l->tending = group_go(&l->fibers, "relay", tend, l) == 0;
+}
+
+/* ---- from loop to loop ---- */
+
+/* A connection on its way to a loop on which somebody waits, with its place. */
+struct passed {
+    struct relay_loop *to;
+    struct berth *berth; /* lives: the place is used */
+    struct peer *peer;
+    char key[];
+};
+/* Somebody waits on another loop than this one, which has some that nobody uses. */
+struct asked {
+    struct relay_loop *loop;
+    const struct berth *berth; /* to compare only: it may be gone */
+    char key[];
+};
+
+static void arrive(void *arg);
+
+/* To a loop on which somebody waits. False: there is none. */
+static bool pass(struct pool *s, struct peer *p)
+{
+    struct relay *r = s->home->relay;
+    int to = berth_next(r, s->berth, rt_loop_id());
+    if (to < 0) return false;
+    struct passed *x = xmalloc(sizeof *x + strlen(s->key) + 1);
+    *x = (struct passed){.to = &r->loop[to], .berth = s->berth, .peer = p};
+    memcpy(x->key, s->key, strlen(s->key) + 1);
+    conn_leave(p->c);
+    s->connections--;
+    berth_call(r, to, arrive, x);
+    return true;
+}
+
+/* The latest used first. True: some were, and the pool may be gone. */
+static bool pass_idle(struct pool *s)
+{
+    bool any = false, more = true;
+    s->users++;
+    while (more && !s->waiting && !list_empty(&s->idle)) {
+        struct peer *p = idle_take(s, s->idle.prev);
+        more = pass(s, p);
+        if (more) any = true;
+        else idle_add(s, p);
+    }
+    pool_put(s);
+    return any;
+}
+
+static void give_idle(void *arg)
+{
+    struct asked *x = arg;
+    struct relay_loop *l = x->loop;
+    struct relay *r = l->relay;
+    struct pool *same = l->closing ? NULL : map_get(&l->pools, sl_cstr(x->key));
+    bool given = same && pass_idle(same);
+    struct map_iter it = {0};
+    while (!l->closing && !given && map_next(&l->pools, &it)) { /* of another MX set: it makes room */
+        struct pool *s = it.value;
+        if (s->berth == x->berth) given = pass_idle(s);
+    }
+    free(x);
+    berth_called(r);
+}
+
+static void ask(struct pool *s, int loop)
+{
+    if (loop < 0) return;
+    struct relay *r = s->home->relay;
+    struct asked *x = xmalloc(sizeof *x + strlen(s->key) + 1);
+    *x = (struct asked){&r->loop[loop], s->berth};
+    memcpy(x->key, s->key, strlen(s->key) + 1);
+    berth_call(r, loop, give_idle, x);
+}
+
+static struct pool *waiting_at(struct relay_loop *l, const struct berth *b)
+{
+    struct map_iter it = {0};
+    while (map_next(&l->pools, &it)) {
+        struct pool *s = it.value;
+        if (s->berth == b && s->waiting) return s;
+    }
+    return NULL;
+}
+
+/* It is for who waits for the same MX set, and kept when nobody waits any more; else it makes room. */
+static void arrive(void *arg)
+{
+    struct passed *x = arg;
+    struct relay_loop *l = x->to;
+    struct relay *r = l->relay;
+    struct pool *s = l->closing ? NULL : map_get(&l->pools, sl_cstr(x->key));
+    conn_enter(x->peer->c);
+    if (s && (s->waiting || !waiting_at(l, x->berth))) {
+        s->connections++;
+        idle_add(s, x->peer);
+        if (s->waiting > 1) ask(s, berth_want(r, s->berth, rt_loop_id()));
+    } else {
+        conn_abort(x->peer->c); /* this is no fiber, which could wait until it has said goodbye */
+        peer_close(&x->peer, false);
+        berth_give(r, x->berth);
+        if (!l->closing) pool_wake(l, x->berth);
+    }
+    free(x);
+    berth_called(r);
+}
+
+/* ---- for a letter, and back ---- */
+
+int pool_enter(struct pool *s, struct peer **kept)
+{
+    int idle;
+    *kept = NULL;
+    for (;;) {
+        if (!list_empty(&s->idle)) {
+            *kept = idle_take(s, s->idle.prev); /* the latest: most surely alive */
+            return 0;
+        }
+        if (berth_take(s->home->relay, s->berth, rt_loop_id(), &idle)) {
+            s->connections++;
+            return 0;
+        }
+        s->waiting++;
+        ask(s, idle);
+        int e = waitq_wait(&s->room);
+        s->waiting--;
+        if (e) return e;
+    }
+}
+
+void pool_leave(struct pool *s)
+{
+    s->connections--;
+    berth_give(s->home->relay, s->berth);
+}
+
+/* One of those who wait tries; where more do, the loop wants to be called again. */
+void pool_wake(struct relay_loop *l, const struct berth *p)
+{
+    struct map_iter it = {0};
+    while (map_next(&l->pools, &it)) {
+        struct pool *s = it.value;
+        if (s->berth != p || !s->waiting) continue;
+        waitq_wake_one(&s->room);
+        if (s->waiting > 1) ask(s, berth_want(l->relay, s->berth, rt_loop_id()));
+    }
+}
+
 void pool_keep(struct pool *s, struct peer *p)
 {
     struct relay_loop *l = s->home;
-    /* others wait, on other loops or for another MX set of the same site */
-    if (l->closing || (!s->waiting && berth_wanted(l->relay, s->berth))) {
-        peer_close(&p, false);
-        pool_leave(s);
-        return;
-    }
     p->idle_since = rt_now();
-    list_push(&s->idle, &p->link);
-    waitq_wake_one(&s->room);
-    if (!l->tending) l->tending = group_go(&l->fibers, "relay", tend, l) == 0;
+    if (!l->closing && s->waiting) return idle_add(s, p);
+    if (!l->closing && pass(s, p)) return;
+    if (!l->closing && !berth_wanted(l->relay, s->berth)) return idle_add(s, p);
+    peer_close(&p, false); /* for another MX set of the same site */
+    pool_leave(s);
 }
 
 int pool_close_all(void *arg)

@@ -79,15 +79,24 @@ struct berth {
     char *key;
     unsigned users, used, limit;           /* sites of loops; connections */
     uint64_t wanted[RELAY_LOOPS_MAX / 64]; /* loops with somebody who waits for a connection */
+    unsigned idle[RELAY_LOOPS_MAX];        /* of each loop, connections that nobody uses */
 };
 struct berth *berth_get(struct relay *r, struct slice key, unsigned limit);
 void berth_put(struct relay *r, struct berth *p);
 void berth_free_all(struct relay *r);
-/* False: as many as allowed are open; the loop is called (wake) when one is closed. */
-bool berth_take(struct relay *r, struct berth *p, int loop);
+/* False: as many as allowed are open; the loop is called (wake) when one is closed, and *idle is another that
+ * has one which nobody uses, or -1. */
+bool berth_take(struct relay *r, struct berth *p, int loop, int *idle);
 void berth_give(struct relay *r, struct berth *p);
-void berth_want(struct relay *r, struct berth *p, int loop); /* somebody waits still */
+/* Somebody waits still. Returns as *idle above. */
+int berth_want(struct relay *r, struct berth *p, int loop);
+/* Another loop with somebody who waits, who is not counted as waiting any more; or -1. */
+int berth_next(struct relay *r, struct berth *p, int loop);
+void berth_idle(struct relay *r, struct berth *p, int loop, int more); /* so many more, or fewer */
 bool berth_wanted(struct relay *r, struct berth *p);
+/* On the loop, in its own turn; relay_close() waits for it. */
+void berth_call(struct relay *r, int loop, void (*fn)(void *arg), void *arg);
+void berth_called(struct relay *r);
 /* ---- pool.c: connections from one source to one MX set, on one loop ---- */
 
 struct peer;
@@ -117,7 +126,7 @@ struct relay {
     struct lock lock; /* the berths and what is in them */
     struct map berths;
     void (*wake)(struct relay_loop *l, const struct berth *b); /* pool_wake */
-    unsigned calls;                                            /* of loops, on their way; atomic */
+    unsigned calls; /* of loops, on their way, some with a connection; atomic */
     struct relay_loop loop[RELAY_LOOPS_MAX];
 };
 /* Connections from a source (its name, or empty) to an MX set; host: the most preferred of them. */

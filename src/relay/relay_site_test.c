@@ -1,4 +1,5 @@
 /* relay_site_test.c - connections of a site: kept, limited, left alone when nobody answers. */
+#include "crypto/cert.h"
 #include "relay_test.h"
 
 /* A session is kept for all domains of a site; a host that is none of the domain's gets no letter of it. */
@@ -105,6 +106,68 @@ TEST(relay_connections_of_a_site_are_limited)
     CHECK_INT(t.a.times[DOT], COUNT_OF(x));
     /* the server hears of the end of a connection late, of the end of a letter in time */
     CHECK(t.a.most_under_way <= 3 && t.a.most_under_way > 0);
+    end(&t);
+}
+
+static void from_loop_to_loop(struct tester *t)
+{
+    relay_close(&t->relay);
+    t->conf.site_connections = 1;
+    CHECK_OK(relay_open(&t->relay, &t->conf));
+    prepare(t, "two.test", "ok@two.test");
+    for (int i = 0; i < 20; i++) {
+        struct elsewhere x = {.x = {.t = t}, .loop = i % rt_loops()};
+        deliver_elsewhere(&x);
+        CHECK_INT(x.x.rcpt.result, ATTEMPT_DELIVERED);
+    }
+    CHECK_INT(t->a.times[DOT], 20);
+    CHECK_INT(t->a.sessions, 1);
+}
+
+/* A connection that nobody uses goes to the loop on which a letter waits for one, as often as that is. */
+TEST(relay_connection_goes_from_loop_to_loop)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    from_loop_to_loop(&t);
+    end(&t);
+}
+
+TEST(relay_connection_with_tls_goes_from_loop_to_loop)
+{
+    struct tester t;
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    struct slice name = SL("a.two.test");
+    REQUIRE(begin(&t));
+    CHECK_OK(tls_self_signed(&name, 1, 30, &chain, &key));
+    CHECK_OK(tls_server_new(&t.a.tls, NULL));
+    CHECK_OK(tls_server_add_cert(t.a.tls, buf_slice(&chain), buf_slice(&key)));
+    t.a.caps = "PIPELINING\nSTARTTLS";
+    from_loop_to_loop(&t);
+    CHECK_INT(t.a.tls_sessions, 1);
+    buf_free(&chain);
+    buf_free(&key);
+    end(&t);
+}
+
+/* Letters for two MX sets of one site are not in each other's way for long. */
+TEST(relay_connection_of_another_mx_set_makes_room)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    relay_close(&t.relay);
+    t.conf.site_connections = 1;
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    prepare(&t, "apple.test", "ok@two.test");
+    int64_t before = rt_now();
+    for (int i = 0; i < 12; i++) {
+        struct elsewhere x = {.x = {.t = &t, .domain = i / 2 & 1 ? "apple.test" : "other-apple.test"},
+                              .loop = i % rt_loops()};
+        deliver_elsewhere(&x);
+        CHECK_INT(x.x.rcpt.result, ATTEMPT_DELIVERED);
+    }
+    CHECK(rt_now() - before < 6 * RT_S); /* nobody waits for the second at which idle ones are looked over */
+    CHECK_INT(t.a.times[DOT], 12);
     end(&t);
 }
 

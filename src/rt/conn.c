@@ -79,6 +79,14 @@ void conn_close(struct conn **out)
     free(c);
 }
 
+void conn_leave(struct conn *c)
+{
+    ASSERT(!c->parked && !c->waiting && !span_used(&c->out));
+    sock_leave(c->sock);
+}
+
+void conn_enter(struct conn *c) { sock_enter(c->sock); }
+
 void conn_on_close(struct conn *c, void (*fn)(void *arg), void *arg)
 {
     c->closed = fn;

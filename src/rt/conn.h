@@ -4,8 +4,8 @@
  * are dropped, so that a session asks once. Only a read that ended by time or
  * cancel leaves the writing side usable, so that a last word ("421 ...") can be
  * said: conn_close() sends it. A read that must wait first sends what is pending,
- * so pipelining needs no other code. A conn belongs to the loop that made it,
- * and one fiber uses it at a time (conn_wake and conn_abort excepted). Buffers
+ * so pipelining needs no other code. A conn belongs to the loop that made it
+ * (or that it has entered), and one fiber uses it at a time (conn_wake and conn_abort excepted). Buffers
  * are given back while nothing is in them. */
 #pragma once
 #include "rt.h"
@@ -48,6 +48,11 @@ void conn_on_close(struct conn *c, void (*fn)(void *arg), void *arg);
 /* Makes the present and every later call on c fail with ERR_CANCELED; from the
  * same loop. The owner still closes it. Wakes it when it is parked. */
 void conn_abort(struct conn *c);
+
+/* A quiet connection goes to another loop: it leaves the one that it is on and enters the other, and nobody
+ * uses it between. Not parked, not in a call, nothing pending. */
+void conn_leave(struct conn *c);
+void conn_enter(struct conn *c);
 
 const struct endpoint *conn_peer(const struct conn *c);
 const struct endpoint *conn_local(const struct conn *c);

@@ -427,6 +427,22 @@ static void register_sock(struct sock *s)
     else log_error("rt", "cannot watch a socket: %s", strerror(errno));
 }
 
+void sock_leave(struct sock *s)
+{
+    ASSERT(!s->shared && !s->want && s->loop == real_self());
+    list_remove(&s->due);
+    if (s->registered) epoll_ctl(s->loop->epoll, EPOLL_CTL_DEL, s->fd, NULL);
+    s->registered = false;
+    s->loop = NULL;
+}
+
+void sock_enter(struct sock *s)
+{
+    ASSERT(!s->loop);
+    s->loop = real_self();
+    s->ready = SOCK_IN | SOCK_OUT; /* edges that nobody saw */
+}
+
 void sock_watch(struct sock *s, int want, void (*fn)(void *arg), void *arg)
 {
     s->want = (uint8_t)want;

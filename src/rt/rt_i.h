@@ -237,6 +237,9 @@ MUST_CHECK int sock_peer_user(struct sock *s, uint32_t *user);
 void sock_ack(struct sock *s); /* acknowledges at once what came; for this time only */
 MUST_CHECK ssize_t sock_recv(struct sock *s, void *p, size_t n);            /* > 0; ERR_EOF at the end */
 MUST_CHECK ssize_t sock_send(struct sock *s, const struct iovec *v, int n); /* > 0; ERR_EOF: peer is gone */
+/* Nobody watches it; then it is of the loop that enters it, and of none between. */
+void sock_leave(struct sock *s);
+void sock_enter(struct sock *s);
 /* What was sent still arrives (input left unread must not destroy it). *s becomes NULL. */
 void sock_close(struct sock **s);
 /* Calls fn(arg) once, from the loop, never from inside this call, when one of
