@@ -80,14 +80,14 @@ void visit_known(struct guard_visit *v); /* somebody logged in: no stranger's co
 /* ---- one login (logins.c) ---- */
 
 /* A try that may begin, from try_begin() to try_end(): it counts as under way, as what it began as. */
-struct login_try {
+struct guard_try {
     struct guard_visit *v;
     struct slice user; /* borrowed */
     bool known;        /* the network was one that the account is known by */
 };
-MUST_CHECK int try_begin(struct login_try *t, struct guard_visit *v, struct slice user); /* SUSPENDS */
+MUST_CHECK int try_begin(struct guard_try *t, struct guard_visit *v, struct slice user); /* SUSPENDS */
 /* result: what proving it gave; a wrong one is counted. How long its answer waits, in nanoseconds. */
-int64_t try_end(struct login_try *t, int result);
+int64_t try_end(struct guard_try *t, int result);
 
 /* ---- shut out by hand (table.c); under the lock ---- */
 

@@ -36,7 +36,7 @@ static struct guard *make(size_t connections, size_t per_network)
 /* A try that is decided at once; *delay, when not NULL: how long its answer waits. */
 static int decided(struct guard_visit *v, const char *user, int result, int64_t *delay)
 {
-    struct login_try t;
+    struct guard_try t;
     int e = try_begin(&t, v, sl_cstr(user));
     int64_t wait = e ? 0 : try_end(&t, result);
     if (delay) *delay = wait;

@@ -54,7 +54,7 @@ static bool known_may(struct guard *g, struct slice pair)
     return !under_way(g, pair) && e && rt_now() - e->n.at >= GUARD_SLOW;
 }
 
-static void count_try(const struct login_try *t, int by)
+static void count_try(const struct guard_try *t, int by)
 {
     struct key k;
     struct guard *g = t->v->g;
@@ -82,7 +82,7 @@ static int judge_known(struct guard *g, struct slice pair, bool *wait)
 }
 
 /* Nothing is ever counted for the account "": it has room, and is not shut. */
-static int judge_unknown(struct guard *g, const struct login_try *t, bool *wait)
+static int judge_unknown(struct guard *g, const struct guard_try *t, bool *wait)
 {
     struct key nk, ak;
     struct slice net = net_key(&nk, 'n', &t->v->ip), account = account_key(&ak, t->user);
@@ -95,7 +95,7 @@ static int judge_unknown(struct guard *g, const struct login_try *t, bool *wait)
 }
 
 /* Asked anew after each wait, for the network may have become known or shut meanwhile. */
-static int judge(struct login_try *t, bool *wait)
+static int judge(struct guard_try *t, bool *wait)
 {
     struct key k;
     struct guard *g = t->v->g;
@@ -109,12 +109,12 @@ static int judge(struct login_try *t, bool *wait)
 
 /* Those who wait are on several loops, and each gives up by its own clock: they look again, ever more seldom.
  */
-int try_begin(struct login_try *t, struct guard_visit *v, struct slice user)
+int try_begin(struct guard_try *t, struct guard_visit *v, struct slice user)
 {
     int64_t until = DEADLINE_IN(GUARD_WAIT), pause = RT_MS;
     bool wait = true;
     int e = 0;
-    *t = (struct login_try){.v = v, .user = user};
+    *t = (struct guard_try){.v = v, .user = user};
     for (;;) {
         lock_take(&v->g->lock);
         e = judge(t, &wait);
@@ -132,7 +132,7 @@ int try_begin(struct login_try *t, struct guard_visit *v, struct slice user)
 
 /* ---- what came of it ---- */
 
-static void failed(const struct login_try *t)
+static void failed(const struct guard_try *t)
 {
     struct key k;
     struct guard *g = t->v->g;
@@ -149,14 +149,14 @@ static void failed(const struct login_try *t)
         shut_out(g, key, GUARD_WHY_ACCOUNT);
 }
 
-static int64_t delay(const struct login_try *t)
+static int64_t delay(const struct guard_try *t)
 {
     struct key k;
     struct slice key = t->known ? pair_key(&k, t->v, t->user) : net_key(&k, 'n', &t->v->ip);
     return slowness(score_now(table_find(&t->v->g->wrong, key), GUARD_LOGIN_FADES), GUARD_LOGINS_FREE, RT_S);
 }
 
-static void succeeded(const struct login_try *t)
+static void succeeded(const struct guard_try *t)
 {
     struct key k;
     struct guard *g = t->v->g;
@@ -165,7 +165,7 @@ static void succeeded(const struct login_try *t)
 }
 
 /* What could not be judged (the store is out of order) is no failure. */
-int64_t try_end(struct login_try *t, int result)
+int64_t try_end(struct guard_try *t, int result)
 {
     bool wrong = result == ERR_DENIED || result == ERR_SYNTAX || result == ERR_NOT_FOUND;
     lock_take(&t->v->g->lock);
@@ -179,7 +179,7 @@ int64_t try_end(struct login_try *t, int result)
 
 int guard_prove(void *visit, struct slice user, int (*prove)(void *arg), void *arg)
 {
-    struct login_try t;
+    struct guard_try t;
     char sentence[ERR_TEXT_MAX];
     if (!visit) return prove(arg);
     int e = try_begin(&t, visit, user);
