@@ -12,9 +12,10 @@ static int whom(struct request *r, bool must_be_here, struct slice *out)
     struct ip ip;
     *out = arg_slice(r->args, "who");
     if (ip_parse(sl_sub(*out, 0, sl_chr(*out, '/')), &ip) || sl_chr(*out, '@') == SL_NONE) return 0;
-    int e = account_get(r->core->store->directory, r->a, *out, &acc);
-    if (!e) *out = acc.address;
-    else if (!must_be_here && e == ERR_NOT_FOUND) *out = login_name(r->core->login, r->a, *out), e = 0;
+    struct slice name = login_name(r->core->login, r->a, *out);
+    int e = account_get(r->core->store->directory, r->a, name, &acc);
+    if (e == ERR_NOT_FOUND && !must_be_here) e = 0;
+    if (!e) *out = name;
     return e;
 }
 

@@ -472,9 +472,10 @@ int account_password(struct directory *dir, struct slice address, struct slice p
                         SLF(now.address));
             break;
         }
-        if (!e)
-            e = now.napps ? password_keys_like(dir, password, &now.keys, &keys)
-                          : derive_keys(dir, password, &keys);
+        if (!e) /* the salt stays: one that changes tells whoever asks that there is an account (SCRAM) */
+            e = now.napps || now.keys.iterations == PASSWORD_ITERATIONS
+                    ? password_keys_like(dir, password, &now.keys, &keys)
+                    : derive_keys(dir, password, &keys);
         if (!e)
             e = account_change(dir, address, &(struct account_change){.change = change_keys, .arg = &keys});
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kv/record.h"
+#include "mail/addr.h"
 #include "rt/rt.h"
 
 /* The node's secret from which the salts of those come who have no account. */
@@ -166,16 +167,20 @@ int login_find(struct login *l, struct arena *a, struct slice user, struct accou
     return e;
 }
 
-/* By an alias domain it is the account's: what is held against that, by hand too, binds there as well. */
+/* By an alias domain it is the name at the domain that this stands for, whether anybody has it or not: what
+ * is held against it, by hand too, binds there as well, and the salts of all spellings tell nothing. */
 struct slice login_name(struct login *l, struct arena *a, struct slice user)
 {
     struct slice local, domain;
     struct account acc;
+    struct domain d;
     user = whole_address(l, a, user);
     if (address_split(a, user, &local, &domain)) return local_name(a, user);
-    if (account_get(l->dir, a, user, &acc) == ERR_NOT_FOUND && !find_by_alias_domain(l, a, user, &acc))
-        return acc.address;
-    return ar_printf(a, "%.*s@%.*s", SLF(local_name(a, local)), SLF(domain));
+    local = local_name(a, local);
+    if (domain_get(l->dir, a, domain, &d) == 0 && d.alias_of.n &&
+        account_read(l->dir, a, local, domain, &acc) == ERR_NOT_FOUND)
+        domain = d.alias_of; /* it has no account of its own, which would come first */
+    return mail_addr_join(a, local, domain);
 }
 
 /* Spellings of one name get one salt, as they do when there is an account. */

@@ -60,9 +60,10 @@ MUST_CHECK int login_token(struct login *l, struct arena *a, const struct login_
  * it is empty, of the only account that they are of. ERR_DENIED with the reason, for the log. SUSPENDS. */
 MUST_CHECK int login_certified(struct login *l, struct arena *a, const struct slice *address, size_t n,
                                struct slice user, struct account *out);
-/* The one name of all spellings of a login, whether there is such an account or not: for counters. */
+/* The one name of all spellings of a login, whether there is such an account or not: for counters and decoys.
+ */
 struct slice login_name(struct login *l, struct arena *a, struct slice user);
-/* Keys to go on with for an unknown user, always the same for the same name. */
+/* Keys to go on with for an unknown user, the same for all spellings of the name, and always. */
 void login_decoy(struct login *l, struct slice user, struct scram_keys *out);
 
 /* What only this node can say about `what`, always the same: a keyed hash. */

@@ -65,7 +65,7 @@ TEST(login_by_an_alias_domain_counts_as_the_account)
     CHECK_OK(domain_add_alias(w.f.dir, SL("alias.test"), SL("one.test")));
     CHECK_SL(login_name(w.login, &w.f.a, SL("Bob@Alias.test")), "bob@one.test");
     CHECK_SL(login_name(w.login, &w.f.a, SL("Bob@One.test")), "bob@one.test");
-    CHECK_SL(login_name(w.login, &w.f.a, SL("Ghost@alias.test")), "ghost@alias.test");
+    CHECK_SL(login_name(w.login, &w.f.a, SL("Ghost@alias.test")), "ghost@one.test");
     CHECK_OK(account_add(w.f.dir, SL("bob@alias.test"), SL("secret-c"))); /* its own comes first */
     CHECK_SL(login_name(w.login, &w.f.a, SL("bob@alias.test")), "bob@alias.test");
     CHECK_OK(try(&w, SL("bob@alias.test"), SL("secret-c"), LOGIN_SMTP, &acc));
@@ -102,10 +102,22 @@ TEST(login_an_open_session_learns_that_its_login_counts_no_more)
 
 TEST(login_decoys_are_one_for_every_spelling_and_last)
 {
-    static const char *const spelled[] = {"ghost@one.test", "GHOST@One.Test"};
+    static const char *const spelled[] = {"ghost@one.test",
+                                          "GHOST@One.Test",
+                                          "\"gh\\ost\"@one.test",
+                                          "Ghost@alias.test",
+                                          "ghost@ALIAS.test",
+                                          "ghost@b\xc3\xbc"
+                                          "cher.test",
+                                          "ghost@xn--bcher-kva.test"};
     struct world w;
     struct scram_keys first, again;
     REQUIRE(begin(&w));
+    CHECK_OK(domain_add_alias(w.f.dir, SL("alias.test"), SL("one.test")));
+    CHECK_OK(domain_add_alias(w.f.dir,
+                              SL("b\xc3\xbc"
+                                 "cher.test"),
+                              SL("one.test")));
     login_decoy(w.login, SL("Ghost@one.test"), &first);
     for (size_t i = 0; i < COUNT_OF(spelled); i++) {
         login_decoy(w.login, sl_cstr(spelled[i]), &again);
@@ -118,8 +130,28 @@ TEST(login_decoys_are_one_for_every_spelling_and_last)
     login_decoy(w.login, SL("other@one.test"), &again);
     CHECK(memcmp(first.salt, again.salt, sizeof first.salt) != 0);
     CHECK_OK(domain_remove(w.f.dir, SL("two.test"))); /* a bare name is one of the only domain */
+    CHECK_OK(domain_remove(w.f.dir, SL("alias.test")));
+    CHECK_OK(domain_remove(w.f.dir, SL("b\xc3\xbc"
+                                       "cher.test")));
     login_decoy(w.login, SL("GHOST"), &again);
     CHECK(memcmp(first.salt, again.salt, sizeof first.salt) == 0);
+    end(&w);
+}
+
+TEST(login_salts_of_an_account_are_one_for_every_spelling_and_last)
+{
+    struct world w;
+    struct account before, after;
+    REQUIRE(begin(&w));
+    CHECK_OK(domain_add_alias(w.f.dir, SL("alias.test"), SL("one.test")));
+    CHECK_OK(login_find(w.login, &w.f.a, SL("alice@one.test"), &before));
+    CHECK_OK(login_find(w.login, &w.f.a, SL("Alice@alias.test"), &after));
+    CHECK(memcmp(before.keys.salt, after.keys.salt, sizeof before.keys.salt) == 0);
+    CHECK_OK(account_password(w.f.dir, SL("alice@one.test"), SL("another")));
+    CHECK_OK(login_find(w.login, &w.f.a, SL("alice@one.test"), &after));
+    CHECK(memcmp(before.keys.salt, after.keys.salt, sizeof before.keys.salt) == 0);
+    CHECK(memcmp(before.keys.stored_key, after.keys.stored_key, sizeof before.keys.stored_key) != 0);
+    CHECK_INT(after.keys.iterations, PASSWORD_ITERATIONS);
     end(&w);
 }
 
