@@ -1,9 +1,11 @@
 /* client.c - one question to the directory by libldap, on a thread of its own.
  *
  * A connection that was used is kept for the next question, apart for searches and for proofs: a bind changes
- * who a connection is. What is asked of a kept one whose server answers nobody by now is asked once more on a
- * new one. A server that answers nobody now is passed over for the next of the list, and that is stayed
- * with until the first has its turn again. */
+ * who a connection is. What gets no answer on a kept one is asked once more on a new one: nobody may have
+ * told us that it is dead. A server that answers nobody now is passed over for the next of the list, and that
+ * is stayed with until the first has its turn again. So is one that does not answer this question in time;
+ * whether it answers nobody then, or only this question not, is told by another one, which any server can
+ * answer at once. */
 #include <ldap.h>
 #include <stdlib.h>
 
@@ -13,15 +15,25 @@
 
 enum { KEPT = 4, ANSWER_MAX = 256 << 10, SECONDS = 5, MATCHES_MAX = 2 };
 
-struct links {
-    struct lock lock;
-    LDAP *searching[KEPT], *proving[KEPT];
-    size_t server;       /* which of the list answered last, */
-    int64_t first_again; /* and when the first is tried again, rt_now() scale */
+struct kept {
+    LDAP *ld;
+    int64_t since; /* rt_now() when it was used last */
 };
-static const int64_t first_after = 60 * RT_S;
+struct links {
+    int64_t kept_for, first_after;
+    struct lock lock;
+    struct kept searching[KEPT], proving[KEPT];
+    size_t server;       /* which of the list is asked first now, */
+    int64_t first_again; /* and when one question tries the first of the list again, rt_now() scale */
+};
 
-struct links *links_new(void) { return xcalloc(1, sizeof(struct links)); }
+struct links *links_new(int64_t kept_for, int64_t first_after)
+{
+    struct links *l = xcalloc(1, sizeof *l);
+    l->kept_for = kept_for;
+    l->first_after = first_after;
+    return l;
+}
 
 static void hang_up(LDAP *ld)
 {
@@ -31,31 +43,35 @@ static void hang_up(LDAP *ld)
 void links_free(struct links **l)
 {
     for (size_t i = 0; *l && i < KEPT; i++) {
-        hang_up((*l)->searching[i]);
-        hang_up((*l)->proving[i]);
+        hang_up((*l)->searching[i].ld);
+        hang_up((*l)->proving[i].ld);
     }
     free(*l);
     *l = NULL;
 }
 
-static LDAP *take(struct links *l, LDAP **kept)
+/* One that is not too old; those that are end. */
+static LDAP *take(struct links *l, struct kept *kept)
 {
-    LDAP *ld = NULL;
+    LDAP *ld = NULL, *old[KEPT] = {NULL};
     lock_take(&l->lock);
-    for (size_t i = 0; !ld && i < KEPT; i++) {
-        ld = kept[i];
-        kept[i] = NULL;
+    for (size_t i = 0; i < KEPT; i++) {
+        bool fresh = rt_now() - kept[i].since < l->kept_for;
+        if (!kept[i].ld || (ld && fresh)) continue;
+        *(fresh ? &ld : &old[i]) = kept[i].ld;
+        kept[i].ld = NULL;
     }
     lock_release(&l->lock);
+    for (size_t i = 0; i < KEPT; i++) hang_up(old[i]);
     return ld;
 }
 
-static void put_back(struct links *l, LDAP **kept, LDAP *ld)
+static void put_back(struct links *l, struct kept *kept, LDAP *ld)
 {
     lock_take(&l->lock);
     for (size_t i = 0; ld && i < KEPT; i++)
-        if (!kept[i]) {
-            kept[i] = ld;
+        if (!kept[i].ld) {
+            kept[i] = (struct kept){ld, rt_now()};
             ld = NULL;
         }
     lock_release(&l->lock);
@@ -83,7 +99,7 @@ static int failed(LDAP *ld, int rc, const char *what)
     return say(ld, is_gone(rc) || rc == LDAP_UNAVAILABLE ? ERR_UNREACHABLE : ERR_IO, rc, what);
 }
 
-/* Of the first thing that is asked on a new connection: who does not even answer that answers nobody. */
+/* Of what any server can answer at once: who does not answer that answers nobody. */
 static int not_ready(LDAP *ld, int rc, const char *what)
 {
     return rc == LDAP_TIMEOUT ? say(ld, ERR_UNREACHABLE, rc, what) : failed(ld, rc, what);
@@ -142,40 +158,103 @@ struct asking {
     struct slice filter, dn, password; /* one or the others */
     struct people_entry *out;
     LDAP *ld;
-    int rc; /* what libldap said */
+    int rc; /* what libldap said of the question */
 };
 
-static size_t first_server(struct links *l)
+/* One question a minute tries whether the first answers again; the others do not wait for what it hears. */
+static size_t first_server(struct links *l, size_t n)
 {
     lock_take(&l->lock);
-    size_t n = rt_now() < l->first_again ? l->server : 0;
+    if (l->server >= n) l->server = 0;
+    size_t from = l->server;
+    if (from && rt_now() >= l->first_again) {
+        l->first_again = rt_now() + l->first_after;
+        from = 0;
+    }
     lock_release(&l->lock);
-    return n;
+    return from;
 }
 
-static void stay_with(struct links *l, size_t n)
+/* Who began with `from` was answered by k: from now on others begin there, unless somebody else has changed
+ * that meanwhile. */
+static void stay_with(struct links *l, size_t from, size_t k)
 {
     lock_take(&l->lock);
-    if (n != l->server || rt_now() >= l->first_again) l->first_again = rt_now() + first_after;
-    l->server = n;
+    if (k == 0) {
+        l->server = 0;
+    } else if (k != from && l->server == from) {
+        l->server = k;
+        l->first_again = rt_now() + l->first_after;
+    }
     lock_release(&l->lock);
 }
 
-/* On a new connection, of each server in turn until one answers. */
+/* Does the server answer anybody? Asked on a connection of its own about itself (RFC 4512 section 5.1), after
+ * it did not answer something else in time; what it says to this does not matter. */
+static int answers(const struct people_conf *c, struct slice server, struct arena *a)
+{
+    char *none[] = {LDAP_NO_ATTRS, NULL};
+    LDAPMessage *got = NULL;
+    LDAP *ld = NULL;
+    int e = dial(c, server, a, &ld);
+    if (e) return e;
+    int rc =
+        ldap_search_ext_s(ld, "", LDAP_SCOPE_BASE, "(objectClass=*)", none, 0, NULL, NULL, NULL, 1, &got);
+    if (rc == LDAP_TIMEOUT || is_gone(rc)) e = not_ready(ld, rc, "asked anything");
+    ldap_msgfree(got);
+    hang_up(ld);
+    return e;
+}
+
+/* On a new connection to one server. A time-out (x->rc) with ERR_IO: it answers others. */
+static int ask_one(struct asking *x, struct slice server, int (*step)(struct asking *x))
+{
+    x->rc = 0;
+    int e = dial(x->c, server, x->a, &x->ld);
+    if (e) return e;
+    e = step(x);
+    if (e != ERR_IO || x->rc != LDAP_TIMEOUT) return e;
+    int other = answers(x->c, server, x->a);
+    return other ? other
+                 : err_set(ERR_IO, "the directory of people did not answer this question within %d seconds",
+                           SECONDS);
+}
+
+/* On a new connection, of each server in turn until one answers. ERR_UNREACHABLE: none answers anybody. */
 static int ask_anew(struct links *l, struct asking *x, int (*step)(struct asking *x))
 {
     struct slice server[PEOPLE_SERVERS_MAX];
-    size_t n = people_servers(x->c->server, server), from = first_server(l);
+    size_t n = people_servers(x->c->server, server), from = first_server(l, n);
+    bool alive = false;
     int e = err_set(ERR_UNREACHABLE, "there is no server of the directory of people");
     for (size_t i = 0; i < n; i++) {
         size_t k = (from + i) % n;
-        e = dial(x->c, server[k], x->a, &x->ld);
-        if (!e) e = step(x);
-        if (!e || e == ERR_DENIED || e == ERR_NOT_FOUND) stay_with(l, k);
-        if (e != ERR_UNREACHABLE) return e;
+        e = ask_one(x, server[k], step);
+        bool late = e == ERR_IO && x->rc == LDAP_TIMEOUT;
+        if (!e || e == ERR_DENIED || e == ERR_NOT_FOUND) stay_with(l, from, k);
+        if (e != ERR_UNREACHABLE && !late) return e;
+        alive = alive || late;
         hang_up(x->ld);
         x->ld = NULL;
     }
+    if (alive && e == ERR_UNREACHABLE)
+        e = err_set(ERR_IO, "no server of the directory of people answered this question");
+    return e;
+}
+
+/* On a kept connection first, if there is one. What is kept afterwards: the connection of an answer. */
+static int ask_kept(struct links *l, struct kept *kept, struct asking *x, int (*on_kept)(struct asking *x),
+                    int (*on_new)(struct asking *x))
+{
+    x->ld = take(l, kept);
+    int e = x->ld ? on_kept(x) : ERR_UNREACHABLE;
+    if (e == ERR_UNREACHABLE || (e == ERR_IO && x->rc == LDAP_TIMEOUT)) {
+        hang_up(x->ld);
+        x->ld = NULL;
+        e = ask_anew(l, x, on_new);
+    }
+    if (e && e != ERR_NOT_FOUND && e != ERR_DENIED) hang_up(x->ld);
+    else put_back(l, kept, x->ld);
     return e;
 }
 
@@ -240,20 +319,20 @@ static int nobody(LDAP *ld, LDAPMessage *got)
                : ERR_NOT_FOUND;
 }
 
-static int search_on(LDAP *ld, const struct people_conf *c, struct slice filter, struct arena *a, int *rc,
-                     struct people_entry *out)
+static int search_on(struct asking *x)
 {
-    char *attributes[] = {c->address.n ? ar_cstr(a, c->address) : LDAP_NO_ATTRS,
-                          c->id.n ? ar_cstr(a, c->id) : NULL, NULL};
+    const struct people_conf *c = x->c;
+    char *attributes[] = {c->address.n ? ar_cstr(x->a, c->address) : LDAP_NO_ATTRS,
+                          c->id.n ? ar_cstr(x->a, c->id) : NULL, NULL};
     struct timeval time = {.tv_sec = SECONDS};
     LDAPMessage *got = NULL;
-    *rc = ldap_search_ext_s(ld, ar_cstr(a, c->base), LDAP_SCOPE_SUBTREE, ar_cstr(a, filter), attributes, 0,
-                            NULL, NULL, &time, MATCHES_MAX, &got);
-    int n = got ? ldap_count_entries(ld, got) : 0, e = 0;
-    if (*rc == LDAP_SIZELIMIT_EXCEEDED || n > 1)
+    x->rc = ldap_search_ext_s(x->ld, ar_cstr(x->a, c->base), LDAP_SCOPE_SUBTREE, ar_cstr(x->a, x->filter),
+                              attributes, 0, NULL, NULL, &time, MATCHES_MAX, &got);
+    int n = got ? ldap_count_entries(x->ld, got) : 0, e = 0;
+    if (x->rc == LDAP_SIZELIMIT_EXCEEDED || n > 1)
         e = strange("several entries: an address must be one person's");
-    else if (*rc) e = failed(ld, *rc, "searched");
-    else e = n == 1 ? read_entry(ld, ldap_first_entry(ld, got), c, a, out) : nobody(ld, got);
+    else if (x->rc) e = failed(x->ld, x->rc, "searched");
+    else e = n == 1 ? read_entry(x->ld, ldap_first_entry(x->ld, got), c, x->a, x->out) : nobody(x->ld, got);
     ldap_msgfree(got);
     return e;
 }
@@ -267,25 +346,15 @@ static int log_in(LDAP *ld, const struct people_conf *c, struct arena *a)
 static int search_anew(struct asking *x)
 {
     int e = log_in(x->ld, x->c, x->a);
-    if (e) return e;
-    e = search_on(x->ld, x->c, x->filter, x->a, &x->rc, x->out);
-    return x->rc == LDAP_TIMEOUT && !x->c->login.n ? not_ready(x->ld, x->rc, "searched") : e;
+    return e ? e : search_on(x);
 }
 
 int ldap_ask(void *arg, const struct people_conf *c, struct slice filter, struct arena *a,
              struct people_entry *out)
 {
     struct links *l = arg;
-    struct asking x = {.c = c, .a = a, .filter = filter, .out = out, .ld = take(l, l->searching)};
-    int e = x.ld ? search_on(x.ld, c, filter, a, &x.rc, out) : ERR_UNREACHABLE;
-    if (e == ERR_UNREACHABLE) {
-        hang_up(x.ld);
-        x.ld = NULL;
-        e = ask_anew(l, &x, search_anew);
-    }
-    if (e && e != ERR_NOT_FOUND) hang_up(x.ld);
-    else put_back(l, l->searching, x.ld);
-    return e;
+    struct asking x = {.c = c, .a = a, .filter = filter, .out = out};
+    return ask_kept(l, l->searching, &x, search_on, search_anew);
 }
 
 /* ---- is that the password? ---- */
@@ -310,26 +379,13 @@ static int prove_on(struct asking *x)
     return judge_bind(x->ld, x->rc);
 }
 
-static int prove_anew(struct asking *x)
-{
-    int e = prove_on(x);
-    return x->rc == LDAP_TIMEOUT ? not_ready(x->ld, x->rc, "asked about a password") : e;
-}
-
 int ldap_prove(void *arg, const struct people_conf *c, struct slice dn, struct slice password)
 {
     struct links *l = arg;
     struct arena a;
     ar_init(&a, 0);
-    struct asking x = {.c = c, .a = &a, .dn = dn, .password = password, .ld = take(l, l->proving)};
-    int e = x.ld ? prove_on(&x) : ERR_UNREACHABLE;
-    if (e == ERR_UNREACHABLE) {
-        hang_up(x.ld);
-        x.ld = NULL;
-        e = ask_anew(l, &x, prove_anew);
-    }
-    if (e && e != ERR_DENIED) hang_up(x.ld);
-    else put_back(l, l->proving, x.ld);
+    struct asking x = {.c = c, .a = &a, .dn = dn, .password = password};
+    int e = ask_kept(l, l->proving, &x, prove_on, prove_on);
     ar_free(&a);
     return e;
 }

@@ -1,5 +1,6 @@
 /* client_test.c - what answers of a server mean: one that says the same to whatever it is asked. */
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -44,7 +45,7 @@ static int listen_here(struct server *s)
 static int answered(const char *says, size_t n)
 {
     struct server s = {.says = says, .n = n};
-    struct links *l = links_new();
+    struct links *l = links_new(60 * RT_S, 60 * RT_S);
     struct people_entry out;
     struct arena a;
     pthread_t t;
@@ -78,7 +79,7 @@ static void fails_over(struct server *first, enum how how)
 {
     static const char nobody[] = DONE("\x00");
     struct server second = {.says = nobody, .n = sizeof nobody - 1};
-    struct links *l = links_new();
+    struct links *l = links_new(60 * RT_S, 60 * RT_S);
     struct people_entry out;
     struct arena a;
     pthread_t one, two;
@@ -115,7 +116,7 @@ TEST(client_asks_the_next_server_when_that_of_a_kept_connection_answers_nobody)
     static const char nobody[] = DONE("\x00"), unavailable[] = DONE_OF("\x02", "\x34");
     struct server first = {.says = nobody, .then = unavailable, .n = sizeof nobody - 1};
     struct server second = {.says = nobody, .n = sizeof nobody - 1};
-    struct links *l = links_new();
+    struct links *l = links_new(60 * RT_S, 60 * RT_S);
     struct people_entry out;
     struct arena a;
     pthread_t one, two;
@@ -135,6 +136,162 @@ TEST(client_asks_the_next_server_when_that_of_a_kept_connection_answers_nobody)
     pthread_join(two, NULL);
     close(second.listens);
     ar_free(&a);
+}
+
+/* A server that never answers about passwords (BindRequest, RFC 4511 section 4.2), and says of everything
+ * else that it is not there; each connection has a thread. */
+struct halting {
+    int listens;
+    int binds, others, conns;
+    bool deaf; /* it answers nothing */
+};
+struct halting_conn {
+    struct halting *h;
+    int c;
+};
+
+static void *halt(void *arg)
+{
+    struct halting_conn *k = arg;
+    char q[2000], done[] = DONE("\x00");
+    ssize_t n;
+    while ((n = read(k->c, q, sizeof q)) > 6) {
+        bool bind = q[5] == 0x60;
+        __atomic_fetch_add(bind ? &k->h->binds : &k->h->others, 1, __ATOMIC_SEQ_CST);
+        done[4] = q[4]; /* the message's number */
+        if (!bind && !k->h->deaf && write(k->c, done, sizeof done - 1) < 0) break;
+    }
+    close(k->c);
+    free(k);
+    return NULL;
+}
+
+static void *take_in(void *arg)
+{
+    struct halting *h = arg;
+    pthread_t t[16];
+    int n = 0, c;
+    while (n < 16 && (c = accept(h->listens, NULL, NULL)) >= 0) {
+        struct halting_conn *k = malloc(sizeof *k);
+        *k = (struct halting_conn){h, c};
+        h->conns++;
+        if (pthread_create(&t[n++], NULL, halt, k)) return NULL;
+    }
+    while (n--) pthread_join(t[n], NULL);
+    return NULL;
+}
+
+struct halting_world {
+    struct halting h[2];
+    struct links *l;
+    struct people_conf c;
+    struct arena a;
+    pthread_t t[2];
+};
+
+static void halting_begin(struct halting_world *w)
+{
+    int port[2];
+    *w = (struct halting_world){.l = links_new(60 * RT_S, 60 * RT_S)};
+    ar_init(&w->a, 0);
+    for (int i = 0; i < 2; i++) {
+        struct server s = {0};
+        port[i] = listen_here(&s);
+        w->h[i].listens = s.listens;
+        REQUIRE(port[i] && listen(s.listens, 16) == 0);
+        REQUIRE(pthread_create(&w->t[i], NULL, take_in, &w->h[i]) == 0);
+    }
+    w->c = (struct people_conf){
+        .server = ar_printf(&w->a, "ldap://127.0.0.1:%d ldap://127.0.0.1:%d", port[0], port[1]),
+        .base = SL("o=x"),
+        .address = SL("mail")};
+}
+
+static void halting_end(struct halting_world *w)
+{
+    links_free(&w->l);
+    for (int i = 0; i < 2; i++) {
+        shutdown(w->h[i].listens, SHUT_RDWR);
+        pthread_join(w->t[i], NULL);
+        close(w->h[i].listens);
+    }
+    ar_free(&w->a);
+}
+
+TEST(client_a_password_that_hangs_is_an_error_of_that_person_alone)
+{
+    struct halting_world w;
+    struct people_entry out;
+    halting_begin(&w);
+    CHECK_ERR(ldap_prove(w.l, &w.c, SL("uid=al"), SL("secret")), ERR_IO); /* not ERR_UNREACHABLE */
+    CHECK(w.h[0].binds == 1 && w.h[1].binds == 1);                        /* the next server was asked, too */
+    CHECK_ERR(ldap_ask(w.l, &w.c, SL("(mail=bo@one.test)"), &w.a, &out), ERR_NOT_FOUND);
+    w.h[0].deaf = w.h[1].deaf = true;
+    CHECK_ERR(ldap_prove(w.l, &w.c, SL("uid=al"), SL("secret")), ERR_UNREACHABLE);
+    halting_end(&w);
+}
+
+TEST(client_asks_anew_when_a_kept_connection_is_silent)
+{
+    struct halting_world w;
+    struct people_entry out;
+    halting_begin(&w);
+    CHECK_ERR(ldap_ask(w.l, &w.c, SL("(mail=bo@one.test)"), &w.a, &out), ERR_NOT_FOUND);
+    CHECK_INT(w.h[0].conns, 1);
+    w.h[0].deaf = true; /* what was kept is dead without a word, and so is the server */
+    CHECK_ERR(ldap_ask(w.l, &w.c, SL("(mail=bo@one.test)"), &w.a, &out), ERR_NOT_FOUND);
+    CHECK_INT(w.h[1].others, 1);
+    CHECK_ERR(ldap_ask(w.l, &w.c, SL("(mail=bo@one.test)"), &w.a, &out), ERR_NOT_FOUND);
+    CHECK_INT(w.h[1].others, 2); /* stayed with, on the same connection */
+    CHECK_INT(w.h[1].conns, 1);
+    halting_end(&w);
+}
+
+TEST(client_does_not_ask_on_a_connection_that_is_old)
+{
+    struct halting_world w;
+    struct people_entry out;
+    halting_begin(&w);
+    links_free(&w.l);
+    w.l = links_new(0, 60 * RT_S);
+    for (int i = 1; i <= 3; i++) {
+        CHECK_ERR(ldap_ask(w.l, &w.c, SL("(mail=bo@one.test)"), &w.a, &out), ERR_NOT_FOUND);
+        CHECK_INT(w.h[0].conns, i);
+    }
+    halting_end(&w);
+}
+
+static void *ask_once(void *arg)
+{
+    struct halting_world *w = arg;
+    struct people_entry out;
+    struct arena a;
+    ar_init(&a, 0);
+    CHECK_ERR(ldap_ask(w->l, &w->c, SL("(mail=al@one.test)"), &a, &out), ERR_NOT_FOUND);
+    ar_free(&a);
+    return NULL;
+}
+
+TEST(client_one_question_alone_tries_the_first_server_again)
+{
+    struct halting_world w;
+    pthread_t t;
+    halting_begin(&w);
+    links_free(&w.l);
+    w.l = links_new(0, RT_S / 2);
+    w.h[0].deaf = true;
+    ask_once(&w);
+    CHECK(w.h[0].conns > 0 && w.h[1].conns == 1);
+    rt_pause(RT_S / 2);
+    int before = w.h[0].conns;
+    REQUIRE(pthread_create(&t, NULL, ask_once, &w) == 0);
+    while (w.h[0].conns == before) rt_pause(RT_MS);
+    ask_once(&w); /* while that one waits for the first */
+    CHECK_INT(w.h[1].conns, 2);
+    CHECK_INT(w.h[0].conns, before + 1);
+    pthread_join(t, NULL);
+    CHECK_INT(w.h[1].conns, 3);
+    halting_end(&w);
 }
 
 TEST(client_knows_nobody_when_it_is_said_so)

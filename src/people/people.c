@@ -9,6 +9,11 @@
 #include "people_i.h"
 
 static const int64_t there_for = 60 * RT_S, absent_for = 15 * RT_S, silent_for = 5 * RT_S;
+/* A question that took this long, and got no answer: the person's password is not asked about for a while. */
+static const int64_t slow_is = 4 * RT_S, slow_for = 30 * RT_S;
+/* What lies between forgets a connection that says nothing for long. */
+static const int64_t kept_for = 60 * RT_S, first_after = 60 * RT_S;
+#define PATIENCE (20 * RT_S) /* with those who ask about passwords */
 
 /* What was said of an address: NUL between DN, id and the addresses; none of them has one. */
 struct known {
@@ -24,6 +29,14 @@ struct people {
     struct lock lock;
     struct map known;
     int64_t silent_until; /* nobody asks before */
+    struct map proofs;    /* DN -> struct proof * */
+    size_t proving;
+};
+
+/* About whose password it is asked just now, or was not answered lately. */
+struct proof {
+    bool asking;
+    int64_t until; /* nobody asks before */
 };
 
 void people_open(struct people **out, const struct people_conf *c)
@@ -31,25 +44,27 @@ void people_open(struct people **out, const struct people_conf *c)
     struct people *p = *out = xcalloc(1, sizeof *p);
     p->conf = *c;
     if (!c->search) {
-        p->links = links_new();
+        p->links = links_new(kept_for, first_after);
         p->conf.search = ldap_ask;
         p->conf.bind = ldap_prove;
         p->conf.arg = p->links;
     }
     map_init(&p->known, false);
+    map_init(&p->proofs, false);
 }
 
-static void forget(struct people *p)
+static void forget(struct map *m)
 {
     struct map_iter it = {0};
-    while (map_next(&p->known, &it)) free(it.value);
-    map_free(&p->known);
+    while (map_next(m, &it)) free(it.value);
+    map_free(m);
 }
 
 void people_close(struct people **p)
 {
     if (!*p) return;
-    forget(*p);
+    forget(&(*p)->known);
+    forget(&(*p)->proofs);
     links_free(&(*p)->links);
     free(*p);
     *p = NULL;
@@ -101,7 +116,7 @@ static void keep(struct people *p, struct slice address, const struct people_ent
     if (b.n) memcpy(k->text, b.p, b.n);
     buf_free(&b);
     lock_take(&p->lock);
-    if (p->known.count >= PEOPLE_KNOWN_MAX) forget(p);
+    if (p->known.count >= PEOPLE_KNOWN_MAX) forget(&p->known);
     free(map_put(&p->known, address, k));
     lock_release(&p->lock);
 }
@@ -114,6 +129,7 @@ struct question {
     struct arena *a;
     struct people_entry *out;
     int64_t until;
+    bool slow; /* it was asked, and long not answered */
 };
 
 static bool is_silent(struct people *p)
@@ -138,8 +154,10 @@ static int ask_on_thread(void *arg)
     struct people_conf *c = &q->p->conf;
     if (is_silent(q->p)) return err_set(ERR_UNREACHABLE, "the directory of people was silent just now");
     if (rt_now() > q->until) return err_set(ERR_TIMEOUT, "the directory of people is slow");
+    int64_t begun = rt_now();
     int e = q->out ? c->search(c->arg, c, q->filter, q->a, q->out) : c->bind(c->arg, c, q->dn, q->password);
     if (!e || e == (q->out ? ERR_NOT_FOUND : ERR_DENIED)) return e;
+    q->slow = rt_now() - begun >= slow_is;
     if (e == ERR_UNREACHABLE) note_silence(q->p);
     log_warn("people", "%s", err_text(e));
     return e;
@@ -229,8 +247,76 @@ int people_find_id(struct people *p, struct arena *a, struct slice id, uint64_t 
     return e;
 }
 
+/* ---- passwords: one that hangs there holds up nobody else ---- */
+
+/* Room for an entry: those that are over, or, when there are too many, all that nobody asks about. */
+static void tidy_proofs(struct people *p)
+{
+    struct map_iter it = {0};
+    bool many = p->proofs.count >= PEOPLE_SLOW_MAX;
+    while (many && map_next(&p->proofs, &it)) {
+        struct proof *x = it.value;
+        if (x->asking) continue;
+        map_del(&p->proofs, it.key);
+        free(x);
+    }
+}
+
+/* 0, or why it is not asked; *wait: others are asked about. */
+static int try_to_begin(struct people *p, struct slice dn, bool *wait)
+{
+    struct proof *x = map_get(&p->proofs, dn);
+    *wait = false;
+    if (x && !x->asking && x->until > rt_now())
+        return err_set(ERR_TIMEOUT, "the directory of people did not answer about this password just now");
+    *wait = p->proving >= PEOPLE_PROOFS || (x && x->asking);
+    if (*wait) return 0;
+    if (!x) {
+        tidy_proofs(p);
+        map_put(&p->proofs, dn, x = xcalloc(1, sizeof *x));
+    }
+    x->asking = true;
+    p->proving++;
+    return 0;
+}
+
+static int begin_proof(struct people *p, struct slice dn)
+{
+    int64_t until = DEADLINE_IN(PATIENCE), pause = RT_MS;
+    for (;;) {
+        bool wait;
+        lock_take(&p->lock);
+        int e = try_to_begin(p, dn, &wait);
+        lock_release(&p->lock);
+        if (e || !wait) return e;
+        if (rt_now() >= until) return err_set(ERR_TIMEOUT, "the directory of people is slow");
+        e = fiber_sleep(pause);
+        if (e) return e;
+        if (pause < RT_S / 10) pause *= 2;
+    }
+}
+
+static void end_proof(struct people *p, struct slice dn, bool slow)
+{
+    lock_take(&p->lock);
+    struct proof *x = map_get(&p->proofs, dn);
+    ASSERT(x && x->asking && p->proving);
+    p->proving--;
+    *x = (struct proof){.until = rt_now() + slow_for};
+    if (!slow) {
+        map_del(&p->proofs, dn);
+        free(x);
+    }
+    lock_release(&p->lock);
+}
+
 int people_prove(struct people *p, struct slice dn, struct slice password, uint64_t asker)
 {
     if (!dn.n || !password.n) return ERR_DENIED;
-    return ask(p, asker, &(struct question){.dn = dn, .password = password});
+    struct question q = {.dn = dn, .password = password};
+    int e = begin_proof(p, dn);
+    if (e) return e;
+    e = ask(p, asker, &q);
+    end_proof(p, dn, q.slow && e != ERR_UNREACHABLE);
+    return e;
 }

@@ -12,6 +12,8 @@
 
 enum {
     PEOPLE_KNOWN_MAX = 20000, /* addresses that are remembered; then all are forgotten */
+    PEOPLE_PROOFS = 3,        /* passwords that are asked about at once, of one person one */
+    PEOPLE_SLOW_MAX = 1000,   /* people whose password was not answered about, that are remembered */
     PEOPLE_ADDRESSES_MAX = 64,
     PEOPLE_SERVERS_MAX = 4,
     PEOPLE_DN_MAX = 1000,      /* bytes */
@@ -77,5 +79,6 @@ MUST_CHECK int people_find(struct people *p, struct arena *a, struct slice local
 MUST_CHECK int people_find_id(struct people *p, struct arena *a, struct slice id, uint64_t asker,
                               struct people_entry *out);
 /* Is that the password of the entry? 0, ERR_DENIED, or a temporary error. An empty password is none, whatever
- * the server would say (RFC 4513 section 5.1.2). SUSPENDS. */
+ * the server would say (RFC 4513 section 5.1.2). Who gets no answer in time is not asked about for half a
+ * minute; others are. SUSPENDS. */
 MUST_CHECK int people_prove(struct people *p, struct slice dn, struct slice password, uint64_t asker);

@@ -76,6 +76,83 @@ static int proves(void *arg)
     return 0;
 }
 
+struct
+try {
+    struct world *w;
+    const char *dn;
+    int result;
+    int64_t took;
+};
+
+static void try(void *arg)
+{
+    struct try *t = arg;
+    int64_t begun = rt_now();
+    t->result = people_prove(t->w->p, sl_cstr(t->dn), SL("secret"), ASKER);
+    t->took = rt_now() - begun;
+}
+
+#define AL "uid=al,dc=one,dc=test"
+#define BO "uid=bo,dc=one,dc=test"
+
+/* One person's password hangs there, and six ask about it: others are answered at once, also letters'
+ * questions. */
+static int one_hangs(void *arg)
+{
+    struct world *w = arg;
+    struct people_entry p;
+    struct try t[7];
+    struct group g;
+    w->t = (struct table){.v = {{AL, "7", {"al@one.test"}, "secret"}, {BO, "8", {"bo@one.test"}, "secret"}},
+                          .n = 2,
+                          .hangs = AL};
+    group_init(&g);
+    for (size_t i = 0; i < COUNT_OF(t); i++) {
+        t[i] = (struct try){.w = w, .dn = i < 6 ? AL : BO};
+        CHECK_OK(group_go(&g, "try", try, &t[i]));
+    }
+    CHECK_OK(fiber_sleep(RT_MS));
+    CHECK_OK(find(w, "al", &p));
+    CHECK_INT(rt_now() / RT_S, 0);
+    CHECK_OK(group_wait(&g));
+    CHECK_OK(t[6].result);
+    CHECK(t[6].took < RT_S);
+    int asked = 0;
+    for (size_t i = 0; i < 6; i++) {
+        CHECK(t[i].result == ERR_TIMEOUT || t[i].result == ERR_IO);
+        asked += t[i].result == ERR_IO;
+    }
+    CHECK_INT(asked, 1);
+    CHECK_INT(w->t.binds, 2); /* of one it was asked, the others heard of it */
+    CHECK_OK(fiber_sleep(31 * RT_S));
+    w->t.hangs = NULL;
+    CHECK_OK(people_prove(w->p, SL(AL), SL("secret"), ASKER));
+    return 0;
+}
+
+/* However many do not answer, letters' questions have a thread. */
+static int many_hang(void *arg)
+{
+    struct world *w = arg;
+    struct people_entry p;
+    struct try t[5];
+    struct group g;
+    char dn[COUNT_OF(t)][30];
+    group_init(&g);
+    for (size_t i = 0; i < COUNT_OF(t); i++) {
+        snprintf(dn[i], sizeof dn[i], "uid=%zu", i);
+        t[i] = (struct try){.w = w, .dn = dn[i]};
+        w->t.slow = 5 * RT_S;
+        CHECK_OK(group_go(&g, "try", try, &t[i]));
+    }
+    CHECK_OK(fiber_sleep(RT_MS));
+    CHECK_OK(find(w, "al", &p));
+    CHECK_INT(rt_now() / RT_S, 0);
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(rt_now() / RT_S, 10); /* three at once */
+    return 0;
+}
+
 static int is_bounded(void *arg)
 {
     struct world *w = arg;
@@ -114,4 +191,9 @@ static void run(int (*fn)(void *))
 TEST(people_are_remembered_shortly) { run(remembers); }
 TEST(people_of_a_silent_directory_are_not_asked_for_by_all) { run(is_silent); }
 TEST(people_prove_themselves_with_a_password_only) { run(proves); }
+TEST(people_whose_password_hangs_hold_up_nobody_else)
+{
+    run(one_hangs);
+    run(many_hang);
+}
 TEST(people_that_are_remembered_are_bounded) { run(is_bounded); }

@@ -14,6 +14,8 @@ struct table {
     const char *number[4]; /* employeeNumber, or NULL */
     size_t n, searches, binds;
     int fails;                          /* what every question ends with, or 0 */
+    const char *hangs;                  /* the DN whose password it does not answer about in time, or NULL */
+    int64_t slow;                       /* how long it thinks about each password */
     void (*on_search)(struct table *t); /* or NULL */
 };
 
@@ -61,6 +63,11 @@ static inline int table_bind(void *arg, const struct people_conf *c, struct slic
     struct table *t = arg;
     (void)c;
     t->binds++;
+    if (t->slow) rt_pause(t->slow);
+    if (t->hangs && sl_eq(dn, sl_cstr(t->hangs))) {
+        rt_pause(5 * RT_S);
+        return err_set(ERR_IO, "the table did not answer");
+    }
     if (t->fails) return err_set(t->fails, "the table is away");
     for (size_t i = 0; i < t->n; i++)
         if (sl_eq(dn, sl_cstr(t->v[i].dn)) && sl_eq(password, sl_cstr(t->v[i].password))) return 0;
