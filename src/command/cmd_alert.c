@@ -92,14 +92,22 @@ static int watch_claim(void *arg, const struct sending_domain *d)
 {
     struct sending_watch *w = arg;
     struct watching *x = w->x;
+    const char *gone;
     bool lost = d->lost && rt_wall_seconds() - d->lost < SENDING_TOLD_S;
-    if (!(d->damage.n || lost || (d->verified && d->failing)) || w->n++ >= SENDING_TOLD) return 0;
+    int e = sending_stands(x->core, d, &gone);
+    if (e) return e;
+    if (!(d->damage.n || gone || lost || (d->verified && d->failing)) || w->n++ >= SENDING_TOLD) return 0;
     struct slice about = ar_cat(x->a, SL("sending domain "), d->name);
     struct slice who = sending_account(x->core, x->a, d);
     if (d->damage.n)
         found(x, about,
               ar_printf(x->a, "its row of the account %.*s cannot be read, and nothing is sent as it: %.*s",
                         SLF(who), SLF(d->damage)),
+              true);
+    else if (gone)
+        found(x, about,
+              ar_printf(x->a, "the account %.*s has it, but %s: its letters wait until a look mends that",
+                        SLF(who), gone),
               true);
     else
         found(x, about,

@@ -1,6 +1,7 @@
 /* belongings.c - the list of what an account has in rows that others have too (belongings.h). */
 #include "belongings.h"
 
+#include "base/log.h"
 #include "directory/sending_domain.h"
 #include "person.h"
 #include "send/inbound.h"
@@ -70,8 +71,12 @@ static int drop_rights(struct core *core, const struct account *acc)
     int e = 0;
     directory_domains(core->store->directory, &a, &domain, &n);
     for (size_t i = 0; !e && i < n; i++) {
-        e = domain_admin_set(core->store->directory, domain[i], acc->address, false);
-        if (e == ERR_NOT_FOUND || e == ERR_STATE) e = 0; /* an alias domain has none */
+        e = domain_admin_forget(core->store->directory, domain[i], acc->id);
+        if (!err_is_damage(e))
+            continue; /* ids are never used again: what is left there gives nobody a right */
+        log_warn("account", "%.*s: whether it administers %.*s cannot be read: %s", SLF(acc->address),
+                 SLF(domain[i]), err_text(e));
+        e = 0;
     }
     ar_free(&a);
     return e;
@@ -81,7 +86,7 @@ int belongings_drop(struct core *core, const struct account *acc)
 {
     static int (*const drop[])(struct core * core, const struct account *acc) = {
         drop_keys, drop_sends, drop_webhooks, drop_inbound, drop_sending_domains, drop_source, drop_rights};
-    int e = 0;
+    int e = account_disable(core->store->directory, acc->address, true);
     for (size_t i = 0; !e && i < COUNT_OF(drop); i++) e = drop[i](core, acc);
     return e;
 }

@@ -4,7 +4,8 @@
 #pragma once
 #include "core.h"
 
-/* Takes all of it away: keys of the API, webhooks, mail that is handed to URLs, domains of customers, rights
- * over domains. Before the account itself goes: afterwards nobody knows whose they were. Repeating it is
- * harmless; the first error ends it. SUSPENDS. */
+/* Disables the account, so that nothing is sent and nobody logs in meanwhile, and takes all of it away: keys
+ * of the API, webhooks, mail that is handed to URLs, domains of customers, rights over domains. Before the
+ * account itself goes: afterwards nobody knows whose they were. Repeating it is harmless; the first error
+ * ends it. SUSPENDS. */
 MUST_CHECK int belongings_drop(struct core *core, const struct account *acc);

@@ -27,6 +27,11 @@
 #include "store/rescue.h"
 #include "store/store.h"
 
+struct sending_turns {
+    struct lock lock;
+    struct sending_turn *first; /* core/sending.c */
+};
+
 struct core {
     const struct config *conf;
     struct arena arena; /* what lives as long as the node */
@@ -55,12 +60,13 @@ struct core {
     struct dnslists dnslists;
     struct greylist *greylist; /* NULL: off */
     struct backup_mx backup_mx;
-    bool alerting;            /* somebody is being told (alerts_found()); atomic */
-    struct relay_conf relay;  /* what a node that serves sends with; its tls is NULL before */
-    struct intake intake;     /* the way in for every letter */
-    struct list_hop list_hop; /* and the way out of lists */
-    size_t hosts_left_out;    /* of customers, without a certificate, as was told last */
-    int64_t started;          /* unix seconds; 0 = not serving */
+    bool alerting;                /* somebody is being told (alerts_found()); atomic */
+    struct relay_conf relay;      /* what a node that serves sends with; its tls is NULL before */
+    struct intake intake;         /* the way in for every letter */
+    struct list_hop list_hop;     /* and the way out of lists */
+    size_t hosts_left_out;        /* of customers, without a certificate, as was told last */
+    struct sending_turns sending; /* domains of customers that are being looked at */
+    int64_t started;              /* unix seconds; 0 = not serving */
 };
 
 /* A resolver as the node's, which remembers nothing yet. To be closed. SUSPENDS. */

@@ -9,6 +9,7 @@
 #include "spf/spf.h"
 
 enum { AT_ONCE = 8, LOOK_EACH_S = 300, WHY_MAX = 400 };
+static const int64_t TURN_POLL = RT_S / 20;
 
 /* ---- what to publish ---- */
 
@@ -196,27 +197,82 @@ static void tell(const struct core *core, struct arena *a, const struct sending_
                  SLF(d->why));
 }
 
+/* ---- one look at a claim at a time ---- */
+
+struct sending_turn { /* on its fiber's stack */
+    struct slice account, name;
+    struct sending_turn *next;
+};
+
+static bool turn_taken(struct core *core, struct sending_turn *mine)
+{
+    const struct sending_turn *t;
+    lock_take(&core->sending.lock);
+    for (t = core->sending.first; t; t = t->next)
+        if (sl_eq(t->account, mine->account) && sl_eq(t->name, mine->name)) break;
+    if (!t) mine->next = core->sending.first, core->sending.first = mine;
+    lock_release(&core->sending.lock);
+    return t != NULL;
+}
+
+/* d: the claim that is to be looked at, which stays where it is until turn_end(). ERR_CANCELED. */
+static int turn_begin(struct core *core, struct sending_turn *mine, const struct sending_domain *d)
+{
+    *mine = (struct sending_turn){.account = d->account, .name = d->name};
+    while (turn_taken(core, mine)) {
+        int e = fiber_sleep(TURN_POLL);
+        if (e) return e;
+    }
+    return 0;
+}
+
+static void turn_end(struct core *core, struct sending_turn *mine)
+{
+    lock_take(&core->sending.lock);
+    struct sending_turn **at = &core->sending.first;
+    while (*at != mine) at = &(*at)->next;
+    *at = mine->next;
+    lock_release(&core->sending.lock);
+}
+
+/* *d as it was when the turn began. */
+static int look_at_claim(struct core *core, struct arena *a, struct sending_domain *d)
+{
+    struct look x = {.core = core, .a = a, .d = d};
+    enum sending_change change;
+    int e = asked(&x, SENDING_KEY, look_key(&x));
+    if (!e) e = asked(&x, SENDING_RETURN, look_return(&x));
+    if (!e) e = asked(&x, SENDING_LINKS | SENDING_TLS, look_links(&x));
+    if (!e) e = sending_domain_looked(core->store->directory, a, d, &x.out, &change);
+    if (!e) tell(core, a, d, change);
+    return e;
+}
+
+/* good_s: a look that is no older than that will do. */
+static int look_in_turn(struct core *core, struct arena *a, const char *account, struct slice name,
+                        int64_t good_s, struct sending_domain *out)
+{
+    struct sending_turn turn;
+    int e = sending_domain_get(core->store->directory, a, account, name, out);
+    if (!e) e = turn_begin(core, &turn, out);
+    if (e) return e;
+    e = sending_domain_get(core->store->directory, a, account, turn.name, out);
+    int64_t ago = rt_wall_seconds() - out->looked;
+    if (!e && (ago < 0 || ago >= good_s)) e = look_at_claim(core, a, out);
+    turn_end(core, &turn);
+    return e;
+}
+
 int sending_look(struct core *core, struct arena *a, const char *account, struct slice name,
                  struct sending_domain *out)
 {
-    struct look x = {.core = core, .a = a, .d = out};
-    enum sending_change change;
-    int e = sending_domain_get(core->store->directory, a, account, name, out);
-    if (!e) e = asked(&x, SENDING_KEY, look_key(&x));
-    if (!e) e = asked(&x, SENDING_RETURN, look_return(&x));
-    if (!e) e = asked(&x, SENDING_LINKS | SENDING_TLS, look_links(&x));
-    if (!e) e = sending_domain_looked(core->store->directory, a, out, &x.out, &change);
-    if (!e) tell(core, a, out, change);
-    return e;
+    return look_in_turn(core, a, account, name, 0, out);
 }
 
 int sending_verify(struct core *core, struct arena *a, const char *account, struct slice name,
                    struct sending_domain *out)
 {
-    int e = sending_domain_get(core->store->directory, a, account, name, out);
-    int64_t ago = rt_wall_seconds() - out->looked;
-    if (e || (ago >= 0 && ago < SENDING_AGAIN_S)) return e;
-    return sending_look(core, a, account, name, out);
+    return look_in_turn(core, a, account, name, SENDING_AGAIN_S, out);
 }
 
 void sending_certified(struct core *core, struct slice host)
@@ -289,10 +345,22 @@ static int flush(struct round *r)
     return fiber_canceled() ? ERR_CANCELED : e;
 }
 
+int sending_stands(const struct core *core, const struct sending_domain *d, const char **why)
+{
+    *why = NULL;
+    int e = d->damage.n || !d->verified ? 0 : sending_domain_stands(core->store->directory, d);
+    if (e == ERR_CORRUPT) *why = "the row that says who has it cannot be read";
+    return err_is_damage(e) ? 0 : e;
+}
+
 static int take(void *arg, const struct sending_domain *d)
 {
     struct round *r = arg;
-    if (!is_due(d, rt_wall_seconds())) return 0;
+    const char *gone = NULL;
+    bool due = is_due(d, rt_wall_seconds());
+    int e = due ? 0 : sending_stands(r->core, d, &gone);
+    if (e) return e;
+    if (!due && !gone) return 0;
     struct due *one = &r->due[r->n++];
     one->core = r->core;
     snprintf(one->account, sizeof one->account, "%.*s", SLF(d->account));

@@ -22,12 +22,13 @@ struct slice sending_account(const struct core *core, struct arena *a, const str
 /* A line of a master file. */
 struct slice sending_record_line(struct arena *a, const struct sending_record *r);
 
-/* Looks at the DNS of the account's claim now, and keeps what it finds; *out as it is then. SUSPENDS. */
+/* Looks at the DNS of the account's claim now, and keeps what it finds; *out as it is then. One look at a
+ * time: who comes meanwhile waits and looks again. SUSPENDS. */
 MUST_CHECK int sending_look(struct core *core, struct arena *a, const char *account, struct slice name,
                             struct sending_domain *out);
 
-/* The same for somebody who asks: of one that was looked at just now (SENDING_AGAIN_S), *out is as that left
- * it. SUSPENDS. */
+/* The same for somebody who asks: of one that was looked at just now (SENDING_AGAIN_S), or is at this moment,
+ * *out is as that left it. SUSPENDS. */
 MUST_CHECK int sending_verify(struct core *core, struct arena *a, const char *account, struct slice name,
                               struct sending_domain *out);
 
@@ -40,5 +41,8 @@ void sending_certified(struct core *core, struct slice host);
 #define SENDING_YOUNG_S (3 * 86400) /* days, */
 #define SENDING_LOOK_OPEN_S 86400   /* then daily, */
 #define SENDING_OPEN_S (30 * 86400) /* so long after it was made or lost: later only when somebody asks */
+/* Is what letters ask for of this claim, which is proved, gone or damaged, so that they wait or are refused?
+ * *why, a phrase, unless it is fine. The next round mends it. SUSPENDS. */
+MUST_CHECK int sending_stands(const struct core *core, const struct sending_domain *d, const char **why);
 /* On a fiber of its own until it is canceled: looks at all that are due. ctx: struct core. */
 void sending_keep(void *core);

@@ -16,6 +16,7 @@ struct world {
     struct sending_domain d;
     enum shown shown;
     size_t asked;
+    bool slow; /* its DNS answers after a second */
 };
 
 static int found(struct dns_answer *out, struct arena *a, struct dns_rr rr)
@@ -33,6 +34,7 @@ static int ask(void *arg, struct arena *a, struct slice name, enum dns_type type
     struct world *w = arg;
     struct dns_rr rr = {0};
     w->asked++;
+    if (w->slow) CHECK_OK(fiber_sleep(RT_S));
     struct sending_record r[SENDING_RECORDS];
     *out = (struct dns_answer){.status = w->shown == SILENT ? DNS_TEMPFAIL : DNS_NXDOMAIN};
     if (w->shown == NOTHING || w->shown == SILENT) return 0;
@@ -139,6 +141,57 @@ static void asked_often(struct world *w)
     CHECK(w->asked > before);
 }
 
+static void ask_slowly(void *arg)
+{
+    struct world *w = arg;
+    struct arena a = {0};
+    struct sending_domain d;
+    CHECK_OK(sending_verify(&w->core, &a, w->account, SL("shop.example"), &d));
+    CHECK(d.looked && sl_eq(d.links, SL("go")));
+    ar_free(&a);
+}
+
+static void look_slowly(void *arg)
+{
+    struct world *w = arg;
+    struct arena a = {0};
+    struct sending_domain d;
+    CHECK_OK(sending_look(&w->core, &a, w->account, SL("shop.example"), &d));
+    CHECK(d.looked == 0 && sl_eq(d.links, SL("go")));
+    ar_free(&a);
+}
+
+/* Who asks while somebody looks gets what that finds; of names that change meanwhile another look is made. */
+static void asked_at_once(struct world *w)
+{
+    struct group fibers;
+    struct directory *dir = w->core.store->directory;
+    CHECK_OK(sending_domain_hosts(dir, w->account, SL("shop.example"), SL(""), SL("go")));
+    CHECK_OK(sending_domain_get(dir, &w->a, w->account, SL("shop.example"), &w->d));
+    CHECK_OK(fiber_sleep(60 * RT_S));
+    size_t before = w->asked;
+    struct sending_domain d;
+    CHECK_OK(sending_look(&w->core, &w->a, w->account, SL("shop.example"), &d));
+    size_t one = w->asked - before;
+    CHECK_OK(fiber_sleep(60 * RT_S));
+    w->slow = true;
+    before = w->asked;
+    group_init(&fibers);
+    for (int i = 0; i < 5; i++) CHECK_OK(group_go(&fibers, "asks", ask_slowly, w));
+    CHECK_OK(group_wait(&fibers));
+    CHECK_INT(w->asked - before, one);
+    CHECK_OK(fiber_sleep(60 * RT_S));
+    CHECK_OK(sending_domain_hosts(dir, w->account, SL("shop.example"), SL(""), SL("links")));
+    CHECK_OK(group_go(&fibers, "asks", look_slowly, w));
+    CHECK_OK(fiber_sleep(RT_S / 2));
+    CHECK_OK(sending_domain_hosts(dir, w->account, SL("shop.example"), SL(""), SL("go")));
+    CHECK_OK(group_wait(&fibers));
+    before = w->asked;
+    ask_slowly(w);
+    CHECK_INT(w->asked - before, one);
+    w->slow = false;
+}
+
 static int put_row(struct kv_tx *tx, void *arg)
 {
     struct slice *key_value = arg;
@@ -180,6 +233,28 @@ static void many_hosts(struct world *w)
     CHECK_INT(w->core.hosts_left_out, 50);
 }
 
+/* The next round mends what letters ask for, not the look that would be due in six hours; a damaged claim of
+ * another account is in nobody's way. */
+static void damaged(struct world *w)
+{
+    struct sending_domain d = after(w, ALL, 2 * 86400);
+    struct buf torn = BUF_INIT;
+    const char *why;
+    CHECK(d.verified && has_it(w));
+    CHECK_OK(sending_look(&w->core, &w->a, w->account, SL("shop.example"), &d));
+    buf_str(&torn, "\xff torn");
+    put(w, SL("_senders"), SL("c/aaaa/shop.example"), &torn);
+    buf_str(&torn, "\xff torn");
+    put(w, SL("_senders"), SL("d/shop.example"), &torn);
+    CHECK_OK(sending_stands(&w->core, &d, &why));
+    CHECK(why != NULL);
+    CHECK_OK(fiber_sleep(600 * RT_S));
+    CHECK(has_it(w));
+    CHECK_OK(sending_stands(&w->core, &d, &why));
+    CHECK(!why);
+    CHECK_OK(sending_domain_remove(w->core.store->directory, "aaaa", SL("shop.example")));
+}
+
 /* A claim that is left over, as one that was made while its account was removed. */
 static void account_goes(struct world *w)
 {
@@ -200,6 +275,8 @@ static int run(void *arg)
     weeks(w);
     other_faults(w);
     asked_often(w);
+    asked_at_once(w);
+    damaged(w);
     account_goes(w);
     many_hosts(w);
     group_cancel(&care);

@@ -61,6 +61,8 @@ enum { DOMAIN_ADMINS_MAX = 100 };
 /* May the account manage the domain's accounts and aliases? Who asks looks at each act: it ends at once.
  * ERR_NOT_FOUND, ERR_STATE (an alias domain), ERR_LIMIT. */
 MUST_CHECK int domain_admin_set(struct directory *dir, struct slice name, struct slice address, bool on);
+/* No right any more, if it had one; the domain's own row is not asked. */
+MUST_CHECK int domain_admin_forget(struct directory *dir, struct slice domain, const char *id);
 MUST_CHECK int domain_admin_is(struct directory *dir, struct slice domain, const char *id, bool *yes);
 /* Their addresses as they were then; of a damaged row "account ID". domain as domain_get() gives it. */
 MUST_CHECK int domain_admins(struct directory *dir, struct arena *a, struct slice domain, struct slice **out,

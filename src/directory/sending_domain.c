@@ -286,6 +286,39 @@ int sending_domain_get(struct directory *dir, struct arena *a, const char *accou
     return e ? not_there(e, out->name) : claim_parse(row, out);
 }
 
+/* A claim, by its key: "c/ACCOUNT/NAME". */
+static void names_of(struct slice key, struct sending_domain *d)
+{
+    struct slice rest = sl_from(key, 2);
+    (void)!sl_next(&rest, '/', &d->account);
+    d->name = rest;
+}
+
+struct others {
+    const struct sending_domain *than;
+    bool may_have; /* one that is proved, or cannot be read */
+};
+
+static int look_for_other(void *arg, struct slice key, struct slice value)
+{
+    struct others *x = arg;
+    struct sending_domain d = {0};
+    names_of(key, &d);
+    if (!sl_eq(d.name, x->than->name) || sl_eq(d.account, x->than->account)) return 0;
+    x->may_have = claim_parse(value, &d) || d.verified;
+    return x->may_have;
+}
+
+/* Who has it cannot be read: letters wait as long as somebody may, whose next look writes it again. All
+ * claims are read, which damage alone is worth. */
+static int give_up_damaged(struct kv_tx *tx, const struct changing *x)
+{
+    struct others o = {.than = &x->d};
+    int e = kv_tx_scan(tx, SL("c/"), SL("c0"), look_for_other, &o);
+    if (e >= 0 && !o.may_have) kv_tx_del(tx, owner_key(x->a, x->d.name));
+    return e < 0 ? e : 0;
+}
+
 static int remove_tx(struct kv_tx *tx, void *arg)
 {
     const struct changing *x = arg;
@@ -296,7 +329,8 @@ static int remove_tx(struct kv_tx *tx, void *arg)
     e = kv_tx_get(tx, owner_key(x->a, x->d.name), &row);
     if (!e) e = owner_parse(row, &owner);
     if (!e && sl_eq(owner, x->d.account)) kv_tx_del(tx, owner_key(x->a, x->d.name));
-    return e == ERR_NOT_FOUND || err_is_damage(e) ? 0 : e; /* a damaged row: as in owner_tx() */
+    if (err_is_damage(e)) return give_up_damaged(tx, x);
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 int sending_domain_remove(struct directory *dir, const char *account, struct slice name)
@@ -313,14 +347,6 @@ int sending_domain_remove(struct directory *dir, const char *account, struct sli
 }
 
 /* ---- walking ---- */
-
-/* The key of a claim: "c/ACCOUNT/NAME". */
-static void names_of(struct slice key, struct sending_domain *d)
-{
-    struct slice rest = sl_from(key, 2);
-    (void)!sl_next(&rest, '/', &d->account);
-    d->name = rest;
-}
 
 int sending_domain_each(struct directory *dir, const char *account,
                         int (*each)(void *arg, const struct sending_domain *d), void *arg)
@@ -371,6 +397,7 @@ struct looking {
     const struct sending_domain *read; /* as it was when the DNS was asked */
     const struct sending_look *look;
     struct sending_domain now;
+    int64_t at;
     enum sending_change change;
 };
 
@@ -382,7 +409,7 @@ static void lose(struct looking *x, struct kv_tx *tx)
     struct sending_domain *d = &x->now;
     kv_tx_del(tx, owner_key(x->a, d->name));
     d->verified = d->failing = d->missing = 0;
-    d->lost = d->looked;
+    d->lost = x->at;
     x->change = SENDING_LOST;
 }
 
@@ -392,10 +419,10 @@ static bool key_is_missing(const struct looking *x) { return x->look->known & ~x
 static void missed(struct looking *x, struct kv_tx *tx)
 {
     struct sending_domain *d = &x->now;
-    d->failing = since(d->failing, d->looked);
-    if (key_is_missing(x)) d->missing = since(d->missing, d->looked);
-    bool gone = key_is_missing(x) && d->looked - d->missing >= SENDING_GRACE_S;
-    if (gone || d->looked - d->failing >= SENDING_SILENT_S) lose(x, tx);
+    d->failing = since(d->failing, x->at);
+    if (key_is_missing(x)) d->missing = since(d->missing, x->at);
+    bool gone = key_is_missing(x) && x->at - d->missing >= SENDING_GRACE_S;
+    if (gone || x->at - d->failing >= SENDING_SILENT_S) lose(x, tx);
 }
 
 /* It had the domain, and the row that says so is gone or damaged: it stands for what the claim says, unless
@@ -416,7 +443,7 @@ static void judge(struct looking *x, struct kv_tx *tx, struct slice owner)
     struct sending_domain *d = &x->now;
     bool mine = sl_eq(owner, d->account), seen = x->look->found & x->look->known & SENDING_KEY;
     if (!owner.n && d->verified) mine = still_has(x, tx);
-    if (mine && seen) d->verified = since(d->verified, d->looked), d->failing = d->missing = 0;
+    if (mine && seen) d->verified = since(d->verified, x->at), d->failing = d->missing = 0;
     else if (mine) missed(x, tx);
     else d->verified = d->failing = d->missing = 0;
     if (mine || !seen) return;
@@ -425,7 +452,7 @@ static void judge(struct looking *x, struct kv_tx *tx, struct slice owner)
         return;
     }
     owner_put(tx, x->a, d);
-    d->verified = d->looked;
+    d->verified = x->at;
     d->lost = 0;
     x->change = SENDING_PROVED;
 }
@@ -437,14 +464,16 @@ static int looked_tx(struct kv_tx *tx, void *arg)
     struct slice owner;
     unsigned known = x->look->known;
     x->change = SENDING_AS_IT_WAS;
+    x->at = rt_wall_seconds();
     int e = claim_tx(tx, x->a, x->read, d);
     if (!e && !sl_eq(d->selector, x->read->selector)) e = ERR_NOT_FOUND;
     if (!e) e = owner_tx(tx, x->a, d->name, &owner);
     if (e) return e;
-    if (!sl_eq(d->returns, x->read->returns)) known &= ~(unsigned)SENDING_RETURN;
-    if (!sl_eq(d->links, x->read->links)) known &= ~(unsigned)(SENDING_LINKS | SENDING_TLS);
+    bool other_return = !sl_eq(d->returns, x->read->returns), other_links = !sl_eq(d->links, x->read->links);
+    if (other_return) known &= ~(unsigned)SENDING_RETURN;
+    if (other_links) known &= ~(unsigned)(SENDING_LINKS | SENDING_TLS);
     d->found = (d->found & ~known) | (x->look->found & known);
-    d->looked = rt_wall_seconds();
+    d->looked = other_return || other_links ? 0 : x->at; /* its hosts are still to be looked at */
     d->why = x->look->why;
     judge(x, tx, owner);
     claim_put(tx, x->a, d);
@@ -461,6 +490,17 @@ int sending_domain_looked(struct directory *dir, struct arena *a, struct sending
     if (e) return not_there(e, d->name);
     *d = x.now;
     return 0;
+}
+
+int sending_domain_stands(struct directory *dir, const struct sending_domain *d)
+{
+    struct arena a = {0};
+    struct slice row, account;
+    int e = kv_get(dir->kv, OBJECT, owner_key(&a, d->name), &a, &row);
+    if (!e) e = owner_parse(row, &account);
+    if (!e && !sl_eq(account, d->account)) e = ERR_CORRUPT; /* two say so: a look settles it */
+    ar_free(&a);
+    return e == ERR_NOT_FOUND || err_is_damage(e) ? ERR_CORRUPT : e;
 }
 
 int sending_domain_of(struct directory *dir, struct arena *a, struct slice name, struct sending_domain *out)

@@ -48,6 +48,9 @@ MUST_CHECK int sending_domain_hosts(struct directory *dir, const char *account, 
 /* ERR_NOT_FOUND with the sentence. */
 MUST_CHECK int sending_domain_get(struct directory *dir, struct arena *a, const char *account,
                                   struct slice name, struct sending_domain *out);
+/* Does the row that letters ask for say that d, which is proved, has it? ERR_CORRUPT, without a sentence: it
+ * is gone or damaged, and the next look writes it again. */
+MUST_CHECK int sending_domain_stands(struct directory *dir, const struct sending_domain *d);
 /* Letters under way are signed no more. ERR_NOT_FOUND. */
 MUST_CHECK int sending_domain_remove(struct directory *dir, const char *account, struct slice name);
 /* account NULL: all. d is valid during the call; what each() returns, unless 0, ends the walk and is
@@ -63,7 +66,8 @@ struct sending_look {
     struct slice why;
 };
 enum sending_change { SENDING_AS_IT_WAS, SENDING_PROVED, SENDING_LOST };
-/* ERR_NOT_FOUND: it is another claim by now, or none. *d: as it is then. */
+/* ERR_NOT_FOUND: it is another claim by now, or none. *d: as it is then; looked is 0 when its hosts have
+ * other names by now, of which nothing is known. */
 MUST_CHECK int sending_domain_looked(struct directory *dir, struct arena *a, struct sending_domain *d,
                                      const struct sending_look *look, enum sending_change *change);
 

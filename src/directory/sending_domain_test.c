@@ -106,6 +106,9 @@ static void hosts_change(struct dir_fixture *f, const char *alice, struct sendin
     CHECK_OK(sending_domain_looked(f->dir, &f->a, &old, &all, &c)); /* of the host before */
     CHECK_INT(old.found, SENDING_KEY | SENDING_LINKS | SENDING_TLS);
     CHECK_SL(old.returns, "back");
+    CHECK(old.looked == 0 && old.verified); /* who asks has the new one looked at */
+    CHECK_INT(look(f, &old, 15, 15), SENDING_AS_IT_WAS);
+    CHECK(old.looked > 0 && old.found == 15);
 }
 
 TEST(what_the_dns_does_not_say_stays_as_it_was)
@@ -167,6 +170,27 @@ TEST(a_damaged_row_keeps_letters_of_a_sending_domain_waiting)
     CHECK(may(&f, "bob@one.test", "shop.example"));
     CHECK_OK(sending_domain_remove(f.dir, alice, D));
     CHECK(may(&f, "bob@one.test", "shop.example"));
+    dir_fixture_end(&f);
+}
+
+TEST(a_damaged_row_outlives_the_last_claim_by_nothing)
+{
+    struct dir_fixture f;
+    struct sending_domain got;
+    REQUIRE(dir_fixture_people(&f));
+    const char *alice = id_of(&f, "alice@one.test"), *bob = id_of(&f, "bob@one.test");
+    struct sending_domain hers = claim(&f, alice);
+    (void)claim(&f, bob);
+    CHECK_INT(look(&f, &hers, 15, 15), SENDING_PROVED);
+    CHECK_OK(sending_domain_stands(f.dir, &hers));
+    spoil(&f, SL("d/shop.example"));
+    CHECK_ERR(sending_domain_stands(f.dir, &hers), ERR_CORRUPT);
+    CHECK_OK(sending_domain_remove(f.dir, bob, D)); /* she may have it: her letters wait for her next look */
+    CHECK_ERR(sending_domain_of(f.dir, &f.a, D, &got), ERR_CORRUPT);
+    (void)claim(&f, bob);
+    CHECK_OK(sending_domain_remove(f.dir, alice, D)); /* nobody else that is proved */
+    CHECK_ERR(sending_domain_of(f.dir, &f.a, D, &got), ERR_NOT_FOUND);
+    CHECK(!may(&f, "bob@one.test", "shop.example"));
     dir_fixture_end(&f);
 }
 
