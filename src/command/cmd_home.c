@@ -47,24 +47,42 @@ void print_init(json_t *args, json_t *reply, struct buf *out)
                home, arg_text(reply, "hostname"), domain, home, domain, home, domain, home);
 }
 
-static int restore_on_thread(void *from) { return home_restore(from); }
+struct restoring {
+    const char *from;
+    struct buf aside;
+};
+
+static int restore_on_thread(void *arg)
+{
+    struct restoring *x = arg;
+    return home_restore(x->from, &x->aside);
+}
 
 int run_restore(struct request *r)
 {
-    int e = offload_on(POOL_CARE, restore_on_thread, (void *)arg_text(r->args, "from"));
-    if (e) return e;
+    struct restoring x = {.from = arg_text(r->args, "from")};
+    int e = offload_on(POOL_CARE, restore_on_thread, &x);
     reply_text(r->reply, "home", sl_cstr(r->home));
-    return 0;
+    if (x.aside.n) reply_text(r->reply, "aside", buf_slice(&x.aside));
+    buf_free(&x.aside);
+    return e;
 }
 
 void print_restore(json_t *args, json_t *reply, struct buf *out)
 {
-    const char *home = arg_text(reply, "home");
+    const char *home = arg_text(reply, "home"), *aside = arg_text(reply, "aside");
+    buf_printf(out, "%s is restored from %s.\n", home, arg_text(args, "from"));
+    if (*aside)
+        buf_printf(
+            out,
+            "What stood there, and may be of the attempt that was broken off or somebody's own, is kept: "
+            "%s\n",
+            aside);
     buf_printf(out,
-               "%s is restored from %s.\nNext:\n"
+               "Next:\n"
                "  tram -C %s verify       checks every record and every body\n"
                "  tram -C %s serve\n",
-               home, arg_text(args, "from"), home, home);
+               home, home);
 }
 
 static int check_certificate(struct request *r, const struct config *c)

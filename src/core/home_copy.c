@@ -80,7 +80,7 @@ void home_backup_unlock(int *lock) { path_unlock(lock); }
 
 /* Stands while a node is restored: what is here then is of no use, and the next restore takes its place, but
  * for what it names, a line each: that stood here before the first. */
-static const char restoring[] = "restore.unfinished";
+static const char restoring[] = "restore.unfinished", restoring_form[] = "restore 2";
 
 /* A restore that died when all was done: who removes tram.conf later would not be told that a node is here.
  */
@@ -256,25 +256,48 @@ struct kept { /* stood here before the first restore, and stays */
     bool tls, keys;
 };
 
-static int restore_begin(struct kept *k)
+/* A mark without its first line is of an older program, or of a machine that died just then: it tells of
+ * nothing that stood here, and there may be something. */
+static int read_mark(struct slice mark, struct kept *k)
 {
-    struct buf b = BUF_INIT;
-    struct slice rest, line;
-    bool again = path_exists(restoring);
-    if (!again && path_exists("tls")) buf_str(&b, "tls\n");
-    if (!again && path_exists("keys.secret")) buf_str(&b, "keys.secret\n");
-    int e = again ? path_read(restoring, 100, &b) : path_write(restoring, buf_slice(&b), 0600);
-    rest = buf_slice(&b);
-    while (!e && rest.n && sl_next(&rest, '\n', &line)) {
+    struct slice line;
+    if (sl_starts(mark, SL("restore ")) && !sl_starts(mark, sl_cstr(restoring_form)))
+        return err_set(ERR_VERSION, "a newer program began to restore a copy here: let it end that");
+    while (mark.n && sl_next(&mark, '\n', &line)) {
         k->tls |= sl_eq(line, SL("tls"));
         k->keys |= sl_eq(line, SL("keys.secret"));
     }
+    k->tls &= path_exists("tls");
+    k->keys &= path_exists("keys.secret");
+    return 0;
+}
+
+static int restore_begin(struct kept *k)
+{
+    struct buf b = BUF_INIT;
+    bool again = path_exists(restoring);
+    if (!again) buf_printf(&b, "%s\n", restoring_form);
+    if (!again && path_exists("tls")) buf_str(&b, "tls\n");
+    if (!again && path_exists("keys.secret")) buf_str(&b, "keys.secret\n");
+    int e = again ? path_read(restoring, 100, &b) : path_write(restoring, buf_slice(&b), 0600);
+    if (!e) e = read_mark(buf_slice(&b), k);
     buf_free(&b);
     if (!e) e = path_make("store");
     return e ? e : remove_file("store/written-by"); /* of another index than the next one */
 }
 
-static int restore_all(struct arena *a, const char *from)
+/* Of an attempt before this one, or of somebody who put it there meanwhile: nobody can say, so it is kept. */
+static int set_aside(struct arena *a, const char *name, struct buf *aside)
+{
+    const char *to = ar_printf(a, "%s.before", name).p;
+    if (!path_exists(name)) return 0;
+    for (int i = 2; path_exists(to); i++) to = ar_printf(a, "%s.before.%d", name, i).p;
+    int e = path_rename(name, to);
+    if (!e) buf_printf(aside, "%s%s", aside->n ? ", " : "", to);
+    return e;
+}
+
+static int restore_all(struct arena *a, const char *from, struct buf *aside)
 {
     struct kept kept = {0};
     int e = check_copy(a, from);
@@ -283,7 +306,9 @@ static int restore_all(struct arena *a, const char *from)
     if (!e) e = restore_folder(a, from, "store/index");
     if (!e) e = restore_file(a, from, "store/written-by");
     if (!e) e = path_sync_dir("store");
+    if (!e && !kept.tls) e = set_aside(a, "tls", aside);
     if (!e && !kept.tls) e = restore_folder(a, from, "tls");
+    if (!e && !kept.keys) e = set_aside(a, "keys.secret", aside);
     if (!e && !kept.keys) e = restore_file(a, from, "keys.secret");
     if (!e) e = home_let_through();
     if (!e) e = restore_file(a, from, "tram.conf"); /* last: now it is a home */
@@ -292,14 +317,14 @@ static int restore_all(struct arena *a, const char *from)
     return e ? e : path_sync_dir(".");
 }
 
-int home_restore(const char *from)
+int home_restore(const char *from, struct buf *aside)
 {
     struct arena a;
     int lock = -1;
     int e = path_lock(".", &lock);
     if (e) return e == ERR_BUSY ? err_set(e, "a copy is being restored here already") : e;
     ar_init(&a, 0);
-    e = restore_all(&a, from);
+    e = restore_all(&a, from, aside);
     ar_free(&a);
     path_unlock(&lock);
     return e;
