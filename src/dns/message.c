@@ -2,7 +2,7 @@
 #include "base/text.h"
 #include "update_i.h"
 
-enum { HEAD = 12, JUMPS_MAX = 32, SERVFAIL = 2 };
+enum { HEAD = 12, JUMPS_MAX = 32 };
 
 static unsigned u16_at(struct slice b, size_t at)
 {
@@ -93,6 +93,39 @@ int message_data(const struct message *m, const struct message_rr *rr, struct ar
     if (ok) *out = ar_dup(a, buf_slice(&b));
     buf_free(&b);
     return ok ? 0 : wrong();
+}
+
+static bool is_same(const struct wire_name *x, const struct wire_name *y, size_t from)
+{
+    return x->n == y->n - from && !memcmp(x->b, y->b + from, x->n);
+}
+
+static bool is_within(const struct wire_name *name, const struct wire_name *zone)
+{
+    size_t from = 0;
+    while (from < name->n && !is_same(zone, name, from)) from += name->b[from] + 1u;
+    return from < name->n;
+}
+
+int message_zone(struct slice answer, struct slice name, struct arena *a, struct slice *zone, bool *alias)
+{
+    struct message m;
+    struct message_rr rr;
+    struct wire_name asked;
+    char text[NAME_TEXT_MAX];
+    bool found = false;
+    *alias = false;
+    if (!name_to_wire(name, &asked)) return err_set(ERR_USAGE, "%.*s is no name", SLF(name));
+    int e = message_open(&m, answer);
+    bool ours = !e && m.authoritative && (m.rcode == NOERROR || m.rcode == NXDOMAIN);
+    while (ours && (e = message_next(&m, &rr)) == 0 && !m.ended) {
+        *alias |= rr.in_answer && rr.type == DNS_CNAME && is_same(&rr.owner, &asked, 0);
+        if (found || rr.type != DNS_SOA || !is_within(&asked, &rr.owner)) continue;
+        found = name_from_wire(sl((char *)rr.owner.b, rr.owner.n), text, zone);
+        *zone = ar_dup(a, *zone);
+    }
+    if (e || *alias) return e;
+    return found ? 0 : err_set(ERR_NOT_FOUND, "no zone of the DNS server has %.*s", SLF(name));
 }
 
 int message_refused(const struct message *m)

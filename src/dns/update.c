@@ -11,15 +11,7 @@
 #include "rt/conn.h"
 #include "update_i.h"
 
-enum {
-    MESSAGE_MAX = 65535,
-    CLASS_IN = 1,
-    CLASS_NONE = 254,
-    OPCODE_UPDATE = 5,
-    NOERROR = 0,
-    NXDOMAIN = 3,
-    SECRET_LEAST = 16
-};
+enum { MESSAGE_MAX = 65535, CLASS_IN = 1, CLASS_NONE = 254, OPCODE_UPDATE = 5, SECRET_LEAST = 16 };
 static const int64_t ANSWER_S = 15;
 
 struct dns_primary {
@@ -162,23 +154,22 @@ static int question(struct dns_primary *p, struct slice name, enum dns_type type
     return e;
 }
 
+/* An alias never stands at the top of its zone (RFC 1034 section 3.6.2), so its parent lies in the same one;
+ * of the alias the server would say in which its target lies. */
 int dns_primary_zone(struct dns_primary *p, struct arena *a, struct slice name, struct slice *zone)
 {
     struct buf answer = BUF_INIT;
-    struct message_rr rr = {0};
-    bool found = false;
-    int e = question(p, name, DNS_SOA, &answer);
-    struct message m;
-    if (!e) e = message_open(&m, buf_slice(&answer));
-    bool ours = !e && m.authoritative && (m.rcode == NOERROR || m.rcode == NXDOMAIN);
-    while (ours && !found && (e = message_next(&m, &rr)) == 0 && !m.ended) found = rr.type == DNS_SOA;
-    if (found) {
-        char text[NAME_TEXT_MAX];
-        (void)name_from_wire(sl((char *)rr.owner.b, rr.owner.n), text, zone);
-        *zone = ar_dup(a, *zone);
+    struct slice at = name;
+    bool alias = true;
+    int e = 0;
+    for (; !e && alias && at.n; at = name_parent(at)) {
+        e = question(p, at, DNS_SOA, &answer);
+        if (!e) e = message_zone(buf_slice(&answer), at, a, zone, &alias);
     }
     buf_free(&answer);
-    return e || found ? e : err_set(ERR_NOT_FOUND, "the DNS server has no zone for %.*s", SLF(name));
+    if (e == ERR_NOT_FOUND || (!e && alias))
+        return err_set(ERR_NOT_FOUND, "the DNS server has no zone for %.*s", SLF(name));
+    return e;
 }
 
 int dns_primary_records(struct dns_primary *p, struct arena *a, struct slice name, enum dns_type type,

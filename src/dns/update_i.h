@@ -4,6 +4,7 @@
 #include "dns_i.h"
 #include "update.h"
 
+enum { NOERROR = 0, SERVFAIL = 2, NXDOMAIN = 3 }; /* RFC 1035 section 4.1.1 */
 struct message {
     struct slice bytes;
     size_t at;
@@ -23,6 +24,10 @@ MUST_CHECK int message_next(struct message *m, struct message_rr *rr);
 /* Its data with whole names in lower case. In the arena. ERR_SYNTAX. */
 MUST_CHECK int message_data(const struct message *m, const struct message_rr *rr, struct arena *a,
                             struct slice *out);
+/* The zone that the name lies in, by the answer to a question for its SOA; in the arena. *alias: the name is
+ * one, and the answer tells of its target. ERR_NOT_FOUND: in none of this server's. ERR_SYNTAX. */
+MUST_CHECK int message_zone(struct slice answer, struct slice name, struct arena *a, struct slice *zone,
+                            bool *alias);
 /* ERR_DENIED, or ERR_BUSY for SERVFAIL, with the server's reason in words (RFC 2136 section 2.2). */
 int message_refused(const struct message *m);
 

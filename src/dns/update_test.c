@@ -95,6 +95,38 @@ TEST(update_answers_that_are_damaged)
     ar_free(&a);
 }
 
+/* What a server of one.test, b.one.test and other.test says when it is asked for the SOA of a name. */
+#define ASKED(labels) "\0\1\x84\0\0\1\0\1\0\1\0\0" labels "\0\0\6\0\1"
+#define SOA_OF(owner)                                                                                        \
+    owner "\0\6\0\1\0\0\0\x3c\0\x16\0\0"                                                                     \
+          "\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1"
+
+/* The zone of an alias is not that of its target, also where that lies above it. */
+TEST(update_the_zone_of_an_alias)
+{
+    static const char elsewhere[] = ASKED(
+        "\1m\1b\3one\4test") "\xc0\x0c\0\5\0\1\0\0\0\x3c\0\x0e\1x\5other\4test\0" SOA_OF("\5other\4test\0");
+    static const char above[] =
+        ASKED("\1m\1b\3one\4test") "\xc0\x0c\0\5\0\1\0\0\0\x3c\0\4\1x\xc0\x10" SOA_OF("\3one\4test\0");
+    static const char plain[] =
+        "\0\1\x84\3\0\1\0\0\0\1\0\0\1M\1b\3ONE\4test\0\0\6\0\1" SOA_OF("\3one\4test\0");
+    struct arena a;
+    struct slice zone;
+    bool alias;
+    ar_init(&a, 0);
+    CHECK_OK(message_zone(sl(elsewhere, sizeof elsewhere - 1), SL("m.b.one.test"), &a, &zone, &alias));
+    CHECK(alias);
+    CHECK_OK(message_zone(sl(above, sizeof above - 1), SL("m.b.one.test"), &a, &zone, &alias));
+    CHECK(alias);
+    CHECK_OK(message_zone(sl(plain, sizeof plain - 1), SL("m.b.One.test"), &a, &zone, &alias));
+    CHECK(!alias);
+    CHECK_SL(zone, "one.test");
+    CHECK_ERR(message_zone(sl(plain, sizeof plain - 1), SL("m.none.test"), &a, &zone, &alias), ERR_NOT_FOUND);
+    for (size_t n = 0; n < sizeof above - 1; n++)
+        CHECK(message_zone(sl(above, n), SL("m.b.one.test"), &a, &zone, &alias) < 0);
+    ar_free(&a);
+}
+
 TEST(update_keys)
 {
     struct arena a;
