@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "dmarc_send_i.h"
 #include "kv/record.h"
+#include "report_day.h"
 
 enum { GIVE_UP_DAYS = 3, ERASE_DAYS = 8, AT_ONCE = 16 };
 
@@ -228,25 +229,19 @@ static int send_day(const struct round *r, struct slice object, int64_t day)
     return e;
 }
 
-static bool day_of(struct slice object, int64_t *day)
-{
-    uint64_t n;
-    if (object.n != 10 || !num_u64(sl_from(object, 2), 99991231, &n)) return false;
-    struct civil c = {.year = (int)(n / 10000), .month = (int)(n / 100 % 100), .day = (int)(n % 100)};
-    return civil_to_unix(&c, day);
-}
-
 static int one_day(void *arg, struct slice object)
 {
     const struct round *r = arg;
     struct kv *kv = r->ds->conf.store->kv;
     int64_t day;
-    if (!day_of(object, &day)) return 0;
+    if (!report_day_of(object, SL("r:"), &day)) return 0;
     bool over = day + ERASE_DAYS * (int64_t)DMARC_DAY_S < r->today;
     bool stray = day > r->today + DMARC_DAY_S; /* no report tells of days to come */
     int e = stray ? kv_stray_day(kv, object, ERASE_DAYS * (int64_t)DMARC_DAY_S, &over) : 0;
-    if (e || (!over && (stray || (day >= r->today && !r->now)))) return e;
-    return over ? kv_erase(kv, object, SL(""), SL("")) : send_day(r, object, day);
+    bool waits = !over && (stray || (day >= r->today && !r->now));
+    if (!e && over) e = report_day_erase(kv, object, "DMARC reports");
+    else if (!e && !waits) e = send_day(r, object, day);
+    return kv_passed_over(object, "told in DMARC reports", e);
 }
 
 static int send_all(struct round *r)

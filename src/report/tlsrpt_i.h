@@ -1,29 +1,48 @@
 /* tlsrpt_i.h - what the files of the TLS reports share. */
 #pragma once
+#include "base/list.h"
 #include "base/map.h"
+#include "kv/kv.h"
 #include "tlsrpt.h"
 
 enum { TLSRPT_DAY_S = 86400, TLSRPT_GEN = 14, TLSRPT_HASH = 16, TLSRPT_VERSION = 1 };
 
 /* ---- tlsrpt_share.c: posts to receivers, side by side ---- */
 
+struct tlsrpt_late { /* one domain of a day, that is to be told */
+    struct link link;
+    struct tlsrpt_host *host; /* where it waits */
+    int64_t day;
+    char object[16], name[KV_KEY_MAX + 1];
+};
 struct tlsrpt_share { /* of the one fiber that sends, and its children; zeroed at first */
     struct map hosts; /* name -> struct tlsrpt_host */
+    struct link turn; /* hosts where domains wait, and that may be asked in this pass */
+    struct link over; /* and that may not */
     struct waitq room;
     uint64_t pass;
+    size_t late; /* domains that wait */
     int under_way;
     bool begun;
 };
 /* A walk over those who are to get a report begins. Nothing may be under way. */
 void tlsrpt_share_begin(struct tlsrpt_share *s);
 void tlsrpt_share_free(struct tlsrpt_share *s);
-/* May the host be asked? ERR_BUSY: not in this pass; ERR_UNREACHABLE: nor within the hour. */
+/* May the host be asked? ERR_BUSY: not now; ERR_UNREACHABLE: nor within the hour. */
 MUST_CHECK int tlsrpt_share_look(struct tlsrpt_share *s, struct slice host);
 /* A place for one post to the host; the same errors. SUSPENDS while there are as many under way as may be. */
 MUST_CHECK int tlsrpt_share_take(struct tlsrpt_share *s, struct slice host);
 /* Gives the place back. since: when the post began (rt_now()); answered: whatever it said of this report, it
  * may be asked for others. */
 void tlsrpt_share_give(struct tlsrpt_share *s, struct slice host, int64_t since, bool answered);
+/* The domain waits until the host may be asked; a copy of it does. */
+void tlsrpt_share_put_off(struct tlsrpt_share *s, struct slice host, const struct tlsrpt_late *d);
+/* The next that waits for a host which may be asked now, one of each host at a time; for tlsrpt_share_done().
+ * NULL: there is none in this pass, or others are at it. */
+struct tlsrpt_late *tlsrpt_share_next(struct tlsrpt_share *s);
+void tlsrpt_share_done(struct tlsrpt_share *s, struct tlsrpt_late **d);
+/* Those who still wait have to come again; how many. */
+size_t tlsrpt_share_forget_late(struct tlsrpt_share *s);
 
 struct tlsrpt {
     struct tlsrpt_conf conf;

@@ -14,9 +14,10 @@
 #include "dmarc_store_i.h"
 #include "kv/record.h"
 #include "mail/addr.h"
+#include "report_day.h"
 #include "tlsrpt_i.h"
 
-#define ROUND_MAX (1800 * RT_S) /* then those who are left wait for the next round */
+#define ROUND_MAX (1800 * RT_S) /* then those who were put off wait for the next round */
 enum {
     AT_ONCE = 8,
     GIVE_UP_DAYS = 3,
@@ -32,8 +33,8 @@ struct round { /* one call of tlsrpt_send() */
     bool now;
     int64_t today; /* its first second */
     struct tlsrpt_sent *sent;
-    bool again;         /* not the first pass: only those who were put off */
-    struct map put_off; /* "OBJECT/NAME" -> (void *)round */
+    int64_t end; /* rt_now(): after it nobody is asked who was put off */
+    int failed;
 };
 struct sending { /* one domain of one day */
     struct round *round;
@@ -42,9 +43,10 @@ struct sending { /* one domain of one day */
     int64_t day;
     struct tlsrpt_out out;
     struct buf json, gzip;
-    size_t bad;   /* rows that cannot be read */
-    bool put_off; /* to a later pass */
-    bool silent;  /* to a later round: its host does not answer, and was not asked for this report */
+    size_t bad;        /* rows that cannot be read */
+    struct slice busy; /* its host that others are asking, when put_off */
+    bool put_off;      /* until that one may be asked */
+    bool silent;       /* to a later round: its host does not answer, and was not asked for this report */
 };
 
 /* ---- the record ---- */
@@ -303,8 +305,9 @@ static int post_now(struct sending *s, struct slice url, struct slice host, bool
     return e;
 }
 
-static void note_wait(struct sending *s, int e)
+static void note_wait(struct sending *s, struct slice host, int e)
 {
+    if (e == ERR_BUSY) s->busy = host;
     s->put_off |= e == ERR_BUSY;
     s->silent |= e == ERR_UNREACHABLE;
 }
@@ -315,7 +318,7 @@ static int post(struct sending *s, struct slice url)
     struct slice host = host_of(s->a, url);
     bool answered;
     int e = tlsrpt_share_take(share, host);
-    note_wait(s, e);
+    note_wait(s, host, e);
     if (e) return e;
     int64_t since = rt_now();
     e = post_now(s, url, host, &answered);
@@ -329,8 +332,9 @@ static int look_first(struct sending *s, const struct slice *to, size_t n)
     int e = 0;
     for (size_t i = 0; i < n; i++) {
         bool mail = sl_startsi(to[i], SL("mailto:"));
-        e = mail ? 0 : tlsrpt_share_look(&s->round->t->share, host_of(s->a, to[i]));
-        note_wait(s, e);
+        struct slice host = mail ? SL("") : host_of(s->a, to[i]);
+        e = mail ? 0 : tlsrpt_share_look(&s->round->t->share, host);
+        note_wait(s, host, e);
         if (!e) s->put_off = s->silent = false;
         if (!e) break;
     }
@@ -409,17 +413,16 @@ static int send_domain(struct sending *s)
     return e;
 }
 
-static int domain_step(struct round *r, struct slice object, int64_t day, struct slice name)
+static int domain_step(struct round *r, const struct tlsrpt_late *d)
 {
     struct arena a = {0};
-    struct sending s = {.round = r, .a = &a, .object = object, .name = name, .day = day};
-    int64_t due = day + TLSRPT_DAY_S + (int64_t)(crc32c(0, name.p, name.n) % SPREAD_S);
+    struct sending s = {
+        .round = r, .a = &a, .object = sl_cstr(d->object), .name = sl_cstr(d->name), .day = d->day};
+    int64_t due = d->day + TLSRPT_DAY_S + (int64_t)(crc32c(0, s.name.p, s.name.n) % SPREAD_S);
     if (!r->now && rt_wall_seconds() < due) return 0;
     buf_init(&s.gzip, TLSRPT_PACKED_MAX);
-    struct slice who = ar_printf(&a, "%.*s/%.*s", SLF(object), SLF(name));
-    bool passed_over = r->again && !map_del(&r->put_off, who);
-    int e = passed_over ? 0 : send_domain(&s);
-    if (s.put_off) (void)map_put(&r->put_off, who, r);
+    int e = send_domain(&s);
+    if (s.put_off) tlsrpt_share_put_off(&r->t->share, s.busy, d);
     if (e && e != ERR_CANCELED && !s.put_off) {
         r->sent->later++;
         log_info("tlsrpt", "the report about %.*s has to wait: %s", SLF(s.out.domain), err_text(e));
@@ -465,34 +468,31 @@ static int next_name(struct day_work *w, char name[KV_KEY_MAX + 1])
 static void day_fiber(void *arg)
 {
     struct day_work *w = arg;
-    char name[KV_KEY_MAX + 1];
+    struct tlsrpt_late d = {.day = w->day};
     int e = 0;
+    snprintf(d.object, sizeof d.object, "%.*s", SLF(w->object));
     while (!e && !w->failed) {
-        e = next_name(w, name);
-        if (!e) e = domain_step(w->round, w->object, w->day, sl_cstr(name));
+        e = next_name(w, d.name);
+        if (!e) e = domain_step(w->round, &d);
     }
     if (e && e != ERR_NOT_FOUND) w->failed = e;
+}
+
+static int side_by_side(void (*fiber)(void *), void *arg)
+{
+    struct group g;
+    size_t fibers = 0;
+    group_init(&g);
+    while (fibers < AT_ONCE && group_go(&g, "tlsrpt", fiber, arg) == 0) fibers++;
+    return fibers ? group_wait(&g) : err_set(ERR_BUSY, "there is no room for another fiber");
 }
 
 static int send_day(struct round *r, struct slice object, int64_t day)
 {
     struct day_work w = {.round = r, .object = object, .day = day, .from = "p/"};
-    struct group g;
-    size_t fibers = 0;
-    group_init(&g);
     fmutex_init(&w.turn);
-    while (fibers < AT_ONCE && group_go(&g, "tlsrpt", day_fiber, &w) == 0) fibers++;
-    if (!fibers) return err_set(ERR_BUSY, "there is no room for another fiber");
-    int e = group_wait(&g);
+    int e = side_by_side(day_fiber, &w);
     return e ? e : w.failed;
-}
-
-static bool day_of(struct slice object, int64_t *day)
-{
-    uint64_t n;
-    if (object.n != 11 || !num_u64(sl_from(object, 3), 99991231, &n)) return false;
-    struct civil c = {.year = (int)(n / 10000), .month = (int)(n / 100 % 100), .day = (int)(n % 100)};
-    return civil_to_unix(&c, day);
 }
 
 static int one_day(void *arg, struct slice object)
@@ -501,24 +501,45 @@ static int one_day(void *arg, struct slice object)
     enum { ERASE_DAYS = GIVE_UP_DAYS + 3 };
     struct kv *kv = r->t->conf.store->kv;
     int64_t day;
-    if (!day_of(object, &day)) return 0;
+    if (!report_day_of(object, SL("rt:"), &day)) return 0;
     bool over = day + ERASE_DAYS * (int64_t)TLSRPT_DAY_S<r->today, stray = day> r->today + TLSRPT_DAY_S;
     int e = stray ? kv_stray_day(kv, object, ERASE_DAYS * (int64_t)TLSRPT_DAY_S, &over) : 0;
-    if (e || (!over && (stray || (day >= r->today && !r->now)))) return e;
-    return over ? kv_erase(kv, object, SL(""), SL("")) : send_day(r, object, day);
+    bool waits = !over && (stray || (day >= r->today && !r->now));
+    if (!e && over) e = report_day_erase(kv, object, "TLS reports");
+    else if (!e && !waits) e = send_day(r, object, day);
+    return kv_passed_over(object, "told in TLS reports", e);
 }
 
+/* ---- those who were put off ---- */
+
+static void late_fiber(void *arg)
+{
+    struct round *r = arg;
+    struct tlsrpt_share *share = &r->t->share;
+    struct tlsrpt_late *d;
+    while (!r->failed && rt_now() < r->end && (d = tlsrpt_share_next(share)) != NULL) {
+        int e = domain_step(r, d);
+        tlsrpt_share_done(share, &d);
+        if (e) r->failed = e;
+    }
+}
+
+/* Whoever was put off waits at his host, so nobody is walked past again and again: in each pass a quick host
+ * gets all that is for it, one after another, a slow one the next. */
 static int send_all(struct round *r)
 {
     struct store *store = r->t->conf.store;
-    int64_t end = rt_now() + ROUND_MAX;
+    struct tlsrpt_share *share = &r->t->share;
     int e = dmarc_flush(store);
-    do {
-        r->again = r->put_off.count > 0;
-        tlsrpt_share_begin(&r->t->share);
-        if (!e) e = kv_each_object(store->kv, SL("rt:0"), SL("rt::"), one_day, r);
-    } while (!e && r->put_off.count && rt_now() < end);
-    r->sent->later += r->put_off.count;
+    r->end = rt_now() + ROUND_MAX;
+    tlsrpt_share_begin(share);
+    if (!e) e = kv_each_object(store->kv, SL("rt:0"), SL("rt::"), one_day, r);
+    while (!e && share->late && rt_now() < r->end) {
+        tlsrpt_share_begin(share);
+        e = side_by_side(late_fiber, r);
+        if (!e) e = r->failed;
+    }
+    r->sent->later += tlsrpt_share_forget_late(share);
     return e;
 }
 
@@ -543,9 +564,7 @@ int tlsrpt_send(struct tlsrpt *t, struct slice from_domain, bool now, struct tls
                       .now = now,
                       .today = day * TLSRPT_DAY_S,
                       .sent = out};
-    map_init(&r.put_off, false);
     int e = send_all(&r);
-    map_free(&r.put_off);
     ar_free(&a);
     lock_take(&t->lock);
     t->sending = false;
