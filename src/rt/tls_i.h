@@ -14,8 +14,8 @@
 
 /* What a server takes in TLS 1.2 (in 1.3 all there are): forward secrecy and authenticated encryption (RFC
  * 9325 section 4.2), what Mozilla's guide calls intermediate; and from strangers who would come in clear. */
-#define TLS_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20"
-#define TLS_CIPHERS_STRANGER TLS_CIPHERS ":ECDHE+AES:DHE+AES:-AESCCM"
+#define TLS_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+#define TLS_CIPHERS_STRANGER TLS_CIPHERS ":DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:-AESCCM"
 
 enum { TLS_NAME_MAX = 255, TLS_SESSIONS_MAX = 1024, TLS_TICKET_NAME = 16 };
 

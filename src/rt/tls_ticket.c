@@ -1,7 +1,7 @@
 /* tls_ticket.c - the keys that seal session tickets, changed twice a day.
  *
  * Who learns a ticket key can read every TLS 1.2 session that was resumed with
- * it, so no key lives long (RFC 9325 section 7.4). Tickets of the key before are
+ * it, so no key lives long (RFC 9325 section 3.4). Tickets of the key before are
  * still opened, and replaced. */
 #include <openssl/core_names.h>
 
