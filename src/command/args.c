@@ -168,3 +168,11 @@ struct slice say_time(struct arena *a, int64_t when, int64_t now)
     struct slice span = say_span(a, d < 0 ? -d : d);
     return ar_printf(a, d < 0 ? "%s UTC (%.*s ago)" : "%s UTC (in %.*s)", text, SLF(span));
 }
+
+struct slice say_past(struct arena *a, int64_t when, int64_t now)
+{
+    char text[CIVIL_TEXT_MAX];
+    return when > now + 1 ? ar_printf(a, "not known: the clock said %s then, which has not come",
+                                      civil_format(when, text))
+                          : say_time(a, when, now);
+}

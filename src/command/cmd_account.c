@@ -333,7 +333,7 @@ void print_app_password_list(json_t *args, json_t *reply, struct buf *out)
         buf_printf(out, "%s  %-24s ", arg_text(p, "id"), arg_text(p, "name"));
         json_array_foreach(json_object_get(p, "for"), k, name)
             buf_printf(out, "%s%s", k ? "," : "", json_string_value(name));
-        struct slice when = used ? say_time(&a, used, rt_wall_seconds()) : SL("never");
+        struct slice when = used ? say_past(&a, used, rt_wall_seconds()) : SL("never");
         buf_printf(out, "  used %.*s\n", SLF(when));
     }
     if (!json_array_size(list)) buf_printf(out, "%s has no app passwords.\n", arg_text(args, "address"));

@@ -34,7 +34,7 @@ static void watch_queue(struct watching *x)
     else if (q.letters && q.oldest && now - q.oldest > x->core->conf->alert_queue_age_s)
         found(x, SL("queue"),
               ar_printf(x->a, "%llu letters wait, the oldest since %.*s; tram queue list says why each waits",
-                        (unsigned long long)q.letters, SLF(say_time(x->a, q.oldest, now))),
+                        (unsigned long long)q.letters, SLF(say_past(x->a, q.oldest, now))),
               false);
 }
 
@@ -126,29 +126,45 @@ static void watch_sending(struct watching *x)
     if (e && e != ERR_CANCELED) log_warn("alert", "domains of customers cannot be read: %s", err_text(e));
 }
 
-/* One condition a domain: what is wrong first, and how much more; of a resolver that answers nothing, one in
- * all. */
+/* What is wrong first, and how much more. */
+static struct slice sum_up(struct arena *a, const struct dns_checked *v, size_t n, struct slice domain,
+                           bool *unknown)
+{
+    struct slice first = {0};
+    size_t wrong = 0;
+    for (size_t i = 0; i < n; i++) {
+        *unknown |= v[i].finding == FINDING_UNKNOWN;
+        if (v[i].finding != FINDING_UNKNOWN && v[i].finding != FINDING_RIGHT &&
+            v[i].finding != FINDING_ABSENT_OPTIONAL && !wrong++)
+            first = ar_printf(a, "%.*s %.*s: %.*s", SLF(v[i].what), SLF(v[i].name), SLF(v[i].sentence));
+    }
+    return wrong > 1
+               ? ar_printf(a, "%.*s; and %zu more: tram dns check %.*s", SLF(first), wrong - 1, SLF(domain))
+               : first;
+}
+
+/* One condition a domain; of a resolver that answers nothing, one in all; of a domain that is damaged, that
+ * it is. */
 static void watch_records(struct watching *x, struct slice domain, bool *dead)
 {
+    struct arena a = {0}; /* what is kept of one domain of many is its sentence */
     struct dns_checked *v;
-    struct slice about = ar_cat(x->a, SL("DNS "), domain), first = {0};
-    size_t n = 0, wrong = 0, unknown = 0;
-    int e = *dead ? ERR_UNREACHABLE
-                  : dns_check_domain(x->core, x->core->dns, x->a, domain, served_certificate(x->core, x->a),
-                                     &v, &n);
+    struct slice first = {0};
+    size_t n = 0;
+    bool unknown = *dead;
+    int e =
+        *dead ? 0
+              : dns_check_domain(x->core, x->core->dns, &a, domain, served_certificate(x->core, &a), &v, &n);
+    if (err_is_damage(e))
+        first = ar_printf(&a, "it cannot be examined: %s; tram verify says what is damaged", err_text(e));
     if (!e && dns_check_dead(v, n)) {
         *dead = true;
-        found(x, SL("resolver"), v->sentence, true);
+        found(x, SL("resolver"), ar_dup(x->a, v->sentence), true);
     }
-    for (size_t i = 0; !e && i < n; i++) {
-        if (v[i].finding == FINDING_UNKNOWN) unknown++;
-        else if (v[i].finding != FINDING_RIGHT && v[i].finding != FINDING_ABSENT_OPTIONAL && !wrong++)
-            first = ar_printf(x->a, "%.*s %.*s: %.*s", SLF(v[i].what), SLF(v[i].name), SLF(v[i].sentence));
-    }
-    if (wrong > 1)
-        first =
-            ar_printf(x->a, "%.*s; and %zu more: tram dns check %.*s", SLF(first), wrong - 1, SLF(domain));
-    if (e || unknown || wrong) found(x, about, wrong ? first : SL(""), true);
+    if (!e && n) first = sum_up(&a, v, n, domain, &unknown);
+    if (e || unknown || first.n)
+        found(x, ar_cat(x->a, SL("DNS "), domain), first.n ? ar_dup(x->a, first) : SL(""), true);
+    ar_free(&a);
 }
 
 static void watch_domains(struct watching *x, bool slow)

@@ -10,6 +10,13 @@
 #include "store/care.h"
 #include "store/rescue.h"
 
+/* Of a time that has not come nothing is told: the clock was wrong then. */
+static void reply_age(json_t *reply, const char *name, int64_t since)
+{
+    int64_t age = rt_wall_seconds() - since;
+    if (since && age >= 0) reply_int(reply, name, age);
+}
+
 int run_stats(struct request *r)
 {
     if (arg_slice(r->args, "account").n) return run_stats_of(r);
@@ -28,9 +35,8 @@ int run_stats(struct request *r)
     rt_stats(&t);
     reply_int(r->reply, "domains", (int64_t)ndomains);
     reply_int(r->reply, "accounts", (int64_t)naccounts);
-    if (r->core->started) reply_int(r->reply, "uptime_s", rt_wall_seconds() - r->core->started);
-    int64_t imaged = images_complete(r->core->store);
-    if (imaged) reply_int(r->reply, "images_age_s", rt_wall_seconds() - imaged);
+    reply_age(r->reply, "uptime_s", r->core->started);
+    reply_age(r->reply, "images_age_s", images_complete(r->core->store));
     reply_int(r->reply, "fibers", (int64_t)t.fibers);
     reply_int(r->reply, "parked_connections", (int64_t)t.parked);
     reply_int(r->reply, "memory_of_sessions", (int64_t)memory_used());
@@ -116,7 +122,7 @@ static int tell_loss(struct request *r)
     e = store_loss_bodies(r->core->store, &l, &queue, one_body, &u);
     if (e) return e;
     json_array_foreach(u.list, i, o) add_head(r, o);
-    reply_text(loss, "time", say_time(r->a, l.when, rt_wall_seconds()));
+    reply_text(loss, "time", say_past(r->a, l.when, rt_wall_seconds()));
     reply_text(loss, "what", l.what);
     reply_int(loss, "unreferenced", u.letters);
     reply_int(loss, "bytes", u.bytes);

@@ -1,5 +1,7 @@
 /* cmd_doctor.c - is the node well? Everything that can be looked at from here, the worst first; for people,
  * and by its exit status for whoever watches over the machine. */
+#include <stdlib.h>
+
 #include "base/memory.h"
 #include "cmd.h"
 #include "core/certificate.h"
@@ -10,6 +12,7 @@
 #include "store/rescue.h"
 
 enum { SPACE_WARNING = 1 << 30, SPACE_WRONG = 100 << 20, IMAGES_LATE = 3600 };
+#define DOMAINS_TIME (120 * RT_S)
 
 /* ---- certificate ---- */
 
@@ -84,16 +87,46 @@ static int examine_domain(struct examining *x, struct dns *dns, struct slice dom
     return 0;
 }
 
+/* What cannot be examined is told, and keeps nothing else from being; 0, or ERR_CANCELED. */
+static int passed_over(struct examining *x, const char *what, struct slice about, int e)
+{
+    if (!e || e == ERR_CANCELED) return e;
+    doctor_found(x, WRONG, what, ar_printf(x->r->a, "%.*s cannot be examined: %s", SLF(about), err_text(e)),
+                 err_is_damage(e) ? SL("tram verify says what is damaged") : SL(""));
+    return 0;
+}
+
+static int by_name(const void *x, const void *y)
+{
+    return sl_cmp(*(const struct slice *)x, *(const struct slice *)y);
+}
+
+static int examine_each(struct examining *x, struct dns *dns, const struct slice *name, size_t n)
+{
+    int64_t end = rt_now() + DOMAINS_TIME;
+    size_t i = 0;
+    int e = 0;
+    for (; !e && i < n && i < DOCTOR_DOMAINS && !x->no_dns && rt_now() < end; i++)
+        e = passed_over(x, "DNS", name[i], examine_domain(x, dns, name[i]));
+    if (!e && i < n && !x->no_dns)
+        doctor_found(x, WARNING, "domains",
+                     ar_printf(x->r->a, "%zu of %zu were looked at, and no more: not those from %.*s on", i,
+                               n, SLF(name[i])),
+                     SL("tram dns check D looks at one; tram alerts tells of all"));
+    return e;
+}
+
 static int examine_domains(struct examining *x)
 {
     struct slice *name;
     size_t n;
-    int e = 0;
     directory_domains(x->r->core->store->directory, x->r->a, &name, &n);
     if (!n) doctor_found(x, WRONG, "domains", SL("there is none"), SL("tram domain add D"));
+    if (!n) return 0;
+    qsort(name, n, sizeof *name, by_name); /* so that whoever reads knows which were left out */
     struct dns *dns = NULL;
-    if (n) e = core_fresh_dns(x->r->core, x->r->a, &dns); /* what was just published counts */
-    for (size_t i = 0; !e && i < n && !x->no_dns; i++) e = examine_domain(x, dns, name[i]);
+    int e = core_fresh_dns(x->r->core, x->r->a, &dns); /* what was just published counts */
+    e = e ? passed_over(x, "DNS", SL("what is published"), e) : examine_each(x, dns, name, n);
     dns_close(&dns);
     return e;
 }
@@ -126,10 +159,11 @@ static void examine_memory(struct examining *x)
 static void examine_images(struct examining *x)
 {
     const struct core *core = x->r->core;
-    int64_t since = images_complete(core->store), now = rt_wall_seconds();
-    if (!core->started || now - core->started < IMAGES_LATE) return;
-    bool late = now - (since ? since : core->started) > IMAGES_LATE;
-    struct slice when = since ? say_time(x->r->a, since, now) : SL("never since the start");
+    int64_t since = images_complete(core->store), now = rt_wall_seconds(),
+            from = since ? since : core->started;
+    if (!core->started || (core->started <= now && now - core->started < IMAGES_LATE)) return;
+    bool late = from > now || now - from > IMAGES_LATE; /* of a time that has not come nothing is known */
+    struct slice when = since ? say_past(x->r->a, since, now) : SL("never since the start");
     doctor_found(
         x, late ? WARNING : FINE, "images",
         ar_printf(x->r->a, "every account and domain had an image of its index: %.*s", SLF(when)),
@@ -147,9 +181,9 @@ static int examine_queue(struct examining *x)
     struct queue_stats q;
     int64_t now = rt_wall_seconds();
     int e = queue_stats(x->r->core->queue, &q);
-    if (e) return e;
+    if (e) return passed_over(x, "queue", SL("it"), e);
     bool old = q.letters && q.oldest && now - q.oldest > x->r->core->conf->queue_delay_warning_s;
-    struct slice since = q.letters && q.oldest ? say_time(a, q.oldest, now) : SL("");
+    struct slice since = q.letters && q.oldest ? say_past(a, q.oldest, now) : SL("");
     doctor_found(x, old ? WARNING : FINE, "queue",
                  q.letters ? ar_printf(a, "%llu letters wait, the oldest since %.*s",
                                        (unsigned long long)q.letters, SLF(since))

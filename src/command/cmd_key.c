@@ -96,7 +96,7 @@ void print_row_key_list(json_t *args, json_t *row, size_t i, struct buf *out)
     else if (!arg_number(row, "used")) buf_str(out, "  never used\n");
     else
         buf_printf(out, "  last used %.*s from %s\n",
-                   SLF(say_time(&a, arg_number(row, "used"), rt_wall_seconds())), arg_text(row, "used_from"));
+                   SLF(say_past(&a, arg_number(row, "used"), rt_wall_seconds())), arg_text(row, "used_from"));
     ar_free(&a);
 }
 

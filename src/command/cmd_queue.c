@@ -121,7 +121,7 @@ static void print_rcpt(struct arena *a, json_t *rcpt, int64_t now, struct buf *o
     if (arg_number(rcpt, "last_try"))
         buf_printf(out, "     %lld attempt%s, last %.*s\n", (long long)arg_number(rcpt, "attempts"),
                    arg_number(rcpt, "attempts") == 1 ? "" : "s",
-                   SLF(say_time(a, arg_number(rcpt, "last_try"), now)));
+                   SLF(say_past(a, arg_number(rcpt, "last_try"), now)));
     if (*arg_text(rcpt, "host")) buf_printf(out, "     asked %s\n", arg_text(rcpt, "host"));
     if (*arg_text(rcpt, "source")) buf_printf(out, "     from the source %s\n", arg_text(rcpt, "source"));
     if (*arg_text(rcpt, "leaves_by")) buf_printf(out, "     leaves by %s\n", arg_text(rcpt, "leaves_by"));
@@ -145,7 +145,7 @@ void print_row_queue_list(json_t *args, json_t *o, size_t i, struct buf *out)
     ar_init(&a, 0);
     buf_printf(out, "%s  %lld bytes  from %s, since %.*s\n", arg_text(o, "id"),
                (long long)arg_number(o, "size"), or_null(arg_text(o, "sender")),
-               SLF(say_time(&a, arg_number(o, "received"), now)));
+               SLF(say_past(&a, arg_number(o, "received"), now)));
     if (*arg_text(o, "damage")) buf_printf(out, "  damaged: %s\n", arg_text(o, "damage"));
     json_array_foreach(json_object_get(o, "recipients"), k, rcpt) print_rcpt(&a, rcpt, now, out);
     ar_free(&a);
@@ -195,7 +195,7 @@ void print_queue_show(json_t *args, json_t *reply, struct buf *out)
                (long long)arg_number(reply, "size"), or_null(arg_text(reply, "sender")));
     if (*arg_text(reply, "subject")) buf_printf(out, "subject  %s\n", arg_text(reply, "subject"));
     if (*arg_text(reply, "message_id")) buf_printf(out, "id       %s\n", arg_text(reply, "message_id"));
-    buf_printf(out, "since    %.*s\n", SLF(say_time(&a, arg_number(reply, "received"), now)));
+    buf_printf(out, "since    %.*s\n", SLF(say_past(&a, arg_number(reply, "received"), now)));
     if (*arg_text(reply, "asked_for")) buf_printf(out, "asks     %s\n", arg_text(reply, "asked_for"));
     if (*arg_text(reply, "damage"))
         buf_printf(out, "damaged  %s; it can be dropped, `tram verify` tells more\n",

@@ -90,7 +90,7 @@ static void print_source(struct arena *a, json_t *o, int64_t now, struct buf *ou
                *name ? name : "the node's own address", (long long)arg_number(o, "under_way"),
                (long long)arg_number(o, "places"), (long long)arg_number(o, "rate"));
     if (arg_number(o, "heard"))
-        buf_printf(out, "; %.*s: %s", SLF(say_time(a, arg_number(o, "heard"), now)),
+        buf_printf(out, "; %.*s: %s", SLF(say_past(a, arg_number(o, "heard"), now)),
                    *said ? said : "took a letter");
     buf_char(out, '\n');
 }

@@ -37,7 +37,7 @@ static json_t *account_json(struct arena *a, const struct rescue_account *acc)
 {
     json_t *o = json_object();
     reply_text(o, "address", acc->address);
-    if (acc->image) reply_text(o, "image", say_time(a, acc->image, rt_wall_seconds()));
+    if (acc->image) reply_text(o, "image", say_past(a, acc->image, rt_wall_seconds()));
     reply_int(o, "messages", (int64_t)acc->messages);
     reply_int(o, "appended", (int64_t)acc->appended);
     reply_int(o, "letters", (int64_t)acc->letters);
@@ -62,7 +62,7 @@ static json_t *send_json(struct arena *a, const struct send_back *s)
     json_object_set_new(o, "id", json_string(s->id.s));
     if (s->account.n) reply_text(o, "account", s->account);
     if (s->campaign.n) reply_text(o, "campaign", s->campaign);
-    reply_text(o, "image", say_time(a, s->when, rt_wall_seconds()));
+    reply_text(o, "image", say_past(a, s->when, rt_wall_seconds()));
     reply_int(o, "letters", (int64_t)s->letters);
     reply_int(o, "given", (int64_t)s->given);
     reply_int(o, "lost", (int64_t)s->lost);
@@ -85,7 +85,7 @@ static void one_loss(void *arg, const struct rescue_loss *l)
     json_t *o = json_object();
     json_object_set_new(o, "objects", json_string(l->objects));
     json_object_set_new(o, "what", json_string(l->what));
-    if (l->since) reply_text(o, "since", say_time(x->a, l->since, rt_wall_seconds()));
+    if (l->since) reply_text(o, "since", say_past(x->a, l->since, rt_wall_seconds()));
     json_array_append_new(x->list, o);
 }
 
@@ -97,7 +97,7 @@ static json_t *rebuilt_json(struct arena *a, const struct core_rebuilt *b)
     struct losses losses = {a, json_array()};
     rescue_losses(rep, one_loss, &losses);
     if (b->aside.n) reply_text(o, "lost_index", b->aside);
-    reply_text(o, "directory", say_time(a, rep->directory, rt_wall_seconds()));
+    reply_text(o, "directory", say_past(a, rep->directory, rt_wall_seconds()));
     reply_int(o, "domains", (int64_t)rep->domains);
     reply_int(o, "bodies", (int64_t)rep->bodies);
     reply_int(o, "damaged_bodies", (int64_t)rep->damaged);

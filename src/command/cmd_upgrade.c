@@ -140,7 +140,7 @@ int run_rollback(struct request *r)
     if (e) return e;
     if (g.forget) return g.was ? 0 : err_set(ERR_NOT_FOUND, "nothing is kept of a program before");
     reply_text(r->reply, "written_by", sl_cstr(g.what.by.version));
-    reply_text(r->reply, "time", say_time(r->a, g.what.when, rt_wall_seconds()));
+    reply_text(r->reply, "time", say_past(r->a, g.what.when, rt_wall_seconds()));
     if (g.aside.n) reply_text(r->reply, "aside", g.aside);
     return 0;
 }

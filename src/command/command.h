@@ -159,3 +159,5 @@ MUST_CHECK int read_input(size_t max, struct buf *out);
 MUST_CHECK int read_password(const char *prompt, json_t *args);
 /* "3 minutes ago", "in 2 hours"; "2026-11-22 21:34:26 UTC". In the arena. */
 struct slice say_time(struct arena *a, int64_t when, int64_t now);
+/* The same of what has happened: when that time has not come, the clock was wrong, and it is not known. */
+struct slice say_past(struct arena *a, int64_t when, int64_t now);

@@ -367,7 +367,11 @@ static int run_jobs(struct checking *c, struct asking *job, size_t n)
     int waited = group_wait(&g);
     if (!e) e = waited;
     for (size_t i = 0; !e && i < n; i++) {
-        if (job[i].e) e = err_set(job[i].e, "%s", job[i].why);
+        if (job[i].e == ERR_CANCELED) e = job[i].e;
+        else if (job[i].e) /* which keeps none of the others from being judged */
+            dns_found(c, job[i].line ? job[i].line->what : "record",
+                      job[i].line ? job[i].line->name : c->domain, FINDING_UNKNOWN,
+                      ar_printf(c->a, "it cannot be examined: %s", job[i].why), (struct slice){0});
         for (size_t k = 0; k < job[i].c.count; k++) {
             const struct dns_checked *f = &job[i].c.v[k];
             dns_found(c, ar_cstr(c->a, f->what), f->name, f->finding, f->sentence, f->publish);

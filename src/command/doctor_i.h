@@ -2,6 +2,7 @@
 #pragma once
 #include "cmd.h"
 
+enum { DOCTOR_DOMAINS = 200 }; /* so many are looked at */
 enum grade { FINE, WARNING, WRONG };
 struct examining {
     struct request *r;

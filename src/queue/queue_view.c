@@ -758,6 +758,7 @@ int queue_stats(struct queue *q, struct queue_stats *out)
         for (int stream = 0; !e && !none && stream < STREAMS; stream++)
             e = count_due(&q->shard[i], (enum stream)stream, now, out);
         if (!e && !none) e = find_oldest(&q->shard[i], out);
+        e = kv_passed_over(shard_object(&q->shard[i]), "counted", e);
     }
     return e;
 }

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from world import OFFSET, TRAM, World, next_address
+from world import OFFSET, TRAM, World, next_address, spoil
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +109,33 @@ def test_the_way_out_and_the_lists_of_ipv6(world):
     assert grade == "wrong" and "does not answer" in sentence
     assert ("wrong", "2001:db8::25 stands on zen.spamhaus.org") in of(found, "block list")
     assert ("warning", "1 of 2 questions are not answered, first by bl.spamcop.net: whether we stand there is not known") in of(found, "block list")
+
+
+def test_one_damaged_domain_hides_nothing_else(world):
+    home = world.home("bad.test", accounts=["alice"])
+    home.tram("domain", "add", "good.test")
+    world.publish(home)
+    spoil(home, ".", "d:bad.test")
+    found = findings(home, status=1)
+    damaged, = [f for f in found if f["sentence"].startswith("bad.test cannot be examined: ")]
+    assert (damaged["grade"], damaged["what"], damaged["remedy"]) == ("wrong", "DNS", "tram verify says what is damaged")
+    assert [f for f in found if f["what"] == "DNS" and "good.test" in f["sentence"]]
+    assert {"block list", "queue", "disk"} <= {f["what"] for f in found}
+    assert [d["domain"] for d in home.json("domain", "list")["domains"]] == ["bad.test", "good.test"]
+    home.start()
+    assert home.json("stats")["domains"] == 2
+    home.tram("alerts", "--look", status=1)
+    told = {a["about"]: a["sentence"] for a in home.json("alerts", status=1)["alerts"]}
+    assert "cannot be examined" in told["DNS bad.test"] and "tram verify" in told["DNS bad.test"]
+    home.stop()
+
+
+def test_a_node_of_many_domains_is_examined_within_bounds(world):
+    home = world.home("many.test")
+    world.publish(home)
+    spoil(home, ".", *[f"d:d{i:04}.test" for i in range(220)])
+    (grade, sentence), = of(findings(home, status=1), "domains")
+    assert grade == "warning" and sentence == "200 of 221 were looked at, and no more: not those from d0200.test on"
 
 
 def test_setup_makes_a_node_that_serves(world):

@@ -1,4 +1,6 @@
 """A trial network on loopback: homes of Tram, each on its own address, one zone file for all."""
+import ctypes
+import ctypes.util
 import itertools
 import json
 import os
@@ -38,6 +40,26 @@ def until(condition, seconds=20, what="the condition"):
             return value
         time.sleep(0.02)
     raise AssertionError(f"{what} did not come within {seconds} s")
+
+
+def spoil(home, key, *objects, value=b"\x01damaged"):
+    """Another value for this row of each of these objects of the index, by librocksdb itself; the server is stopped."""
+    rocks = ctypes.CDLL(ctypes.util.find_library("rocksdb"))
+    for made in ("rocksdb_options_create", "rocksdb_writeoptions_create", "rocksdb_open_column_families"):
+        getattr(rocks, made).restype = ctypes.c_void_p
+    options, writing = rocks.rocksdb_options_create(), rocks.rocksdb_writeoptions_create()
+    names, handles = (ctypes.c_char_p * 2)(b"default", b"trace"), (ctypes.c_void_p * 2)()
+    why = ctypes.c_char_p()
+    db = rocks.rocksdb_open_column_families(ctypes.c_void_p(options), str(home.dir / "store" / "index").encode(), 2, names,
+                                            (ctypes.c_void_p * 2)(options, options), handles, ctypes.byref(why))
+    assert db and not why.value, why.value
+    for name in objects:
+        row = name.encode() + b"\0" + key.encode()
+        rocks.rocksdb_put_cf(ctypes.c_void_p(db), ctypes.c_void_p(writing), ctypes.c_void_p(handles[0]), row, ctypes.c_size_t(len(row)), value, ctypes.c_size_t(len(value)), ctypes.byref(why))
+        assert not why.value, why.value
+    for handle in handles:
+        rocks.rocksdb_column_family_handle_destroy(ctypes.c_void_p(handle))
+    rocks.rocksdb_close(ctypes.c_void_p(db))
 
 
 class World:
