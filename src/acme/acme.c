@@ -5,9 +5,12 @@
 #include <stdlib.h>
 
 #include "acme_i.h"
+#include "base/civil.h"
 #include "base/log.h"
 #include "crypto/cert.h"
 #include "crypto/crypto.h"
+
+enum { CLOCKS_DIFFER_S = 3600 };
 
 void acme_open(struct acme **out, const struct acme_conf *conf)
 {
@@ -31,11 +34,13 @@ void acme_on_change(struct acme *x, acme_changed *fn, void *arg)
 
 void acme_serve_tls(struct acme *x, struct tls_ctx *tls) { x->tls = tls; }
 
-/* What is kept. One for others that is damaged counts as nothing: it is asked for anew. */
+/* What is kept. What is damaged counts as nothing: it is asked for anew. */
 static int kept(struct acme *x, struct arena *a, struct slice name, struct acme_kept *k)
 {
     int e = acme_kept(x->conf.kv, a, name, k);
-    if (!name.n || !err_is_damage(e)) return e;
+    if (!err_is_damage(e)) return e;
+    log_error("acme", "what is kept of the certificate%s%.*s cannot be read, and it is asked for anew: %s",
+              name.n ? " for " : "", SLF(name), err_text(e));
     *k = (struct acme_kept){.name = name};
     return 0;
 }
@@ -59,12 +64,30 @@ static struct slice pem_of(struct arena *a, const struct es256 *key)
     return s;
 }
 
-/* Is what came a certificate for the key and the names? Then it may replace the old one. */
+/* An authority certifies from now on, or an hour ago: clocks differ. */
+static int check_time(struct slice chain)
+{
+    char text[CIVIL_TEXT_MAX];
+    int64_t from, until, now = rt_wall_seconds();
+    int e = cert_validity(chain, &from, &until);
+    if (e) return err_prefix(e, "what the authority sent");
+    if (from > now + CLOCKS_DIFFER_S)
+        return err_set(ERR_DENIED, "the authority's certificate is not valid before %s: is the clock right?",
+                       civil_format(from, text));
+    if (until <= now)
+        return err_set(ERR_DENIED, "the authority's certificate ended on %s: is the clock right?",
+                       civil_format(until, text));
+    return 0;
+}
+
+/* Is what came a certificate for the key and the names, and for now? Then it may replace the old one. */
 static int check(struct slice chain, const struct es256 *key, const struct slice *names, size_t n)
 {
     uint8_t got[32], own[32];
     int e = cert_spki_sha256(chain, got);
     if (e) return err_prefix(e, "what the authority sent");
+    e = check_time(chain);
+    if (e) return e;
     es256_spki_sha256(key, own);
     if (memcmp(got, own, sizeof own) != 0)
         return err_set(ERR_DENIED, "the authority's certificate is for another key");
@@ -97,12 +120,29 @@ static int take(struct acme *x, struct arena *a, struct acme_kept k, const struc
 }
 
 /* Of one for others: itself. */
-static int names_of(struct acme *x, struct arena *a, const struct acme_kept *k, struct slice **out, size_t *n)
+static int names_of(struct acme *x, struct arena *a, const struct acme_kept *k, struct acme_names *out)
 {
-    if (!k->name.n) return x->conf.names(x->conf.ctx, a, out, n);
-    *out = ar_array(a, struct slice, 1);
-    (*out)[0] = k->name;
-    *n = 1;
+    *out = (struct acme_names){0};
+    if (!k->name.n) return x->conf.names(x->conf.ctx, a, out);
+    out->v = ar_array(a, struct slice, 1);
+    out->v[0] = k->name;
+    out->n = 1;
+    return 0;
+}
+
+/* While the DNS is half silent no certificate is asked for that would lack a name of the present one, as long
+ * as that has a sixth of its time left: half of what was left when it was first to be renewed. */
+static int wait_for_dns(const struct acme_kept *k, const struct acme_names *names)
+{
+    char text[CIVIL_TEXT_MAX];
+    int64_t last = k->until - (k->until - k->from) / 6;
+    if (!k->chain_pem.n || rt_wall_seconds() >= last) return 0;
+    for (size_t i = 0; i < names->nsilent; i++)
+        if (cert_is_for(k->chain_pem, names->silent[i]))
+            return err_set(ERR_DNS,
+                           "the DNS does not say now where %.*s leads, which the present certificate is for: "
+                           "until %s none is asked for without it",
+                           SLF(names->silent[i]), civil_format(last, text));
     return 0;
 }
 
@@ -110,17 +150,18 @@ static int order(struct acme *x, struct arena *a, const struct acme_kept *k, int
 {
     struct acme_session s = {.x = x, .a = a, .way = (k->way + k->failures) % ACME_WAYS};
     struct es256 *key = NULL;
-    struct slice *names, chain, replaces = SL("");
-    size_t n;
-    int e = names_of(x, a, k, &names, &n);
+    struct slice chain, replaces = SL("");
+    struct acme_names names;
+    int e = names_of(x, a, k, &names);
+    if (!e) e = wait_for_dns(k, &names);
     if (!e) e = next_key(k, &key);
     if (e) return e;
     e = session_open(&s);
     if (!e && k->chain_pem.n && s.renewal_info.n) (void)!cert_renewal_id(a, k->chain_pem, &replaces);
-    if (!e) e = session_order(&s, names, n, key, replaces, &chain);
+    if (!e) e = session_order(&s, names.v, names.n, key, replaces, &chain);
     if (e && replaces.n && e == ERR_DENIED) /* it may be replaced already (RFC 9773 section 5) */
-        e = session_order(&s, names, n, key, SL(""), &chain);
-    if (!e) e = check(chain, key, names, n);
+        e = session_order(&s, names.v, names.n, key, SL(""), &chain);
+    if (!e) e = check(chain, key, names.v, names.n);
     if (!e) e = take(x, a, (struct acme_kept){.name = k->name, .chain_pem = chain, .way = s.way}, key);
     *wait_s = s.wait_s;
     session_close(&s);
@@ -128,13 +169,29 @@ static int order(struct acme *x, struct arena *a, const struct acme_kept *k, int
     return e;
 }
 
-/* Later and later; not before the authority wants to hear from us. */
+/* Later and later. */
+static int64_t wait_after(uint32_t failures)
+{
+    int64_t wait = ACME_WAIT_FIRST_S;
+    for (uint32_t i = 0; i < failures && wait < ACME_WAIT_MOST_S; i++) wait *= 2;
+    return wait < ACME_WAIT_MOST_S ? wait : ACME_WAIT_MOST_S;
+}
+
+/* Before anything is asked: what could not be kept is not asked for (an authority certifies a name a few
+ * times a week), and when the disk is full, or the machine dies, before the end, the next attempt is none the
+ * sooner. */
+static int promise(struct acme *x, struct acme_kept k)
+{
+    k.renew_at = rt_wall_seconds() + wait_after(k.failures);
+    int e = acme_kept_put(x->conf.kv, &k);
+    return e ? err_prefix(e, "no certificate is asked for, since it could not be kept") : 0;
+}
+
+/* Not before the authority wants to hear from us. */
 static void note_failure(struct acme *x, struct acme_kept *k, int e, int64_t wait_s)
 {
-    int64_t now = rt_wall_seconds(), wait = ACME_WAIT_FIRST_S;
+    int64_t now = rt_wall_seconds(), wait = wait_after(k->failures);
     k->why = sl_cstr(err_text(e));
-    for (uint32_t i = 0; i < k->failures && wait < ACME_WAIT_MOST_S; i++) wait *= 2;
-    if (wait > ACME_WAIT_MOST_S) wait = ACME_WAIT_MOST_S;
     if (wait_s > wait) wait = wait_s;
     k->failures++;
     k->failed_at = now;
@@ -153,7 +210,8 @@ static int renew(struct acme *x, struct slice name)
     ar_init(&a, 8 << 20);
     int e = kept(x, &a, name, &k);
     if (!e) {
-        e = order(x, &a, &k, &wait_s);
+        e = promise(x, k);
+        if (!e) e = order(x, &a, &k, &wait_s);
         char why[ERR_TEXT_MAX] = "";
         if (e) snprintf(why, sizeof why, "%s", err_text(e));
         if (e && e != ERR_CANCELED) note_failure(x, &k, e, wait_s);
@@ -183,11 +241,10 @@ static int ask_advice(struct acme *x, struct arena *a, struct acme_kept *k)
 
 static bool names_are_missing(struct acme *x, struct arena *a, const struct acme_kept *k)
 {
-    struct slice *names;
-    size_t n;
+    struct acme_names names;
     bool missing = false;
-    if (names_of(x, a, k, &names, &n)) return false;
-    for (size_t i = 0; i < n; i++) missing |= !cert_is_for(k->chain_pem, names[i]);
+    if (names_of(x, a, k, &names)) return false;
+    for (size_t i = 0; i < names.n; i++) missing |= !cert_is_for(k->chain_pem, names.v[i]);
     return missing;
 }
 

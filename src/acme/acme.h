@@ -29,13 +29,18 @@ enum acme_way { ACME_HTTP, ACME_TLS, ACME_DNS, ACME_WAYS };
 
 struct acme;
 struct tls_ctx;
+/* Names to be certified, the host's first, each shown to lead here; and those of which the DNS does not say
+ * now where they lead. */
+struct acme_names {
+    struct slice *v, *silent;
+    size_t n, nsilent;
+};
 struct acme_conf { /* borrowed */
     struct kv *kv;
     const struct fetch *fetch;
     struct slice directory; /* the authority's URL (section 7.1.1) */
-    /* The names to be certified, the host's first, each shown to lead here; in the arena. SUSPENDS. */
-    int (*names)(void *ctx, struct arena *a, struct slice **out, size_t *n);
-    /* Those of others, the same way, ACME_OTHERS_MAX at most; NULL: none. SUSPENDS. */
+    int (*names)(void *ctx, struct arena *a, struct acme_names *out); /* in the arena. SUSPENDS. */
+    /* Those of others, each shown to lead here, ACME_OTHERS_MAX at most; NULL: none. SUSPENDS. */
     int (*others)(void *ctx, struct arena *a, struct slice **out, size_t *n);
     struct slice contact; /* a mail address, or empty */
     /* Puts a TXT record into the DNS, or takes it away, for dns-01; NULL: cannot be done. SUSPENDS. */

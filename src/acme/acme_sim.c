@@ -28,6 +28,9 @@ enum fault {
     NAMES_OBEYED,
     OTHER_KEY,
     HUGE_CHAIN,
+    ORDER_EXPIRES,
+    VANISHES,
+    DIES_AT_THE_END,
     FAULTS
 };
 static const struct {
@@ -51,11 +54,15 @@ static const struct {
     [ORDER_INVALID] = {"the authority says: caa", ERR_DENIED},
     [NAMES_OBEYED] = {"offers no proof of \\x1b[2J that", ERR_UNSUPPORTED},
     [OTHER_KEY] = {"is for another key", ERR_DENIED},
+    [ORDER_EXPIRES] = {"the authority says: order expired", ERR_DENIED},
+    [VANISHES] = {"gone since", ERR_UNREACHABLE},
+    [DIES_AT_THE_END] = {"what the authority sent", ERR_SYNTAX},
     [HUGE_CHAIN] = {"more than 49152 bytes", ERR_LIMIT},
 };
 
 struct world {
     enum fault fault;
+    struct sim_node *node;
     struct dns *dns;
     struct fetch fetch;
     struct kv *kv;
@@ -64,6 +71,8 @@ struct world {
     int requests, changes;
     bool others;
     bool two_names; /* the second has come into the DNS */
+    bool silent;    /* the DNS says nothing of it */
+    bool full;      /* the disk is, once the certificate has been made */
     int64_t age;    /* of the certificate that is kept, seconds */
 };
 
@@ -136,6 +145,8 @@ static void authorization(const struct world *w, struct fetch_answer *out)
 static void certificate(struct world *w, const struct fetch_call *c, struct fetch_answer *out)
 {
     answer(out, 200, "");
+    if (w->full) kv_mem_inject(w->kv, KV_FAULT_FULL, 2);
+    if (w->fault == DIES_AT_THE_END) return answer(out, 200, "-----BEGIN CERTIFICATE-----\nMIIB");
     out->body = w->fault == HUGE_CHAIN ? sl(ar_array(c->a, char, 60000), 60000) : buf_slice(&w->chain);
 }
 
@@ -156,19 +167,25 @@ static int transfer(void *arg, const struct fetch_call *c, struct fetch_answer *
     else if (sl_eq(path, SL("finalize"))) answer(out, 200, "{\"status\":\"processing\"}");
     else if (sl_eq(path, SL("order/1")) && w->fault == ORDER_INVALID)
         answer(out, 200, "{\"status\":\"invalid\",\"error\":" PROBLEM("caa", "caa") "}");
+    else if (sl_eq(path, SL("order/1")) && w->fault == ORDER_EXPIRES)
+        answer(out, 404, PROBLEM("malformed", "order expired"));
+    else if (sl_eq(path, SL("order/1")) && w->fault == VANISHES)
+        return err_set(ERR_UNREACHABLE, "gone since");
     else if (sl_eq(path, SL("order/1")))
         answer(out, 200, "{\"status\":\"valid\",\"certificate\":\"" URL "cert\"}");
     else certificate(w, c, out);
     return 0;
 }
 
-static int names(void *ctx, struct arena *a, struct slice **out, size_t *n)
+static int names(void *ctx, struct arena *a, struct acme_names *out)
 {
     const struct world *w = ctx;
-    *out = ar_array(a, struct slice, 2);
-    (*out)[0] = SL("mail.one.test");
-    (*out)[1] = SL("mta-sts.one.test");
-    *n = w->two_names ? 2 : 1;
+    out->v = ar_array(a, struct slice, 2);
+    out->v[0] = SL("mail.one.test");
+    out->v[1] = SL("mta-sts.one.test");
+    out->n = w->two_names ? 2 : 1;
+    out->silent = &out->v[1];
+    out->nsilent = w->silent;
     return 0;
 }
 
@@ -233,6 +250,119 @@ static void one_fault(struct world *w)
     ar_free(&a);
 }
 
+static int spoil_tx(struct kv_tx *tx, void *arg)
+{
+    kv_tx_put(tx, *(struct slice *)arg,
+              SL("\xff"
+                 "x"));
+    return 0;
+}
+
+/* The present certificate, for both names, a third of whose time is left; the next is to have w's key. */
+static void keep_one(struct world *w, struct buf *chain, struct buf *key)
+{
+    static const struct slice both[] = {SL_INIT("mail.one.test"), SL_INIT("mta-sts.one.test")};
+    int64_t now = rt_wall_seconds();
+    CHECK_OK(tls_self_signed(both, 2, 30, chain, key));
+    struct acme_kept k = {.chain_pem = buf_slice(chain),
+                          .key_pem = buf_slice(key),
+                          .next_key_pem = buf_slice(&w->key),
+                          .from = now - 60 * 86400,
+                          .until = now + 30 * 86400,
+                          .renew_at = now};
+    CHECK_OK(acme_kept_put(w->kv, &k));
+}
+
+/* The renewal fails with these words, and what was there is there. */
+static void renew_in_vain(struct world *w, int error, const char *says, const struct buf *chain)
+{
+    struct arena a = {0};
+    struct acme_kept k;
+    int64_t now = rt_wall_seconds();
+    CHECK_ERR(acme_renew(w->acme), error);
+    if (!strstr(err_text(error), says)) test_fail(__FILE__, __LINE__, "%s", err_text(error));
+    CHECK_OK(acme_kept(w->kv, &a, SL(""), &k));
+    CHECK(sl_eq(k.chain_pem, buf_slice(chain)) && w->changes == 0);
+    CHECK(w->requests == 0 || k.renew_at > now + 60);
+    ar_free(&a);
+}
+
+/* A disk that is full: from the start nothing is asked for; at the very end the next attempt is none the
+ * sooner. */
+static int run_full(void *arg)
+{
+    struct world *w = arg;
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    begin(w);
+    keep_one(w, &chain, &key);
+    kv_mem_inject(w->kv, KV_FAULT_FULL, 2);
+    renew_in_vain(w, ERR_FULL, "no certificate is asked for, since it could not be kept", &chain);
+    CHECK_INT(w->requests, 0);
+    w->full = true;
+    renew_in_vain(w, ERR_FULL, "", &chain);
+    CHECK(w->requests > 0);
+    w->full = false;
+    CHECK_OK(acme_renew(w->acme));
+    CHECK_INT(w->changes, 1);
+    buf_free(&chain), buf_free(&key);
+    end(w);
+    return 0;
+}
+
+/* A DNS that is silent of one name takes it from no certificate; near its end one without it is better than
+ * none. */
+static int run_silent(void *arg)
+{
+    struct world *w = arg;
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    begin(w);
+    keep_one(w, &chain, &key);
+    w->silent = true;
+    renew_in_vain(w, ERR_DNS, "does not say now where mta-sts.one.test leads", &chain);
+    CHECK_INT(w->requests, 0);
+    CHECK_OK(fiber_sleep(16 * 86400 * RT_S));
+    CHECK_OK(acme_renew(w->acme));
+    CHECK_INT(w->changes, 1);
+    buf_free(&chain), buf_free(&key);
+    end(w);
+    return 0;
+}
+
+/* What is certified while our clock is wrong by a year is not taken, or it would be renewed again and again.
+ */
+static int run_wrong_clock(void *arg)
+{
+    struct world *w = arg;
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    begin(w);
+    if (w->age > 0) { /* the authority certifies what is over by our clock */
+        buf_free(&w->chain), buf_free(&w->key);
+        struct slice name = SL("mail.one.test");
+        CHECK_OK(tls_self_signed(&name, 1, 1, &w->chain, &w->key));
+        CHECK_OK(fiber_sleep(2 * 86400 * RT_S));
+    }
+    keep_one(w, &chain, &key);
+    if (w->age < 0) sim_clock_skew(w->node, -INT64_C(365) * 86400 * 1000000);
+    renew_in_vain(w, ERR_DENIED, w->age < 0 ? "is not valid before" : "ended on", &chain);
+    CHECK(strstr(err_text(ERR_DENIED), "is the clock right?"));
+    buf_free(&chain), buf_free(&key);
+    end(w);
+    return 0;
+}
+
+/* Account and certificate cannot be read: both are asked for anew. */
+static int run_damaged(void *arg)
+{
+    struct world *w = arg;
+    begin(w);
+    CHECK_OK(kv_transact(w->kv, ACME_OBJECT, spoil_tx, &(struct slice)SL_INIT("a")));
+    CHECK_OK(kv_transact(w->kv, ACME_OBJECT, spoil_tx, &(struct slice)SL_INIT("c")));
+    CHECK_ERR(acme_renew(w->acme), ERR_DENIED);
+    CHECK(strstr(err_text(ERR_DENIED), "is for another key")); /* it came as far as that */
+    end(w);
+    return 0;
+}
+
 static int run_fault(void *arg)
 {
     struct world *w = arg;
@@ -292,14 +422,6 @@ static int count_failed(void *n, const struct acme_kept *k)
     return 0;
 }
 
-static int spoil_tx(struct kv_tx *tx, void *arg)
-{
-    kv_tx_put(tx, *(struct slice *)arg,
-              SL("\xff"
-                 "x"));
-    return 0;
-}
-
 /* The authority certifies nobody; the node has a certificate, and two customers' hosts want one; what was
  * kept of one of them is damaged. */
 static int run_others(void *arg)
@@ -346,9 +468,10 @@ static int play_aged(enum fault fault, int (*fn)(void *), int64_t age)
     struct sim_node *n = sim_node(s, "one.test", "192.0.2.9");
     w->fault = fault;
     w->age = age;
+    w->node = n;
     test_run_is("fault %d", (int)fault);
     sim_node_start(n, fn, w);
-    sim_run(s, 9 * 86400 * RT_S);
+    sim_run(s, 30 * 86400 * RT_S);
     CHECK(!sim_node_running(n));
     sim_free(&s);
     int requests = w->requests;
@@ -376,6 +499,15 @@ TEST(acme_names_of_others_keep_nothing_from_the_nodes)
     int requests = play(NOT_PROVED, run_others);
     if (requests < 20 || requests > 600) test_fail(__FILE__, __LINE__, "%d requests in a day", requests);
 }
+
+TEST(acme_a_disk_that_is_full) { CHECK(play(NO_FAULT, run_full) < 100); }
+TEST(acme_a_dns_that_is_half_silent) { (void)play(NO_FAULT, run_silent); }
+TEST(acme_a_clock_that_is_wrong_by_a_year)
+{
+    (void)play_aged(NO_FAULT, run_wrong_clock, 1);
+    (void)play_aged(NO_FAULT, run_wrong_clock, -1);
+}
+TEST(acme_damaged_rows_are_asked_for_anew) { (void)play(OTHER_KEY, run_damaged); }
 
 TEST(acme_hears_soon_of_names_that_come_on_the_first_day)
 {

@@ -167,6 +167,12 @@ int session_open(struct acme_session *s)
     const struct acme_conf *c = &s->x->conf;
     struct acme_account acc;
     int e = acme_account_get(c->kv, s->a, &acc);
+    if (err_is_damage(e)) {
+        log_error("acme", "the account with the authority cannot be read, and another is made: %s",
+                  err_text(e));
+        acc = (struct acme_account){0};
+        e = 0;
+    }
     if (!e && acc.directory.n && !sl_eq(acc.directory, c->directory)) acc = (struct acme_account){0};
     if (!e) e = own_key(s, &acc);
     if (!e) e = read_directory(s);

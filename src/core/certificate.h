@@ -8,7 +8,7 @@ MUST_CHECK int core_certificate(struct core *core, struct arena *a, struct slice
 /* The names to have certified: the host's, and of the web names of each domain (mta-sts., autoconfig.,
  * autodiscover.) those that the DNS shows to lead to an address of ours, at most ACME_NAMES_MAX. For
  * acme_conf. SUSPENDS. */
-MUST_CHECK int core_certificate_names(void *core, struct arena *a, struct slice **out, size_t *n);
+MUST_CHECK int core_certificate_names(void *core, struct arena *a, struct acme_names *out);
 enum { CERTIFICATE_HOSTS_EACH = 100 }; /* of an account */
 /* Hosts of customers' links (directory/sending_domain.h) that lead here: each gets a certificate of its own.
  * Those first that have one; what is more than fits is logged. For acme_conf. SUSPENDS. */

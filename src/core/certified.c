@@ -31,23 +31,25 @@ int core_leads_here(struct core *core, struct arena *a, struct slice name, enum 
     return 0;
 }
 
-int core_certificate_names(void *ctx, struct arena *a, struct slice **out, size_t *n)
+int core_certificate_names(void *ctx, struct arena *a, struct acme_names *out)
 {
     static const char *const web[] = {"mta-sts.", "autoconfig.", "autodiscover."};
     struct core *core = ctx;
     struct slice *domain;
     size_t ndomains;
     directory_domains(core->store->directory, a, &domain, &ndomains);
-    *out = ar_array(a, struct slice, ACME_NAMES_MAX);
-    (*out)[0] = core->conf->hostname;
-    *n = 1;
+    *out = (struct acme_names){.v = ar_array(a, struct slice, ACME_NAMES_MAX),
+                               .silent = ar_array(a, struct slice, ACME_NAMES_MAX),
+                               .n = 1};
+    out->v[0] = core->conf->hostname;
     for (size_t i = 0; i < ndomains; i++)
-        for (size_t k = 0; k < COUNT_OF(web) && *n < ACME_NAMES_MAX; k++) {
+        for (size_t k = 0; k < COUNT_OF(web) && out->n < ACME_NAMES_MAX; k++) {
             struct slice name = ar_cat(a, sl_cstr(web[k]), domain[i]);
             enum core_leads to;
             int e = core_leads_here(core, a, name, &to);
             if (e) return e;
-            if (to == LEADS_HERE) (*out)[(*n)++] = name;
+            if (to == LEADS_HERE) out->v[out->n++] = name;
+            if (to == LEADS_UNKNOWN && out->nsilent < ACME_NAMES_MAX) out->silent[out->nsilent++] = name;
         }
     return 0;
 }
