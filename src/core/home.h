@@ -49,7 +49,7 @@ MUST_CHECK int home_unstage(void);
 /* Others may go through the home, to public/, and see nothing of it. BLOCKS. */
 MUST_CHECK int home_let_through(void);
 /* Makes the home in the present working directory from such a copy, which stays as it is. What a restore
- * that was broken off has left is replaced; but tls and keys.secret, which may be somebody's, are moved aside,
- * and their new names told. ERR_EXISTS: there is one already. ERR_BUSY: another restore is at it. ERR_USAGE:
- * that is no copy. BLOCKS. */
+ * that was broken off has left is replaced; but tls and keys.secret, which may be somebody's, are moved
+ * aside, and their new names told. ERR_EXISTS: there is one already. ERR_BUSY: another restore is at it.
+ * ERR_USAGE: that is no copy. BLOCKS. */
 MUST_CHECK int home_restore(const char *from, struct buf *aside);
