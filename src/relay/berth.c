@@ -10,7 +10,7 @@ struct berth *berth_get(struct relay *r, struct slice key, unsigned limit)
     lock_take(&r->lock);
     struct berth *p = map_get(&r->berths, key);
     if (!p) {
-        p = xcalloc(1, sizeof *p);
+        p = xcalloc(1, sizeof *p + (size_t)rt_loops() * sizeof p->idle[0]);
         p->key = xstrndup(key.p, key.n);
         map_put(&r->berths, key, p);
     }
@@ -66,7 +66,7 @@ static int take_first(uint64_t *set, int but)
 
 static int loop_with_idle(const struct berth *p, int but)
 {
-    for (int i = 0; i < RELAY_LOOPS_MAX; i++)
+    for (int i = 0; i < rt_loops(); i++)
         if (i != but && p->idle[i]) return i;
     return -1;
 }

@@ -79,7 +79,7 @@ struct berth {
     char *key;
     unsigned users, used, limit;           /* sites of loops; connections */
     uint64_t wanted[RELAY_LOOPS_MAX / 64]; /* loops with somebody who waits for a connection */
-    unsigned idle[RELAY_LOOPS_MAX];        /* of each loop, connections that nobody uses */
+    unsigned idle[];                       /* of each loop, connections that nobody uses */
 };
 struct berth *berth_get(struct relay *r, struct slice key, unsigned limit);
 void berth_put(struct relay *r, struct berth *p);
