@@ -497,11 +497,19 @@ int relay_open(struct relay **out, const struct relay_conf *conf)
     return 0;
 }
 
+/* What was posted to the loop before has run. */
+static int turn(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
 void relay_close(struct relay **r)
 {
     if (!*r) return;
     for (int i = 0; i < rt_loops() && i < RELAY_LOOPS_MAX; i++) rt_call(i, pool_close_all, &(*r)->loop[i]);
-    while (__atomic_load_n(&(*r)->calls, __ATOMIC_ACQUIRE) && fiber_sleep(RT_MS) == 0) continue;
+    while (__atomic_load_n(&(*r)->calls, __ATOMIC_ACQUIRE)) /* also when whoever closes it is canceled */
+        for (int i = 0; i < rt_loops(); i++) rt_call(i, turn, NULL);
     berth_free_all(*r);
     shaping_close(&(*r)->shaping);
     free(*r);
