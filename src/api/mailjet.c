@@ -133,6 +133,8 @@ static void mailjet_send(struct http_call *c)
 }
 
 #define TEMPLATE "/v3/REST/template"
+#define SENDER "/v3/REST/sender"
+#define DNS "/v3/REST/dns"
 static const struct http_route routes[] = {
     HTTP_ROUTE(POST, "/v3.1/send", MAIL_SEND, mailjet_send, "sends up to 50 messages (Mailjet)",
                .body_max = DIALECT_BODY_MAX),
@@ -144,6 +146,16 @@ static const struct http_route routes[] = {
                "sets the texts of a template (Mailjet)", .body_max = 3 << 20),
     HTTP_ROUTE(GET, TEMPLATE "/{id}/detailcontent", TEMPLATES, mailjet_content_get,
                "shows the texts of a template (Mailjet)"),
+    HTTP_ROUTE(POST, SENDER, SENDERS, mailjet_sender_create, "claims a domain to send as (Mailjet)"),
+    HTTP_ROUTE(GET, SENDER, SENDERS, mailjet_sender_list, "lists whom the account sends as (Mailjet)"),
+    HTTP_ROUTE(GET, SENDER "/{id}", SENDERS, mailjet_sender_get, "shows a sender (Mailjet)"),
+    HTTP_ROUTE(DELETE, SENDER "/{id}", SENDERS, mailjet_sender_delete, "sends no more as it (Mailjet)"),
+    HTTP_ROUTE(POST, SENDER "/{id}/validate", SENDERS, mailjet_sender_validate,
+               "looks at the records of a sender now (Mailjet)"),
+    HTTP_ROUTE(GET, DNS, SENDERS, mailjet_dns_list, "lists records of senders (Mailjet)"),
+    HTTP_ROUTE(GET, DNS "/{id}", SENDERS, mailjet_dns_get, "shows the records of a sender (Mailjet)"),
+    HTTP_ROUTE(POST, DNS "/{id}/check", SENDERS, mailjet_dns_check,
+               "looks at the records of a sender now (Mailjet)"),
 };
 const struct http_group api_mailjet = {.name = "mailjet",
                                        .prefix = "/v3.1/",

@@ -15,6 +15,8 @@
 #define VERSION TEMPLATE "/versions/{version_id}"
 #define WEBHOOK "/v3/user/webhooks/event/settings"
 #define PARSE "/v3/user/webhooks/parse/settings"
+#define DOMAIN "/v3/whitelabel/domains"
+#define LINK "/v3/whitelabel/links"
 #define GROUP "/v3/asm/groups/{group_id}"
 enum { TEMPLATE_BODY = 3 << 20 };
 
@@ -113,6 +115,27 @@ static const struct http_route routes[] = {
                "changes to which URL mail is handed (SendGrid)"),
     HTTP_ROUTE(DELETE, PARSE "/{hostname}", WEBHOOKS, sendgrid_inbound_delete,
                "hands mail to no URL any more (SendGrid)"),
+    HTTP_ROUTE(POST, DOMAIN, SENDERS, sendgrid_domain_create, "claims a domain to send as (SendGrid)"),
+    HTTP_ROUTE(GET, DOMAIN, SENDERS, sendgrid_domain_list, "lists domains to send as (SendGrid)"),
+    HTTP_ROUTE(GET, DOMAIN "/default", SENDERS, sendgrid_domain_default, "there is no default (SendGrid)"),
+    HTTP_ROUTE(GET, DOMAIN "/{id}", SENDERS, sendgrid_domain_get,
+               "shows a domain and its records (SendGrid)"),
+    HTTP_ROUTE(PATCH, DOMAIN "/{id}", SENDERS, sendgrid_domain_change,
+               "shows it: nothing of it can be changed (SendGrid)"),
+    HTTP_ROUTE(DELETE, DOMAIN "/{id}", SENDERS, sendgrid_domain_delete,
+               "sends no more as the domain (SendGrid)"),
+    HTTP_ROUTE(POST, DOMAIN "/{id}/validate", SENDERS, sendgrid_domain_validate,
+               "looks at the records of a domain now (SendGrid)"),
+    HTTP_ROUTE(POST, LINK, SENDERS, sendgrid_link_create, "names the host of a domain's links (SendGrid)"),
+    HTTP_ROUTE(GET, LINK, SENDERS, sendgrid_link_list, "lists hosts of links (SendGrid)"),
+    HTTP_ROUTE(GET, LINK "/default", SENDERS, sendgrid_domain_default, "there is no default (SendGrid)"),
+    HTTP_ROUTE(GET, LINK "/{id}", SENDERS, sendgrid_link_get, "shows a host of links (SendGrid)"),
+    HTTP_ROUTE(PATCH, LINK "/{id}", SENDERS, sendgrid_link_change,
+               "shows it: nothing of it can be changed (SendGrid)"),
+    HTTP_ROUTE(DELETE, LINK "/{id}", SENDERS, sendgrid_link_delete,
+               "says that it goes with its domain (SendGrid)"),
+    HTTP_ROUTE(POST, LINK "/{id}/validate", SENDERS, sendgrid_link_validate,
+               "looks at the record of a host of links now (SendGrid)"),
     HTTP_ROUTE(GET, "/v3/scopes", MAIL_SEND, sendgrid_scopes, "what may this key? (SendGrid)"),
     HTTP_ROUTE(POST, "/v3/api_keys", KEYS, sendgrid_key_create, "makes a key (SendGrid)"),
     HTTP_ROUTE(GET, "/v3/api_keys", KEYS, sendgrid_keys_list, "lists keys (SendGrid)"),

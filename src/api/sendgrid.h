@@ -88,6 +88,21 @@ void sendgrid_inbound_get(struct http_call *c);
 void sendgrid_inbound_change(struct http_call *c);
 void sendgrid_inbound_delete(struct http_call *c);
 
+/* sendgrid_domains.c */
+void sendgrid_domain_create(struct http_call *c);
+void sendgrid_domain_list(struct http_call *c);
+void sendgrid_domain_default(struct http_call *c);
+void sendgrid_domain_get(struct http_call *c);
+void sendgrid_domain_change(struct http_call *c);
+void sendgrid_domain_delete(struct http_call *c);
+void sendgrid_domain_validate(struct http_call *c);
+void sendgrid_link_create(struct http_call *c);
+void sendgrid_link_list(struct http_call *c);
+void sendgrid_link_get(struct http_call *c);
+void sendgrid_link_change(struct http_call *c);
+void sendgrid_link_delete(struct http_call *c);
+void sendgrid_link_validate(struct http_call *c);
+
 /* sendgrid_keys.c */
 void sendgrid_scopes(struct http_call *c);
 void sendgrid_keys_list(struct http_call *c);

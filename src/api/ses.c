@@ -97,6 +97,7 @@ static void get_account(struct http_call *c)
 
 #define EMAILS "/v2/email/outbound-emails"
 #define STORED "/v2/email/templates"
+#define IDENTITY "/v2/email/identities"
 #define SUPPRESSED "/v2/email/suppression/addresses"
 static const struct http_route routes[] = {
     HTTP_ROUTE(POST, EMAILS, MAIL_SEND, send_email, "SendEmail (SES)", .body_max = 2 * DIALECT_BODY_MAX),
@@ -112,6 +113,14 @@ static const struct http_route routes[] = {
     HTTP_ROUTE(DELETE, STORED "/{name}", TEMPLATES, ses_template_delete, "DeleteEmailTemplate (SES)"),
     HTTP_ROUTE(POST, STORED "/{name}/render", TEMPLATES, ses_template_render, "TestRenderEmailTemplate (SES)",
                .body_max = 1 << 20),
+    HTTP_ROUTE(POST, IDENTITY, SENDERS, ses_identity_create, "CreateEmailIdentity (SES)"),
+    HTTP_ROUTE(GET, IDENTITY, SENDERS, ses_identity_list, "ListEmailIdentities (SES)"),
+    HTTP_ROUTE(GET, IDENTITY "/{identity}", SENDERS, ses_identity_get, "GetEmailIdentity (SES)"),
+    HTTP_ROUTE(DELETE, IDENTITY "/{identity}", SENDERS, ses_identity_delete, "DeleteEmailIdentity (SES)"),
+    HTTP_ROUTE(PUT, IDENTITY "/{identity}/dkim", SENDERS, ses_identity_dkim,
+               "PutEmailIdentityDkimAttributes (SES)"),
+    HTTP_ROUTE(PUT, IDENTITY "/{identity}/mail-from", SENDERS, ses_identity_mail_from,
+               "PutEmailIdentityMailFromAttributes (SES)"),
     HTTP_ROUTE(PUT, SUPPRESSED, SUPPRESSION, ses_suppressed_put, "PutSuppressedDestination (SES)"),
     HTTP_ROUTE(GET, SUPPRESSED, SUPPRESSION, ses_suppressed_list, "ListSuppressedDestinations (SES)"),
     HTTP_ROUTE(GET, SUPPRESSED "/{address}", SUPPRESSION, ses_suppressed_get,

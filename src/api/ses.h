@@ -23,7 +23,13 @@ int ses_prove(struct http_call *c);
 void ses_error(struct http_call *c, int status, const char *sentence);
 void ses_failed(struct http_call *c, int e);
 
-/* ses_templates.c, ses_suppression.c */
+/* ses_identities.c, ses_templates.c, ses_suppression.c */
+void ses_identity_create(struct http_call *c);
+void ses_identity_get(struct http_call *c);
+void ses_identity_list(struct http_call *c);
+void ses_identity_delete(struct http_call *c);
+void ses_identity_dkim(struct http_call *c);
+void ses_identity_mail_from(struct http_call *c);
 void ses_template_create(struct http_call *c);
 void ses_template_get(struct http_call *c);
 void ses_template_list(struct http_call *c);

@@ -13,6 +13,15 @@ static void take_nets(struct request *r, struct api_key *k)
     json_array_foreach(list, i, v) k->net[i] = sl_cstr(json_string_value(v));
 }
 
+/* An administrator of domains gives what concerns accounts, and nothing of the node. */
+static int may_give(const struct request *r, unsigned scopes)
+{
+    unsigned beyond = scopes & (SCOPE_ADMIN | SCOPE_METRICS);
+    if (!r->admin || !beyond) return 0;
+    return err_set(ERR_DENIED, "only who runs the node makes keys with the scope %s",
+                   api_scope_word(beyond & (~beyond + 1)));
+}
+
 int run_key_add(struct request *r)
 {
     struct api_key k = {.address = arg_slice(r->args, "address"),
@@ -21,6 +30,7 @@ int run_key_add(struct request *r)
     struct slice whole;
     take_nets(r, &k);
     int e = api_scopes_parse(arg_slice(r->args, "scope"), &k.scopes);
+    if (!e) e = may_give(r, k.scopes);
     if (!e) e = api_key_add(r->core->keys, r->a, &k, &whole);
     if (e) return e;
     reply_text(r->reply, "key", whole);
@@ -108,7 +118,26 @@ void print_key_list(json_t *args, json_t *reply, struct buf *out)
 
 /* ---- key remove ---- */
 
-int run_key_remove(struct request *r) { return api_key_remove(r->core->keys, arg_slice(r->args, "id")); }
+/* What is another's is answered as what is not there. */
+static int is_of(struct request *r, struct slice id, struct slice address)
+{
+    struct account acc;
+    struct api_key k;
+    int e = account_get(r->core->store->directory, r->a, address, &acc);
+    if (e) return e;
+    e = api_key_read(r->core->keys, r->a, id, &k);
+    if (e && e != ERR_DENIED) return e;
+    if (!e && !strcmp(k.account, acc.id)) return 0;
+    return err_set(ERR_NOT_FOUND, "%.*s has no key %.*s", SLF(printable(r->a, address, 256)),
+                   SLF(printable(r->a, id, 60)));
+}
+
+int run_key_remove(struct request *r)
+{
+    struct slice id = arg_slice(r->args, "id"), address = arg_slice(r->args, "address");
+    int e = address.n ? is_of(r, id, address) : 0;
+    return e ? e : api_key_remove(r->core->keys, id);
+}
 
 void print_key_remove(json_t *args, json_t *reply, struct buf *out)
 {

@@ -198,7 +198,7 @@ TEST(what_changes_something_is_in_the_audit)
 }
 
 /* What an administrator of single domains may ask: accounts, aliases and lists of these domains,
- * and the domains that these accounts send as; no more. */
+ * and the domains that these accounts send as, their keys and webhooks; no more. */
 TEST(what_who_administers_a_domain_may_do)
 {
     static const char *const may[] = {"account add",
@@ -227,7 +227,14 @@ TEST(what_who_administers_a_domain_may_do)
                                       "sending-domain show",
                                       "sending-domain verify",
                                       "sending-domain set",
-                                      "sending-domain remove"};
+                                      "sending-domain remove",
+                                      "key add",
+                                      "key list",
+                                      "key remove",
+                                      "webhook add",
+                                      "webhook list",
+                                      "webhook remove",
+                                      "webhook resume"};
     for (size_t i = 0; i < ncommands; i++) {
         bool known = false;
         for (size_t k = 0; k < COUNT_OF(may); k++) known |= strcmp(commands[i].name, may[k]) == 0;

@@ -288,17 +288,18 @@ const struct command commands[] = {
           .print_row = print_row_suppression_export, ARGS(SENDER)),
 
     STORE("webhook add", webhook_add,
-          "tells the events of an account to a URL; line 1 is the key that proves it",
+          "tells the events of an account to a URL; line 1 is the key that proves it", .of_domain = "account",
           ARGS(SENDER, WORD("url", "URL", "https://..."), OPTION("name", "N", "its name; default default"),
                OPTION("events", "E,...",
                       "only these: processed dropped deferred delivered bounced late-bounce "
                       "complaint unsubscribed failed"))),
     LOOK("webhook list", webhook_list, "lists webhooks, how far they are and why they wait",
-         .rows = "webhooks", .print_row = print_row_webhook_list,
+         .of_domain = "address", .rows = "webhooks", .print_row = print_row_webhook_list,
          ARGS(MAYBE("address", "ADDRESS", "only of this account"))),
-    STORE("webhook remove", webhook_remove, "tells no more events to it",
+    STORE("webhook remove", webhook_remove, "tells no more events to it", .of_domain = "account",
           ARGS(SENDER, WORD("name", "N", "its name"))),
     STORE("webhook resume", webhook_resume, "goes on with one that waits or is paused",
+          .of_domain = "account",
           ARGS(SENDER, WORD("name", "N", "its name"),
                OPTION("after", "EVENT", "tells again what came behind this event"))),
     STORE(
@@ -323,15 +324,18 @@ const struct command commands[] = {
           ARGS(WHO)),
 
     STORE("key add", key_add, "makes a key of the HTTP API for an account; line 1 of the answer is the key",
+          .of_domain = "address",
           ARGS(ADDRESS, OPTION("name", "N", "what it is for", .flags = ARG_NEEDED),
                OPTION("scope", "S,...", "what it may do", .flags = ARG_NEEDED),
                OPTION("ip", "NET", "a network it may be used from; can stand several times; else everywhere",
                       .flags = ARG_MANY),
                NUMBER("rate", "N", 1, API_KEY_RATE_MOST, API_KEY_RATE, "calls a minute"))),
     LOOK("key list", key_list, "lists keys, what they may do and when they were last used", .rows = "keys",
-         .print_row = print_row_key_list, ARGS(MAYBE("address", "ADDRESS", "only of this account"))),
-    STORE("key remove", key_remove, "removes a key; it counts no more at once",
-          ARGS(WORD("id", "ID", "the part of the key before the dot"))),
+         .of_domain = "address", .print_row = print_row_key_list,
+         ARGS(MAYBE("address", "ADDRESS", "only of this account"))),
+    STORE("key remove", key_remove, "removes a key; it counts no more at once", .of_domain = "address",
+          ARGS(WORD("id", "ID", "the part of the key before the dot"),
+               MAYBE("address", "ADDRESS", "only if it is a key of this account"))),
 
     STORE("person export", person_export,
           "writes what the node knows of somebody, by their address, into a folder: mail, trace, events, "

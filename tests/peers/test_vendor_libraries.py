@@ -210,3 +210,35 @@ def test_nodemailer_over_ses(home, said):
     m = came(home, "bob", "nodemailer")
     assert list(m.iter_attachments())[0].get_content() == "file" and "Bcc" not in m
     came(home, "carol", "nodemailer")
+
+
+def in_zone(record):
+    """A record of SendGrid's form as lines of a master file."""
+    data = record["data"] + "."
+    if record["type"] == "txt":
+        data = " ".join(f'"{record["data"][i:i + 200]}"' for i in range(0, len(record["data"]), 200))
+    return f"{record['host']}. IN {record['type'].upper()} {data}\n"
+
+
+def test_domains_of_customers(home):
+    key = home.tram("key", "add", "alice@one.test", "--name", "domains", "--scope", "senders").stdout.splitlines()[0]
+    base = f"https://{home.address}:{home.port(443)}"
+    said = {line["name"]: line["answer"] for line in node_says("vendors.js", base, key, "claims")}
+    sg, mj, ses = said["sg"], said["mj"], said["ses"]
+    dns = sg["made"]["dns"]
+    assert dns["mail_cname"]["host"] == "em.sg.test" and sg["link"]["dns"]["domain_cname"]["host"] == "go.sg.test" and not sg["early"]["valid"], sg
+    assert sg["twice"]["status"] == 400 and "already" in sg["twice"]["body"]["errors"][0]["message"] and [d["id"] for d in sg["list"]] == [sg["made"]["id"]]
+    assert mj["made"]["Status"] == "Inactive" and mj["other"]["status"] == 400 and "*@two.test" in mj["other"]["message"], mj
+    assert "alice@one.test" in [s["Email"] for s in mj["senders"]] and mj["dns"]["DKIMStatus"] == "Not checked"
+    assert ses["made"]["DkimAttributes"]["Status"] == "PENDING" and ses["twice"] == "AlreadyExistsException" and ses["off"] == "BadRequestException", ses
+    assert ses["got"]["MailFromAttributes"]["MailFromDomain"] == "back.ses.test" and "ses.test" in [i["IdentityName"] for i in ses["list"]["EmailIdentities"]]
+    lines = in_zone(dns["dkim1"]) + in_zone(dns["mail_cname"])
+    lines += in_zone({"host": mj["dns"]["DKIMRecordName"].rstrip("."), "type": "txt", "data": mj["dns"]["DKIMRecordValue"]}) + mj["dns"]["SPFRecordValue"] + "\n"
+    lines += "".join(t["Value"] + "\n" for t in ses["got"]["Tags"])
+    home.world.publish(extra=lines)
+    said = {line["name"]: line["answer"] for line in node_says("vendors.js", base, key, "proofs")}
+    sg, mj, ses = said["sg"], said["mj"], said["ses"]
+    assert sg["seen"]["valid"] and sg["gone"] == 404, sg
+    assert "seen" in mj, mj
+    assert (mj["seen"]["DKIMStatus"], mj["seen"]["SPFStatus"], mj["sender"]["Status"], mj["gone"]) == ("OK", "OK", "Active", 404), mj
+    assert ses["seen"]["VerificationStatus"] == "SUCCESS" and ses["seen"]["MailFromAttributes"]["MailFromDomainStatus"] == "SUCCESS" and ses["gone"] == "NotFoundException", ses

@@ -1,4 +1,4 @@
-// vendors.js BASE KEY [hooks URL] - the vendors' own libraries against a home of Tram: only the base address and the key differ. One line
+// vendors.js BASE KEY [hooks URL | claims | proofs] - the vendors' own libraries against a home of Tram: only the base address and the key differ. One line
 // of JSON a call: its name, and what it answered.
 const [, , BASE, KEY, PART, HOOK] = process.argv;
 const [ID, SECRET] = KEY.split('.');
@@ -155,5 +155,82 @@ async function hooks() {
     custom_args: { k: 'v', 7: 'é \u2028 \u{1f600} " \\ \u0001' } })).statusCode);
 }
 
+// Domains of customers, one in each dialect: claimed and told with their records; then, when these are published, proved and let go.
+function dialects() {
+  const sg = require('@sendgrid/client');
+  sg.setApiKey(KEY);
+  sg.setDefaultRequest('baseUrl', BASE);
+  const Mailjet = require('node-mailjet');
+  const mj = new Mailjet({ apiKey: ID, apiSecret: SECRET, config: { host: BASE.replace('https://', '') } });
+  const aws = require('@aws-sdk/client-sesv2');
+  const ses = new aws.SESv2Client({ endpoint: BASE, region: 'us-east-1', credentials: { accessKeyId: ID, secretAccessKey: SECRET }, maxAttempts: 1 });
+  return {
+    sg: async (method, url, body) => (await sg.request({ method, url: `/v3/whitelabel/${url}`, body }))[0].body,
+    mj: async (method, resource, id, action, body) => {
+      let r = mj[method](resource, { version: 'v3' });
+      if (id) r = r.id(id);
+      if (action) r = r.action(action);
+      return (await r.request(body)).body;
+    },
+    ses: async (name, input) => { const { $metadata, ...rest } = await ses.send(new aws[`${name}Command`](input)); return rest; },
+  };
+}
+
+async function claims() {
+  const { sg, mj, ses } = dialects();
+  await run('sg', async () => {
+    const made = await sg('POST', 'domains', { domain: 'sg.test', subdomain: 'em', default: true });
+    const link = await sg('POST', 'links', { domain: 'sg.test', subdomain: 'go' });
+    const twice = await sg('POST', 'domains', { domain: 'sg.test' }).catch((e) => ({ status: e.code, body: e.response.body }));
+    return { made, link, twice, early: await sg('POST', `domains/${made.id}/validate`), list: await sg('GET', 'domains') };
+  });
+  await run('mj', async () => {
+    const made = (await mj('post', 'sender', null, null, { Email: '*@mj.test' })).Data[0];
+    const other = await mj('post', 'sender', null, null, { Email: 'bob@two.test' }).catch((e) => ({ status: e.statusCode, message: e.message }));
+    return { made, other, dns: (await mj('get', 'dns', made.DNSID)).Data[0], senders: (await mj('get', 'sender')).Data };
+  });
+  await run('ses', async () => {
+    const made = await ses('CreateEmailIdentity', { EmailIdentity: 'ses.test' });
+    const twice = await ses('CreateEmailIdentity', { EmailIdentity: 'ses.test' }).catch((e) => e.name);
+    const off = await ses('PutEmailIdentityDkimAttributes', { EmailIdentity: 'ses.test', SigningEnabled: false }).catch((e) => e.name);
+    await ses('PutEmailIdentityMailFromAttributes', { EmailIdentity: 'ses.test', MailFromDomain: 'back.ses.test', BehaviorOnMxFailure: 'USE_DEFAULT_VALUE' });
+    return { made, twice, off, got: await ses('GetEmailIdentity', { EmailIdentity: 'ses.test' }), list: await ses('ListEmailIdentities', { PageSize: 10 }) };
+  });
+}
+
+async function proofs() {
+  const { sg, mj, ses } = dialects();
+  const until = async (look, good) => { // a look is good for ten seconds
+    let seen;
+    for (let i = 0; i < 60; i++) {
+      seen = await look();
+      if (good(seen)) return seen;
+      await new Promise((done) => setTimeout(done, 500));
+    }
+    return seen;
+  };
+  await run('sg', async () => {
+    const [{ id }] = (await sg('GET', 'domains')).filter((d) => d.domain === 'sg.test');
+    const seen = await until(() => sg('POST', `domains/${id}/validate`), (r) => r.valid);
+    await sg('DELETE', `domains/${id}`);
+    return { seen, gone: await sg('GET', `domains/${id}`).catch((e) => e.code) };
+  });
+  await run('mj', async () => {
+    const dns = (await mj('get', 'dns')).Data.find((d) => d.Domain === 'mj.test');
+    const seen = await until(async () => (await mj('post', 'dns', dns.ID, 'check')).Data[0], (r) => r.DKIMStatus === 'OK');
+    const sender = (await mj('get', 'sender', dns.ID)).Data[0];
+    await mj('delete', 'sender', dns.ID);
+    return { seen, sender, gone: await mj('get', 'sender', dns.ID).catch((e) => e.statusCode) };
+  });
+  await run('ses', async () => {
+    const EmailIdentity = 'ses.test';
+    const seen = await until(() => ses('GetEmailIdentity', { EmailIdentity }), (r) => r.VerifiedForSendingStatus);
+    await ses('DeleteEmailIdentity', { EmailIdentity });
+    return { seen, gone: await ses('GetEmailIdentity', { EmailIdentity }).catch((e) => e.name) };
+  });
+}
+
 if (PART === 'hooks') hooks();
+else if (PART === 'claims') claims();
+else if (PART === 'proofs') proofs();
 else sendgrid().then(mailjet).then(ses);

@@ -7,14 +7,15 @@ import pytest
 from test_local_users import as_user, machine  # noqa: F401
 
 
-def call(home, key, command, _status=200, **args):
-    """A command over HTTP: its answer."""
+def call(home, key, command, _status=200, _rows=False, **args):
+    """A command over HTTP: its answer, or its rows."""
     done = subprocess.run(["curl", "-sk", "--max-time", "20", "-w", "\n%{http_code}", "-H", f"Authorization: Bearer {key}",
                            "--data-binary", json.dumps(args), f"https://{home.address}:{home.port(443)}/v1/commands/{command}"],
                           capture_output=True, check=True)
     text, _, status = done.stdout.decode().rpartition("\n")
     assert int(status) == _status, text
-    return json.loads(text.splitlines()[-1])
+    lines = [json.loads(line) for line in text.splitlines()]
+    return [line["row"] for line in lines[:-1]] if _rows else lines[-1]
 
 
 def make_key(home, address, scope):
@@ -87,7 +88,7 @@ def test_who_administers_a_domain_may_do_that_and_nothing_else(home):
     for command, args in no:
         answer = call(home, key, command, **args)
         assert answer["status"] == 1 and "domain" in answer["error"], (command, args, answer)
-    for command in ("domain.add", "account.set", "queue.list", "key.add", "audit", "stats", "account.grant", "domain.admin.add"):
+    for command in ("domain.add", "account.set", "queue.list", "inbound.add", "audit", "stats", "account.grant", "domain.admin.add"):
         call(home, key, command, _status=404)
     assert "stays in its domain" in call(home, key, "account.rename", _status=400, address="chief@two.test", to="chief@one.test")["error"]
     assert {a["address"] for a in home.json("account", "list")["accounts"]} == {"alice@one.test", "bob@one.test", "chief@two.test"}
@@ -103,6 +104,33 @@ def test_who_administers_a_domain_may_do_that_and_nothing_else(home):
     home.tram("domain", "admin", "remove", "two.test", "chief@two.test")  # it ends at once
     assert "do not administer" in call(home, key, "account.list", domain="two.test")["error"]
     home.tram("domain", "admin", "remove", "two.test", "chief@two.test", status=1)
+
+
+def test_who_administers_a_domain_has_the_keys_and_webhooks_of_its_accounts(home):
+    key = make_key(home, "chief@two.test", "domains")
+    home.tram("domain", "admin", "add", "two.test", "chief@two.test")
+    home.tram("account", "add", "shop@two.test", input="secretsecret")
+    others = make_key(home, "bob@one.test", "mail.send").split(".")[0]
+    made = call(home, key, "key.add", address="shop@two.test", name="app", scope="mail.send,webhooks")["reply"]
+    listed = call(home, key, "key.list", address="shop@two.test", _rows=True)
+    assert [k["id"] for k in listed] == [made["id"]] and listed[0]["scopes"] == ["mail.send", "webhooks"], listed
+    for scope in ("admin", "mail.send,metrics"):
+        assert "only who runs the node" in call(home, key, "key.add", address="shop@two.test", name="x", scope=scope)["error"]
+    assert call(home, key, "webhook.add", account="shop@two.test", url="https://hook.two.test/a")["status"] == 0
+    assert [h["url"] for h in call(home, key, "webhook.list", address="shop@two.test", _rows=True)] == ["https://hook.two.test/a"]
+    no = [("key.add", {"address": "bob@one.test", "name": "x", "scope": "mail.send"}), ("key.list", {"address": "bob@one.test"}), ("key.list", {}), ("key.remove", {"id": others}),
+          ("key.remove", {"id": others, "address": "bob@one.test"}), ("webhook.add", {"account": "bob@one.test", "url": "https://hook.two.test/b"}), ("webhook.list", {}),
+          ("webhook.list", {"address": "bob@one.test"}), ("webhook.remove", {"account": "bob@one.test", "name": "default"}), ("webhook.resume", {"account": "bob@one.test", "name": "default"})]
+    for command, args in no:
+        answer = call(home, key, command, **args)
+        assert answer["status"] == 1 and "domain" in answer["error"], (command, args, answer)
+    assert "has no key" in call(home, key, "key.remove", id=others, address="shop@two.test")["error"]
+    assert others in home.tram("key", "list").stdout
+    assert call(home, key, "key.remove", id=made["id"], address="shop@two.test")["status"] == 0
+    assert call(home, key, "webhook.remove", account="shop@two.test", name="default")["status"] == 0
+    assert made["id"] not in home.tram("key", "list").stdout
+    home.tram("account", "remove", "shop@two.test")
+    home.tram("domain", "admin", "remove", "two.test", "chief@two.test")
 
 
 def test_a_user_of_the_machine_may_administer_a_domain(machine):  # noqa: F811
