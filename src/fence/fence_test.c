@@ -11,11 +11,14 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,6 +115,68 @@ static int born_with_rights(void)
 }
 static int netlink_routes(void) { return done(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) >= 0); }
 static int netlink_filters(void) { return done(socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER) >= 0); }
+/* Calls that take whoever has the upper hand out of the fence, or to what others hold in memory. */
+static int call(long nr, long a, long b) { return done(syscall(nr, a, b, 0, 0, 0, 0) >= 0); }
+static int rings(void)
+{
+    char params[256] = {0}; /* larger than any struct io_uring_params */
+    return call(SYS_io_uring_setup, 1, (long)params);
+}
+static int memory_of_another(void)
+{
+    char mine[8], theirs[8] = "theirs";
+    struct iovec to = {mine, sizeof mine}, from = {theirs, sizeof theirs}; /* where a fork has the same */
+    return done(process_vm_readv(getppid(), &to, 1, &from, 1, 0) == sizeof mine);
+}
+static int proc_of(pid_t p, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)p, name);
+    return try_open(path, O_RDONLY);
+}
+static int proc_of_another(void) { return proc_of(getppid(), "environ"); }
+static int proc_memory(void) { return proc_of(getppid(), "mem"); }
+static int proc_of_ours(void) { return proc_of(getpid(), "maps"); }
+static int all_of_proc(void) { return try_open("/proc", O_RDONLY | O_DIRECTORY); }
+static int handle_of_another(void) { return call(SYS_pidfd_open, getppid(), 0); }
+static int other_namespace(void) { return done(unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0); }
+static int other_root(void) { return done(chroot(".") == 0); }
+static int kernel_program(void)
+{
+    char attr[128] = {0};
+    return call(SYS_bpf, 0, (long)attr);
+}
+static int counters(void)
+{
+    char attr[128] = {0};
+    return call(SYS_perf_event_open, (long)attr, 0);
+}
+static int faults_of_pages(void) { return call(SYS_userfaultfd, 1 /* UFFD_USER_MODE_ONLY */, 0); }
+static int keys(void) { return call(SYS_keyctl, 0, -3 /* KEY_SPEC_SESSION_KEYRING */); }
+static int other_filter(void) { return done(prctl(PR_SET_SECCOMP, 1, 0, 0, 0) == 0); }
+static int shown_memory(void) { return done(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0); }
+static int file_in_memory(void) { return call(SYS_memfd_create, (long)"x", 0); }
+static int set_clock(void)
+{
+    struct timespec t = {1, 0};
+    return done(clock_settime(CLOCK_REALTIME, &t) == 0);
+}
+static int device(void) { return done(mknod("device", S_IFIFO | 0600, 0) == 0); }
+static int out_of_home(void) { return done(rename("letter", "/tmp/tram-fence-outside") == 0); }
+static int link_into_home(void) { return done(link("/tmp/tram-fence-others", "others") == 0); }
+static int emptied(void) { return done(truncate("/etc/passwd", 0) == 0); }
+static int unix_socket_at(const char *path)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+    int e = done(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0);
+    close(fd);
+    unlink(path);
+    return e;
+}
+static int own_socket(void) { return unix_socket_at("socket"); }
+static int socket_elsewhere(void) { return unix_socket_at("/tmp/tram-fence-socket"); }
 static void *in_thread(void *arg)
 {
     *(int *)arg = other_file();
@@ -138,11 +203,34 @@ static const struct act {
     {"read a file that is named", allowed_file, 0},
     {"open a socket", tcp_socket, 0},
     {"ask for addresses", netlink_routes, 0},
+    {"listen at a socket of the home", own_socket, 0},
     {"start a thread, which is shut in as well", thread_begins, 0},
     {"write a file that may be read", allowed_write, EACCES},
     {"read another file", other_file, EACCES},
     {"look into another folder", other_folder, EACCES},
     {"make a file elsewhere", other_place, EACCES},
+    {"listen at a socket elsewhere", socket_elsewhere, EACCES},
+    {"read what another process was started with", proc_of_another, EACCES},
+    {"read the memory of another process as a file", proc_memory, EACCES},
+    {"read where its own memory lies", proc_of_ours, EACCES},
+    {"list the processes", all_of_proc, EACCES},
+    {"empty a file that may be read", emptied, EACCES},
+    {"move a file out of the home", out_of_home, EACCES},
+    {"link a file of another into the home", link_into_home, EXDEV},
+    {"make a device or pipe", device, EPERM},
+    {"have the kernel open files by rings", rings, EPERM},
+    {"read the memory of another process", memory_of_another, EPERM},
+    {"hold another process", handle_of_another, EPERM},
+    {"enter another namespace", other_namespace, EPERM},
+    {"change the root", other_root, EPERM},
+    {"give the kernel a program", kernel_program, EPERM},
+    {"read the counters of the processor", counters, EPERM},
+    {"answer faults of pages", faults_of_pages, EPERM},
+    {"use the keys of the kernel", keys, EPERM},
+    {"put up another filter", other_filter, EPERM},
+    {"let its memory be shown", shown_memory, EPERM},
+    {"make a file in memory alone", file_in_memory, EPERM},
+    {"set the clock", set_clock, EPERM},
     {"run a program", other_program, EPERM},
     {"run a file of the home", own_program, EPERM},
     {"make a process", new_process, EPERM},
@@ -176,7 +264,7 @@ static int try_all(int say)
 
 static bool is_kept(const struct act *a, unsigned got)
 {
-    return a->expect == 0 || (got & (a->expect == EACCES ? FENCE_FILES : FENCE_CALLS));
+    return a->expect == 0 || (got & (a->expect == EPERM ? FENCE_CALLS : FENCE_FILES));
 }
 
 TEST(fence_refuses_what_is_forbidden)
@@ -184,6 +272,8 @@ TEST(fence_refuses_what_is_forbidden)
     int say[2], status, went;
     unsigned got = 0;
     REQUIRE(mkdtemp(home) && pipe(say) == 0);
+    int others = open("/tmp/tram-fence-others", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    REQUIRE(others >= 0 && close(others) == 0);
     pid_t child = fork();
     if (child == 0) {
         close(say[0]);
@@ -201,5 +291,5 @@ TEST(fence_refuses_what_is_forbidden)
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     char letter[64];
     snprintf(letter, sizeof letter, "%s/letter", home);
-    CHECK(unlink(letter) == 0 && rmdir(home) == 0);
+    CHECK(unlink(letter) == 0 && rmdir(home) == 0 && unlink("/tmp/tram-fence-others") == 0);
 }
