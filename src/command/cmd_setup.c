@@ -58,6 +58,15 @@ static int make_account(struct request *r)
     return e == ERR_EXISTS ? 0 : e;
 }
 
+/* What the DNS is silent of is not published, as far as anybody can tell; that tram.conf names no address for
+ * it to show is nothing that waiting would change. */
+static bool is_shown(const struct request *r, const struct dns_checked *f)
+{
+    struct ip own[LISTEN_MAX];
+    bool nothing_asked = sl_eq(f->what, SL("address")) && !config_public(r->core->conf, own);
+    return f->finding != FINDING_MISSING && (f->finding != FINDING_UNKNOWN || nothing_asked);
+}
+
 /* Does the DNS show all that is needed? */
 static int is_published(struct request *r, bool *is)
 {
@@ -70,7 +79,7 @@ static int is_published(struct request *r, bool *is)
                              served_certificate(r->core, r->a), &v, &n);
     dns_close(&dns);
     *is = !e;
-    for (size_t i = 0; !e && i < n; i++) *is = *is && v[i].finding != FINDING_MISSING;
+    for (size_t i = 0; !e && i < n; i++) *is = *is && is_shown(r, &v[i]);
     return e;
 }
 
@@ -122,6 +131,12 @@ void print_setup(json_t *args, json_t *reply, struct buf *out)
     print_dns_records(args, reply, out);
     buf_str(out, "\n");
     print_doctor(args, reply, out);
+    const json_t *published = json_object_get(reply, "published");
+    if (published)
+        buf_printf(out, "\n%s\n",
+                   json_is_true(published)
+                       ? "The DNS shows all of it."
+                       : "The DNS does not show all of it yet: `tram doctor` looks again.");
     buf_printf(out,
                "\nThe home %s is made, with the account %s.\nNext:\n"
                "  publish the lines above in the DNS of %s, and the reverse name of the address\n"

@@ -138,6 +138,35 @@ def test_a_node_of_many_domains_is_examined_within_bounds(world):
     assert grade == "warning" and sentence == "200 of 221 were looked at, and no more: not those from d0200.test on"
 
 
+def test_a_dns_that_answers_half_is_not_taken_for_one_that_is_right(world):
+    home = world.home("half.test")
+    names = ["_dmarc.half.test", "_mta-sts.half.test", "_smtp._tls.half.test"]
+    world.publish(home, extra="".join(f";! servfail {name}\n" for name in names))
+    checked = home.json("dns", "check", "half.test", status=1)["checked"]
+    silent = {c["name"]: c["sentence"] for c in checked if c["finding"] == "unknown"}
+    assert set(silent) == set(names) and all("the DNS gave no answer" in s for s in silent.values()), silent
+    right = {c["what"] for c in checked if c["finding"] == "right"}
+    assert {"MX", "SPF", "DKIM", "address"} <= right
+    told = findings(home, status=1)
+    assert {f["grade"] for f in told if f["what"] == "DNS" and any(name in f["sentence"] for name in names)} == {"warning"}
+
+
+def test_setup_waits_for_what_the_dns_is_silent_of(world):
+    home = world.home("slow.test")
+    published = home.tram("dns", "records", "slow.test").stdout
+    names = "".join(f";! servfail {name}\n" for name in ("slow.test", "_dmarc.slow.test"))
+    words = ["setup", "--json", "--domain", "slow.test", "--account", "dora", "--listen", home.address, "--port-offset", "10000", "--zone", str(world.zone), "--wait", "1"]
+    world.write_zone(published + names)
+    waits = subprocess.Popen([TRAM, "-C", str(home.dir), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    waits.stdin.write("one-long-secret\n")
+    waits.stdin.close()
+    time.sleep(3)
+    assert waits.poll() is None
+    world.write_zone(published)
+    said = json.loads(waits.stdout.read())
+    assert waits.wait(60) == 0 and said["published"] is True
+
+
 def test_setup_makes_a_node_that_serves(world):
     home = world.home("two.test")  # for its address and its end
     for path in sorted(home.dir.rglob("*"), reverse=True):
