@@ -96,23 +96,50 @@ class Internet:
         return process
 
     def dns(self, domains):
-        """BIND is the root of this internet, too; the zones of the domains may be changed with a key."""
+        """BIND is the root of this internet, too; the zones of the domains may be changed with a key. The root and these
+        are signed: whoever has `anchor` can prove what stands in them."""
         here = self.folder / "named"
         here.mkdir()
         key = run("tsig-keygen", "-a", "hmac-sha256", "tram").stdout
         (self.folder / "key").write_text(key)
         head = "$TTL 60\n@ SOA ns.test. x.test. 1 60 60 60 1\n@ NS ns.test.\n"
         root = head + f"ns.test. A {CORE}\nacme.test. A {CORE}\n"
-        zones = {".": root, **{d: head for d in domains}}
-        zones[".".join(reversed(NET.strip(".").split("."))) + ".in-addr.arpa"] = head + "".join(
+        for d in domains:
+            root += f"{d}. NS ns.test.\n"
+        reverse = ".".join(reversed(NET.strip(".").split("."))) + ".in-addr.arpa"
+        zones = {".": root + f"{reverse}. NS ns.test.\n", **{d: head for d in domains}}
+        zones[reverse] = head + "".join(
             f"{i + 11} PTR mail.{d}.\n" for i, d in enumerate(domains))
         text = key + f'options {{ directory "{here}"; listen-on {{ {CORE}; }}; listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; pid-file none; session-keyfile none; notify no; }};\ncontrols {{ }};\n'
         for i, (zone, lines) in enumerate(zones.items()):
             (here / f"{i}.zone").write_text(lines)
-            text += f'zone "{zone}" {{ type primary; file "{here}/{i}.zone"; update-policy {{ grant tram zonesub ANY; }}; }};\n'
+            signed = "dnssec-policy default; " if zone in (".", *domains) else ""
+            text += f'zone "{zone}" {{ type primary; file "{here}/{i}.zone"; {signed}update-policy {{ grant tram zonesub ANY; }}; }};\n'
         (here / "conf").write_text(text)
         self.start("named", self.core, "named", "-g", "-c", here / "conf")
         self.answers(CORE, 53)
+        self.anchor = self.folder / "anchor"
+        self.anchor.write_text(self.keys(here, "."))
+        script = f"server {CORE}\nzone .\n"
+        for d in domains:  # the delegations prove the zones
+            self.keys(here, d + ".")
+            for ds in run("dnssec-dsfromkey", "-2", *here.glob(f"K{d}.+*.key")).stdout.splitlines():
+                script += "update add " + ds.replace(" IN DS ", " 60 IN DS ") + "\n"
+        run("ip", "netns", "exec", self.core, "nsupdate", "-v", "-k", self.folder / "key", input=script + "send\n")
+
+    def keys(self, here, zone):
+        """DNSKEY records of a zone's keys, once it is signed with them."""
+        until(lambda: list(here.glob(f"K{zone}+*.key")), 20, f"the keys of {zone}")
+        script = f"""
+import socket, struct
+name = b"".join(bytes([len(l)]) + l.encode() for l in "{zone}".strip(".").split(".") if l) + b"\\0"
+q = struct.pack(">6H", 7, 0, 1, 0, 0, 1) + name + struct.pack(">2H", 48, 1) + b"\\0" + struct.pack(">2HIH", 41, 1232, 0x8000, 0)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(2)
+s.sendto(q, ("{CORE}", 53)); a = s.recv(4096)
+assert struct.unpack(">H", a[6:8])[0] >= 2, "no signature yet"
+"""
+        until(lambda: run("ip", "netns", "exec", self.core, "python3", "-c", script, check=False).returncode == 0, 30, f"signatures of {zone}")
+        return "".join(line + "\n" for f in here.glob(f"K{zone}+*.key") for line in f.read_text().splitlines() if not line.startswith(";"))
 
     def authority(self):
         """Pebble; the certificate that its own HTTPS has, and its root, are what machines are to trust."""
