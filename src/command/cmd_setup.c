@@ -6,6 +6,7 @@
 #include "cmd.h"
 #include "core/home.h"
 #include "dns_check.h"
+#include "rt/conn.h"
 #include "rt/file.h"
 
 enum { LINE_LONGEST = 1024, LOOK_AGAIN_S = 15 };
@@ -36,14 +37,30 @@ static int ask_all(struct request *r)
     return e ? e : read_password("Its password", r->args);
 }
 
+/* Addresses of this machine that the world routes to it, one of each network of IPv6; behind NAT there is
+ * none. */
+static void put_public(struct buf *b)
+{
+    struct ip ip[2 * LISTEN_MAX];
+    char text[IP_TEXT_MAX];
+    size_t n = rt_addresses(ip, COUNT_OF(ip)), put = 0;
+    for (size_t i = 0; i < n && put < LISTEN_MAX; i++) {
+        bool there = ip_is_private(&ip[i]);
+        for (size_t k = 0; k < i; k++) there |= ip_in(&ip[i], &ip[k], ip[i].family == 6 ? 64 : 32);
+        if (there) continue;
+        buf_printf(b, "%s\"%s\"", put++ ? ", " : "\npublic_addresses = {", ip_format(&ip[i], text));
+    }
+    if (put) buf_str(b, "}\n");
+}
+
 static int make_home(struct request *r)
 {
     if (path_exists("tram.conf")) return 0; /* begun again */
-    int e = run_init(r);
-    if (e || !*arg_text(r->args, "acme")) return e;
     struct buf b = BUF_INIT;
-    e = path_read("tram.conf", 1 << 20, &b);
-    buf_printf(&b, "\nacme = \"%s\"\n", arg_text(r->args, "acme"));
+    int e = run_init(r);
+    if (!e) e = path_read("tram.conf", 1 << 20, &b);
+    if (!json_array_size(json_object_get(r->args, "listen"))) put_public(&b);
+    if (*arg_text(r->args, "acme")) buf_printf(&b, "\nacme = \"%s\"\n", arg_text(r->args, "acme"));
     if (!e) e = path_write("tram.conf", buf_slice(&b), 0600);
     buf_free(&b);
     return e;

@@ -21,28 +21,38 @@ void doctor_found(struct examining *x, enum grade g, const char *what, struct sl
 
 /* ---- ports ---- */
 
-/* One address that every listener of ours answers at. */
-static struct ip own_address(const struct config *c)
+/* Does anybody answer there? */
+static int dial(const struct endpoint *at)
 {
-    struct ip ip = c->nlisten ? c->listen[0] : (struct ip){0};
-    if (!c->nlisten || ip_is_unspecified(&ip)) (void)ip_parse(SL("127.0.0.1"), &ip);
-    return ip;
+    struct conn *c;
+    int64_t before = deadline_narrow(DEADLINE_IN(PORT_WAIT_S * RT_S));
+    int e = conn_dial(&c, at, NULL);
+    deadline_restore(before);
+    if (!e) conn_close(&c);
+    return e;
 }
 
 static int try_port(struct examining *x, const struct endpoint *at, const char *what, struct slice remedy)
 {
-    struct conn *c;
     char text[ENDPOINT_TEXT_MAX];
-    int64_t before = deadline_narrow(DEADLINE_IN(PORT_WAIT_S * RT_S));
-    int e = conn_dial(&c, at, NULL);
-    deadline_restore(before);
+    int e = dial(at);
     endpoint_format(at, text);
-    if (!e) conn_close(&c);
     if (e == ERR_CANCELED) return e;
     if (e)
         doctor_found(x, WRONG, what, ar_printf(x->r->a, "%s does not answer: %s", text, err_text(e)), remedy);
     else doctor_found(x, FINE, what, ar_printf(x->r->a, "%s answers", text), SL(""));
     return 0;
+}
+
+/* One address that every listener of ours answers at. A machine may have IPv6 alone, also of its own. */
+static struct endpoint own_port(const struct config *c, uint16_t port)
+{
+    struct endpoint at = {.port = (uint16_t)(port + c->port_offset)};
+    if (c->nlisten) at.ip = c->listen[0];
+    if (c->nlisten && !ip_is_unspecified(&at.ip)) return at;
+    (void)ip_parse(SL("127.0.0.1"), &at.ip);
+    if (dial(&at) == ERR_UNREACHABLE) (void)ip_parse(SL("::1"), &at.ip);
+    return at;
 }
 
 int doctor_ports(struct examining *x)
@@ -52,10 +62,10 @@ int doctor_ports(struct examining *x)
     int e = 0;
     if (!x->r->core->started)
         doctor_found(x, WRONG, "server", SL("it does not run"), SL("systemctl start tram, or tram serve"));
-    for (size_t i = 0; !e && x->r->core->started && i < COUNT_OF(ports); i++)
-        e = try_port(x,
-                     &(struct endpoint){.ip = own_address(c), .port = (uint16_t)(ports[i] + c->port_offset)},
-                     "port", SL(""));
+    for (size_t i = 0; !e && x->r->core->started && i < COUNT_OF(ports); i++) {
+        struct endpoint at = own_port(c, ports[i]);
+        e = try_port(x, &at, "port", SL(""));
+    }
     return e;
 }
 
@@ -107,11 +117,20 @@ void doctor_addresses(struct examining *x)
 
 /* ---- the way out ---- */
 
+/* What the world can be reached by: IPv4, unless the machine has IPv6 alone. */
+static enum dns_type way_out(void)
+{
+    struct ip ip[ADDRESSES_MAX];
+    size_t n = rt_addresses(ip, ADDRESSES_MAX), six = 0;
+    for (size_t i = 0; i < n; i++) six += ip[i].family == 6;
+    return n && six == n ? DNS_AAAA : DNS_A;
+}
+
 /* *known: it has an address. */
 static int try_host(struct examining *x, struct slice host, bool *known)
 {
     struct dns_answer r;
-    int e = dns_ask(x->r->core->dns, x->r->a, host, DNS_A, &r);
+    int e = dns_ask(x->r->core->dns, x->r->a, host, way_out(), &r);
     *known = !e && r.n;
     if (e || !r.n) return e;
     struct endpoint at = {.ip = r.rr[0].ip, .port = (uint16_t)(25 + x->r->core->conf->port_offset)};

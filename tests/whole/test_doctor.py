@@ -167,6 +167,41 @@ def test_setup_waits_for_what_the_dns_is_silent_of(world):
     assert waits.wait(60) == 0 and said["published"] is True
 
 
+ONE_FAMILY = """
+ip link set lo up && ip addr del "$1" dev lo && ip addr add "$2" dev lo nodad || exit 77
+cd "$3" && echo one-long-secret | "$4" -C . setup --domain lone.test --account a --zone "$5" --port-offset 10000 > ../setup || exit 1
+"$4" -C . serve > ../log 2>&1 &
+for i in $(seq 100); do grep -q ready ../log && break; sleep 0.1; done
+"$4" -C . doctor --json > ../found
+echo "Subject: x" | "$4" -C . send -f a@lone.test a@lone.test b@far.test
+for i in $(seq 50); do "$4" -C . account list | grep -q "1 messages" && break; sleep 0.1; done
+"$4" -C . account list > ../accounts
+"$4" -C . queue list > ../queue
+kill $! && wait $!
+"""
+
+
+@pytest.mark.parametrize("family, own, gone, other", [(6, "2001:db8::25", "127.0.0.1/8", "2001:db8:1::9"), (4, "198.51.100.7", "::1/128", "198.51.100.9")])
+def test_a_machine_with_one_family_of_addresses_is_set_up(tmp_path, family, own, gone, other):
+    home, zone = tmp_path / "home", tmp_path / "zone"
+    home.mkdir()
+    record = {4: "A", 6: "AAAA"}[family]
+    zone.write_text(f"gmail-smtp-in.l.google.com. {record} {other}\nfar.test. MX 10 mx.far.test.\nmx.far.test. A 198.51.100.9\nmx.far.test. AAAA 2001:db8:1::9\n")
+    done = subprocess.run(["unshare", "-rn", "sh", "-c", ONE_FAMILY, "sh", gone, own + ("/64" if family == 6 else "/32"), home, TRAM, zone], capture_output=True, text=True, timeout=120)
+    if done.returncode == 77:
+        pytest.skip("no network namespace can be made here")
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = (tmp_path / "setup").read_text()
+    assert f"mail.lone.test. IN {record} {own}\n" in records and f"IN {'A' if family == 6 else 'AAAA'} " not in records
+    found = json.loads((tmp_path / "found").read_text())["findings"]
+    assert [g for g, _ in of(found, "port")] == ["fine"] * 5, found
+    assert of(found, "address") == [("fine", "every address of the machine is named")]
+    (grade, sentence), = of(found, "outwards")
+    assert grade == "wrong" and other in sentence
+    assert "1 messages" in (tmp_path / "accounts").read_text()
+    assert "b@far.test" in (tmp_path / "queue").read_text()
+
+
 def test_setup_makes_a_node_that_serves(world):
     home = world.home("two.test")  # for its address and its end
     for path in sorted(home.dir.rglob("*"), reverse=True):
