@@ -30,6 +30,8 @@ static int put_queue(struct buf *b, struct core *core)
     GAUGE(b, "queue_sending", "Deliveries under way.", q.sending);
     GAUGE(b, "queue_oldest_seconds", "Age of the oldest letter in the queue.",
           q.oldest && q.oldest < now ? now - q.oldest : 0); /* of a time that has not come nothing is known */
+    COUNTER(b, "queue_stalled", "Lines of due letters that the watchdog had to set going: a fault of Tram's.",
+            q.stalled);
     buf_str(b, "# HELP tram_recipients_total Recipients by what came of attempts since the start.\n"
                "# TYPE tram_recipients_total counter\n");
     buf_printf(b, "tram_recipients_total{result=\"delivered\"} %llu\n", (unsigned long long)q.delivered);

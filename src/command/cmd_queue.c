@@ -279,6 +279,7 @@ int run_queue_stats(struct request *r)
     reply_int(r->reply, "bounced", (int64_t)s.bounced);
     reply_int(r->reply, "deferred", (int64_t)s.deferred);
     reply_int(r->reply, "uncertain", (int64_t)s.uncertain);
+    reply_int(r->reply, "stalled", (int64_t)s.stalled);
     if (s.oldest) reply_int(r->reply, "oldest", s.oldest);
     return 0;
 }

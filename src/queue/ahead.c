@@ -239,6 +239,8 @@ static void refill(struct ahead *h, struct crowd *c)
         }
         c->at = 0;
     }
+    list_remove(&c->link); /* others that wait have their turn before it is read again */
+    list_push(&h->ready->crowds, &c->link);
     c->not_before = rt_now() + (e < 0 ? AGAIN_AFTER_ERROR_S * RT_S : crowd_full(c) ? 0 : RT_S);
     crowd_done(h->ready, c);
 }
@@ -252,7 +254,7 @@ static struct crowd *hungry_crowd(struct ahead *h)
 }
 
 /* When a crowd is to be read next. */
-static int64_t next_crowd(struct ahead *h)
+static int64_t next_crowd(const struct ahead *h)
 {
     int64_t next = RT_NEVER;
     LIST_EACH(struct crowd, c, &h->ready->crowds, link)
@@ -260,15 +262,16 @@ static int64_t next_crowd(struct ahead *h)
     return next;
 }
 
-/* A shard of which not all found room. */
-static struct shard *hungry_shard(struct ahead *h)
+/* A shard of which not all found room, and there is some: the first from h->next on, which becomes the one
+ * behind it. */
+static struct shard *hungry_shard(const struct ahead *h, int *next)
 {
     if (h->ready->items.count >= h->ready->items_most / 2) return NULL;
     int n = (h->q->nshards - h->loop + h->q->nloops - 1) / h->q->nloops;
     for (int i = 0; i < n; i++) {
         struct shard *s = &h->q->shard[h->loop + (h->next + i) % n * h->q->nloops];
         if (!s->again) continue;
-        h->next = (h->next + i + 1) % n;
+        *next = (h->next + i + 1) % n;
         return s;
     }
     return NULL;
@@ -276,18 +279,20 @@ static struct shard *hungry_shard(struct ahead *h)
 
 bool ahead_read(struct ahead *h)
 {
-    struct heap_node *first = heap_least(&h->shards);
     struct crowd *c = hungry_crowd(h);
     if (c) refill(h, c);
+    struct heap_node *first = heap_least(&h->shards);
     struct shard *s =
-        first && first->key <= rt_now() ? CONTAINER_OF(first, struct shard, look) : hungry_shard(h);
+        first && first->key <= rt_now() ? CONTAINER_OF(first, struct shard, look) : hungry_shard(h, &h->next);
     if (s) read_shard(h, s);
-    return s;
+    return c || s;
 }
 
-int64_t ahead_next(struct ahead *h)
+int64_t ahead_next(const struct ahead *h)
 {
     int64_t next = next_crowd(h);
+    int behind;
     struct heap_node *first = heap_least(&h->shards);
+    if (hungry_shard(h, &behind)) return rt_now();
     return first && first->key < next ? first->key : next;
 }

@@ -20,6 +20,6 @@ void ahead_leave(struct shard *s, const struct q_due *d);
 void ahead_restart(struct ahead *h);
 /* Something of the shard could not be written: it is read again from the first row, in a while. */
 void ahead_error(struct ahead *h, struct shard *s);
-/* Reads a portion of what is to be read now; true: of a shard, and there may be more. SUSPENDS. */
+/* Reads a portion of what is to be read now; true: there was some, and may be more. SUSPENDS. */
 bool ahead_read(struct ahead *h);
-int64_t ahead_next(struct ahead *h); /* rt_now(): when there is something to be read */
+int64_t ahead_next(const struct ahead *h); /* rt_now(): when there is something to be read */

@@ -133,6 +133,13 @@ static size_t look_for_room(struct sources *all, const struct dock *d, const str
     return best;
 }
 
+bool dock_has_room(struct sources *all, const struct dock *d, const struct q_due *due)
+{
+    struct site_state st;
+    (void)look_for_room(all, d, due, &st);
+    return st.limits.site.n && st.bind == SITE_HAS_ROOM;
+}
+
 struct slice dock_why(struct sources *all, const struct dock *d, const struct q_due *due, struct arena *a)
 {
     struct site_state st;

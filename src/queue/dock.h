@@ -24,6 +24,8 @@ struct dock_asked {
 struct dock_asked dock_take(struct sources *all, const struct dock *d, const struct line *l);
 /* It may be asked again: nothing binds, and the first of those who wait may try. */
 void dock_open(struct ready *r, struct dock *d);
+/* Would what is due find room there now? */
+bool dock_has_room(struct sources *all, const struct dock *d, const struct q_due *due);
 /* Why what is due finds no room there, in a sentence in the arena. */
 struct slice dock_why(struct sources *all, const struct dock *d, const struct q_due *due, struct arena *a);
 /* "WHAT; since ..., until ..."; unix seconds, until 0: until one ends. */

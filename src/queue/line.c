@@ -100,6 +100,7 @@ void hop_undock(struct ready *r, struct hop *h)
     struct dock *d = h->dock;
     list_remove(&h->dock_link);
     h->dock = NULL;
+    if (d && !list_empty(&d->hops)) dock_stir(r, d); /* whose turn it was may have gone with it */
     if (!d || !list_empty(&d->hops)) return;
     heap_remove(&r->alarms, &d->alarm);
     if (map_get(&r->docks, sl_cstr(d->name)) == d) map_del(&r->docks, sl_cstr(d->name));
@@ -178,9 +179,17 @@ void line_away(struct ready *r, struct line *l)
     l->where = NOWHERE;
 }
 
+/* With nothing left of it, it does not take the turn that it was given: another has it. */
+static void give_turn_back(struct ready *r, struct line *l)
+{
+    bool had = l->where == READY;
+    line_away(r, l);
+    if (had) line_stir(r, l->share, l->hop);
+}
+
 void line_check(struct ready *r, struct line *l)
 {
-    if (list_empty(&l->items)) line_away(r, l);
+    if (list_empty(&l->items)) give_turn_back(r, l);
     if (!list_empty(&l->items) || l->under_way || l->crowd.left || l->crowd.reading) return;
     struct hop *h = l->hop;
     struct share *s = l->share;

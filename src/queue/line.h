@@ -24,11 +24,13 @@ void hop_undock(struct ready *r, struct hop *h);  /* its dock, if it has one, go
 void line_enter(struct ready *r, struct line *l);
 /* It waits: in the list, or for room at its dock (NULL). */
 void line_waits(struct line *l, enum where where, struct link *list);
+void line_rests(struct ready *r, struct line *l);      /* until l->rest */
 void line_wake(struct ready *r, struct link *waiting); /* the first of a list, if there is one */
 bool share_has_room(const struct ready *r, const struct share *s);
 bool hop_has_room(const struct hop *h);
 void share_stir(struct ready *r, struct share *s); /* one that waits there may try, if there is room */
 void hop_stir(struct ready *r, struct hop *h);
+void dock_stir(struct ready *r, struct dock *d); /* the first of those who wait for room there may try */
 /* What one line found or did, the next of its share, its hop and its dock may find as well. */
 void line_stir(struct ready *r, struct share *s, struct hop *h);
 

@@ -7,10 +7,16 @@ enum { ACCOUNT_AT_ONCE = 8 };
 
 /* ---- a line stands where it belongs ---- */
 
+static void stands(struct line *l, enum where where)
+{
+    l->where = where;
+    l->since = rt_wall_seconds();
+    l->stands = rt_now();
+}
+
 static void line_able(struct ready *r, struct line *l)
 {
-    l->where = READY;
-    l->since = rt_wall_seconds();
+    stands(l, READY);
     heap_put(&r->able, &l->node, l->node.key);
 }
 
@@ -27,10 +33,15 @@ void line_enter(struct ready *r, struct line *l)
 
 void line_waits(struct line *l, enum where where, struct link *list)
 {
-    l->where = where;
-    l->since = rt_wall_seconds();
+    stands(l, where);
     if (list) list_push(list, &l->link);
     else heap_put(&l->hop->dock->lines, &l->node, l->node.key);
+}
+
+void line_rests(struct ready *r, struct line *l)
+{
+    stands(l, AT_REST);
+    heap_put(&r->rests, &l->node, l->rest);
 }
 
 bool share_has_room(const struct ready *r, const struct share *s)
@@ -59,8 +70,7 @@ void hop_stir(struct ready *r, struct hop *h)
     if (hop_has_room(h)) line_wake(r, &h->waiting);
 }
 
-/* The first of those who wait for room at the site may try. */
-static void dock_stir(struct ready *r, struct dock *d)
+void dock_stir(struct ready *r, struct dock *d)
 {
     struct heap_node *first = heap_least(&d->lines);
     if (!first || CONTAINER_OF(first, struct line, node)->stream >= d->shut) return;

@@ -152,7 +152,7 @@ int queue_start(struct queue *q, queue_relay *relay, void *ctx)
     q->relay_ctx = ctx;
     int e = 0;
     q->started = true;
-    if (q->sources) sources_watch(q->sources, schedule_replan, q);
+    if (q->sources) sources_watch(q->sources, schedule_replan, schedule_source_room, q);
     for (int i = 0; !e && i < q->nloops; i++) e = rt_call(i, start_loop, &(struct starting){q, i});
     return e;
 }
@@ -181,7 +181,7 @@ void queue_close(struct queue **qp)
     if (!q) return;
     struct group g;
     group_init(&g);
-    if (q->sources) sources_watch(q->sources, NULL, NULL);
+    if (q->sources) sources_watch(q->sources, NULL, NULL, NULL);
     for (int i = 0; i < q->nloops; i++) /* all at once: one bound for all */
         if (q->schedule[i] && group_go(&g, "stop", stop_fiber, q->schedule[i]) != 0)
             stop_fiber(q->schedule[i]);

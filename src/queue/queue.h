@@ -176,6 +176,7 @@ struct queue_stats {
     uint64_t letters, recipients, due, sending;
     bool due_more;                                    /* more are due than were counted */
     uint64_t delivered, bounced, deferred, uncertain; /* recipients, since the start */
+    uint64_t stalled; /* lines that the watchdog had to set going, since the start: a fault of ours each */
     int64_t oldest;
 };
 MUST_CHECK int queue_stats(struct queue *q, struct queue_stats *out);

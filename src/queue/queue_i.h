@@ -185,7 +185,7 @@ struct queue {
     queue_relay *relay;
     void *relay_ctx;
     bool started;
-    uint64_t delivered, bounced, deferred, uncertain; /* since the start; atomic */
+    uint64_t delivered, bounced, deferred, uncertain, stalled; /* since the start; atomic */
 };
 /* queue_owner.c: the queue becomes this process's; then its shards on that loop, before anything of them is
  * read. SUSPEND. */
@@ -227,6 +227,7 @@ bool schedule_sending(struct shard *s, const struct letter_id *id, uint32_t g); 
 struct slice schedule_why(struct shard *s, const struct q_due *d, struct arena *a);
 void schedule_abandon(struct queue *q);              /* at once, for good, with all attempts; from any loop */
 void schedule_replan(void *queue);                   /* the sources are others now; from any loop */
+void schedule_source_room(void *queue);              /* one of them may be left from again; from any loop */
 size_t schedule_under_way(const struct schedule *x); /* from any loop */
 void schedule_site_free(void *queue, int loop, const struct site *site); /* a site_wake */
 

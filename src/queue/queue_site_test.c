@@ -1,5 +1,6 @@
 /* queue_site_test.c - sites that are slow, down, full, or refuse us: who waits, and who does not. */
 #include "queue_test.h"
+#include "ready.h"
 
 TEST(queue_slow_site_does_not_delay_others)
 {
@@ -197,6 +198,41 @@ TEST(queue_letters_whose_end_is_not_recorded_are_bounded)
     kv_mem_inject(t.f.s->kv, KV_FAULT_NONE, 0);
     CHECK(until(&t, is_empty));
     CHECK_INT(t.attempts, 200);
+    end(&t);
+}
+
+static bool many_wait(struct tester *t) { return schedule_ready(t->q->schedule[0])->items.count >= 64; }
+
+/* The memory is full of letters to one site, which turns out to be down: what found no room comes in at once.
+ */
+TEST(queue_memory_that_a_dead_site_leaves_is_used_at_once)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    schedule_ready(t.q->schedule[0])->items_most = 64;
+    t.slow = true;
+    for (int i = 0; i < 64; i++) {
+        char sender[32];
+        snprintf(sender, sizeof sender, "s@s%d.test", i % 6);
+        struct letter l = letter_to(&t, sender, "dead@two.test");
+        CHECK_OK(accept_letter(t.q, &l));
+    }
+    CHECK(until(&t, five_slow) && until(&t, many_wait));
+    struct letter l = letter_to(&t, "alice@one.test", "ok@three.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK_OK(fiber_sleep(20 * RT_MS));
+    CHECK_INT(t.attempts, 5); /* there was no room for it */
+    t.slow = false;
+    waitq_wake_all(&t.slow_end);
+    struct queue_info info;
+    int e = 0;
+    for (int i = 0; i < 2000 && !e; i++) {
+        CHECK_OK(fiber_sleep(RT_MS));
+        e = queue_show(t.q, &l.id, &t.f.a, &info);
+    }
+    CHECK_INT(e, ERR_NOT_FOUND); /* it is gone */
+    CHECK_INT(stats(&t).stalled, 0);
     end(&t);
 }
 

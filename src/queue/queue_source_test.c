@@ -340,3 +340,98 @@ TEST(queue_the_rest_of_a_letter_leaves_from_where_it_was_rerouted_to)
     sources_close(&s);
     fixture_end(&t.f);
 }
+
+static int steps;
+
+/* The first that comes waits, and was not tried after all. */
+static void finds_no_room(void *ctx, struct attempt_letter *at)
+{
+    struct tester *t = ctx;
+    if (!attempt_place(at, at->domain, at->domain, FROM_IPV4)) return;
+    if (steps++ == 0) {
+        while (held_open && fiber_sleep(RT_MS) == 0) continue;
+        at->no_room = true;
+        return;
+    }
+    attempt_asks(at);
+    left[sl_eq(at->from.name, SL("a")) ? A : sl_eq(at->from.name, SL("b")) ? B : OTHER]++;
+    for (size_t i = 0; i < at->nrcpt; i++) at->rcpt[i].result = ATTEMPT_DELIVERED;
+    t->attempts++;
+}
+
+/* It waits no longer for a source that was taken away meanwhile: nobody would tell it of room there. */
+TEST(queue_a_letter_that_found_no_room_is_planned_anew)
+{
+    struct tester t;
+    struct sources *s;
+    REQUIRE(begin_with(&t, &s));
+    queue_close(&t.q);
+    CHECK_OK(open_queue(&t, (struct queue_conf){.sources = s}));
+    CHECK_OK(queue_start(t.q, finds_no_room, &t));
+    held_open = true;
+    steps = 0;
+    struct letter l = letter_to(&t, "alice@one.test", "ok@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 1000 && !steps; i++) fiber_sleep(RT_MS);
+    CHECK_OK(source_remove(s, SL("a")));
+    CHECK_OK(source_remove(s, SL("b")));
+    CHECK_OK(fiber_sleep(10 * RT_MS));
+    held_open = false;
+    CHECK(until(&t, is_empty));
+    CHECK_INT(left[OTHER], 1);
+    CHECK_INT(left[A] + left[B], 0);
+    queue_close(&t.q);
+    sources_close(&s);
+    fixture_end(&t.f);
+}
+
+/* The first to come is not tried after all, though a source was there. */
+static void unasked(void *ctx, struct attempt_letter *at)
+{
+    struct tester *t = ctx;
+    if (!attempt_place(at, at->domain, at->domain, FROM_IPV4)) return;
+    if (steps++ == 0) {
+        while (held_open && fiber_sleep(RT_MS) == 0) continue;
+        at->rcpt[0].result = ATTEMPT_TEMPORARY;
+        at->rcpt[0].reply = SL("nobody was asked");
+        return;
+    }
+    attempt_asks(at);
+    for (size_t i = 0; i < at->nrcpt; i++) at->rcpt[i].result = ATTEMPT_DELIVERED;
+    t->attempts++;
+}
+
+static bool one_attempt(struct tester *t) { return t->attempts == 1; }
+
+/* What one letter does not use of a new source's allowance another uses at once, not in ten minutes. */
+TEST(queue_an_allowance_that_is_given_back_is_used)
+{
+    struct tester t;
+    struct sources *s;
+    REQUIRE(begin_with(&t, &s));
+    queue_close(&t.q);
+    CHECK_OK(source_remove(s, SL("b")));
+    CHECK_OK(source_warm(s, SL("a"), &(struct warm_curve){.first = 1, .growth = 100, .most = 1000}));
+    CHECK_OK(open_queue(&t, (struct queue_conf){.sources = s}));
+    CHECK_OK(queue_start(t.q, unasked, &t));
+    held_open = true;
+    steps = 0;
+    struct letter l = letter_to(&t, "alice@one.test", "ok@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 1000 && !steps; i++) fiber_sleep(RT_MS);
+    l = letter_to(&t, "alice@one.test", "ok@three.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    struct slice why = SL("");
+    for (int i = 0; i < 1000 && sl_find(why, SL("is warming up")) == SL_NONE; i++) {
+        struct queue_info info;
+        fiber_sleep(RT_MS);
+        CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+        why = info.rcpt[0].why;
+    }
+    CHECK(sl_find(why, SL("is warming up")) != SL_NONE);
+    held_open = false;
+    CHECK(until(&t, one_attempt));
+    queue_close(&t.q);
+    sources_close(&s);
+    fixture_end(&t.f);
+}

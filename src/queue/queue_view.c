@@ -749,7 +749,8 @@ int queue_stats(struct queue *q, struct queue_stats *out)
     *out = (struct queue_stats){.delivered = __atomic_load_n(&q->delivered, __ATOMIC_RELAXED),
                                 .bounced = __atomic_load_n(&q->bounced, __ATOMIC_RELAXED),
                                 .deferred = __atomic_load_n(&q->deferred, __ATOMIC_RELAXED),
-                                .uncertain = __atomic_load_n(&q->uncertain, __ATOMIC_RELAXED)};
+                                .uncertain = __atomic_load_n(&q->uncertain, __ATOMIC_RELAXED),
+                                .stalled = __atomic_load_n(&q->stalled, __ATOMIC_RELAXED)};
     for (int i = 0; i < q->nloops; i++) out->sending += schedule_under_way(q->schedule[i]);
     int e = 0;
     for (int i = 0; !e && i < q->nshards; i++) {

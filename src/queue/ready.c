@@ -170,6 +170,7 @@ static bool take_place(struct ready *r, struct item *it, struct dock *d)
 {
     enum stream s = it->line->stream;
     if (s >= d->shut) return false;
+    d->asked = rt_now();
     struct dock_asked x = dock_take(r->sources, d, it->line);
     if (x.bind == SITE_HAS_ROOM) {
         it->place = site_again(d->path[x.path]);
@@ -194,9 +195,7 @@ static bool waits_for_site(struct ready *r, struct line *l)
     bool taken = take_place(r, CONTAINER_OF(l->items.next, struct item, link), d);
     l->under_way--;
     if (!taken && l->rest) {
-        l->where = AT_REST;
-        l->since = rt_wall_seconds();
-        heap_put(&r->rests, &l->node, l->rest);
+        line_rests(r, l);
     } else if (!taken && !list_empty(&l->items)) {
         line_waits(l, AT_DOCK, NULL);
     }
@@ -261,6 +260,7 @@ static struct dock *dock_get(struct ready *r, const struct hop *h, struct slice 
         d->path[i] = site_get(r->sites, h->way->n ? h->way->v[i]->name : SL(""), mx_set, host);
     d->name = xstrndup(name.p, name.n);
     d->shut = STREAMS;
+    d->asked = rt_now();
     list_init(&d->hops);
     map_put(&r->docks, name, d);
     return d;
@@ -381,6 +381,11 @@ void ready_answered(struct ready *r, struct item *it, const struct trip *trip)
     r->nanswered++;
 }
 
+bool ready_is_outdated(const struct ready *r, const struct item *it)
+{
+    return it->line->hop->plan != r->plan;
+}
+
 void ready_end(struct ready *r, struct item *it, const struct trip *trip)
 {
     struct line *l = it->line;
@@ -402,6 +407,15 @@ void ready_site_free(struct ready *r, const struct site *s)
     for (size_t i = 0; i < r->plan->nway; i++) {
         struct dock *d = map_get(&r->docks, dock_name(r->plan->way[i].name, site_bare_name(s), text));
         if (d && d->shut < STREAMS && dock_has(d, s)) dock_open(r, d);
+    }
+}
+
+void ready_source_free(struct ready *r)
+{
+    struct map_iter it = {0};
+    while (map_next(&r->docks, &it)) {
+        struct dock *d = it.value;
+        if (d->way->n && d->shut < STREAMS) dock_open(r, d);
     }
 }
 

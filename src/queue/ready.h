@@ -33,6 +33,7 @@ struct share {
     size_t lines, quick, slow;
     int64_t turn;
     struct link waiting; /* lines, for one of its deliveries to end */
+    bool able;           /* stall.c's own */
 };
 struct dock {
     struct source_plan *plan; /* of its way; its hops hold it */
@@ -47,6 +48,7 @@ struct dock {
     int64_t since;       /* unix seconds: when the first of those who wait began to */
     struct heap lines;   /* which wait for room */
     struct heap_node alarm;
+    int64_t asked; /* rt_now(): when one last asked for a place */
 };
 struct hop {
     struct crowd crowd;
@@ -59,6 +61,7 @@ struct hop {
     size_t under_way;
     int64_t quiet, told; /* rt_now(): since when nothing is under way; when the log was told of that */
     struct link waiting; /* lines, for the first delivery to find the site, or for one of an account to end */
+    bool able;           /* stall.c's own */
 };
 enum where { NOWHERE, READY, AT_DOCK, AT_HOP, AT_SHARE, AT_REST };
 struct line {
@@ -72,7 +75,7 @@ struct line {
     enum where where;
     struct heap_node node; /* READY, AT_DOCK, AT_REST */
     struct link link;      /* AT_HOP, AT_SHARE */
-    int64_t since;         /* unix seconds: when it began to wait there */
+    int64_t since, stands; /* when it began to wait there: unix seconds, rt_now() */
     int64_t rest;          /* rt_now(): AT_REST until then */
     size_t under_way;
 };
@@ -123,9 +126,13 @@ void ready_back(struct ready *r, struct item *it);
 bool ready_place(struct ready *r, struct item *it, struct slice mx_set, struct slice host, unsigned families);
 /* Its site has said all that it will of it: its place is another's while what it said is recorded. */
 void ready_answered(struct ready *r, struct item *it, const struct trip *trip);
+/* The sources are others now than those it was planned for. */
+bool ready_is_outdated(const struct ready *r, const struct item *it);
 /* It ended. no_room: it waits again; else it is gone afterwards. */
 void ready_end(struct ready *r, struct item *it, const struct trip *trip);
 void ready_site_free(struct ready *r, const struct site *s);
+/* A source may have room that had none: its allowance, or the proxy that it leaves by. */
+void ready_source_free(struct ready *r);
 /* An operator wants what goes where this goes tried now: a site that is down gets a letter at once. */
 void ready_nudge(struct ready *r, const struct q_due *d);
 /* What time alone changes: docks to be tried again, deliveries that are slow now. */
@@ -141,3 +148,10 @@ struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a);
 /* The next hop that has had letters in memory and no attempt for `quiet` ns, and was not named for as long;
  * its name and the reason. NULL: none. */
 const char *ready_watch(struct ready *r, int64_t quiet, struct arena *a, struct slice *why, size_t *n);
+
+/* ---- stall.c ---- */
+
+/* What is due, for which there is room, and which nobody has tried for `quiet` ns: there is no such thing,
+ * but for a fault of ours. It may be tried from now on. Returns how many lines; in a: what holds the first,
+ * in words, and the hop it goes to. */
+size_t ready_stalled(struct ready *r, int64_t quiet, struct arena *a, struct slice *where, struct slice *hop);

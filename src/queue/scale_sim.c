@@ -51,7 +51,7 @@ struct world {
     struct site_seen *site;
     struct letter_seen *letter;
     int64_t worst; /* of a site that is well */
-    uint64_t left;
+    uint64_t left, stalled;
 };
 
 /* ---- the other side ---- */
@@ -173,6 +173,7 @@ static int days(void *arg)
     if (!e) e = fiber_sleep(LIFETIME_DAYS * DAY + HOUR);
     if (!e) e = queue_stats(w->queue, &st);
     w->left = st.letters;
+    w->stalled = st.stalled;
     queue_close(&w->queue);
     store_close(&w->store);
     return e;
@@ -189,6 +190,7 @@ static void check_ends(const struct world *w)
     CHECK_INT(none, 0);
     CHECK_INT(both, 0);
     CHECK_INT(w->left, 0);
+    CHECK_INT(w->stalled, 0);
     for (int i = 0; i < w->sites; i++) CHECK(w->site[i].most <= 20);
     if (w->worst >= 10 * RT_S)
         test_fail(__FILE__, __LINE__, "a letter to a site that is well waited %d s", (int)(w->worst / RT_S));

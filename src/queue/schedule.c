@@ -13,6 +13,8 @@ struct schedule {
     struct queue *q;
     int loop;
     bool running, stopping;
+    bool room_posted;    /* atomic: source_room_here() is on its way */
+    int64_t reads_again; /* rt_now(): until then the reader waits; 0: it reads */
     struct ready ready;
     struct ahead ahead;
     struct waitq news, end;
@@ -20,6 +22,8 @@ struct schedule {
 };
 enum { AGES_AT_ONCE = 100, NAMED_AT_ONCE = 20 };
 #define QUIET_FOR (3600 * RT_S)
+#define STALLED_FOR (60 * RT_S)
+#define WATCH_EVERY (20 * RT_S)
 #define AGES_EVERY (30 * RT_S)
 #define TURN_AT_LEAST (5 * RT_MS)
 
@@ -239,6 +243,8 @@ static void attempt(void *arg)
     if (is_unreadable(e)) e = quarantine(s, it, e);
     struct offer *again = it->again;
     it->again = NULL;
+    bool anew = trip.no_room && ready_is_outdated(&x->ready, it); /* it does not wait for what is gone */
+    if (anew) trip.no_room = false, trip.again = it->due;
     struct offer *next = trip.again ? offer_new(s, again ? &again->due : &it->line->like) : NULL;
     if (next) next->due.id = id, next->due.g = it->g, next->due.due = trip.again, next->due.tell = false;
     ready_end(&x->ready, it, &trip);
@@ -267,25 +273,39 @@ static bool start_ready(struct schedule *x)
     return true;
 }
 
-/* rt_now(): until when nothing is to be done, unless there is news. Asked after all that sets a time. */
-static int64_t next_turn(struct schedule *x, bool again)
+/* Until news come, or until next (rt_now()), which was asked after all that sets a time, and nothing
+ * suspended since. False: canceled. */
+static bool wait_for_news(struct schedule *x, bool again, int64_t next)
 {
-    int64_t soon = rt_now() + TURN_AT_LEAST, read = ahead_next(&x->ahead), tick = ready_next_tick(&x->ready);
-    int64_t next = read < tick ? read : tick;
-    return again || next < soon ? soon : next;
+    int64_t soon = rt_now() + TURN_AT_LEAST, before = deadline_narrow(again || next < soon ? soon : next);
+    int e = waitq_wait(&x->news);
+    deadline_restore(before);
+    return e != ERR_CANCELED;
 }
 
-static void scheduler(void *arg)
+static void starter(void *arg)
 {
     struct schedule *x = arg;
-    while (!x->stopping && !fiber_canceled()) {
-        bool again = ahead_read(&x->ahead);
+    bool on = true;
+    while (on && !x->stopping && !fiber_canceled()) {
         ready_tick(&x->ready);
-        again |= !start_ready(x);
-        int64_t before = deadline_narrow(next_turn(x, again));
-        int e = waitq_wait(&x->news);
-        deadline_restore(before);
-        if (e == ERR_CANCELED) break;
+        bool all = start_ready(x);
+        if (ahead_next(&x->ahead) < x->reads_again) waitq_wake_all(&x->news); /* what was unloaded, say */
+        on = wait_for_news(x, !all, ready_next_tick(&x->ready));
+    }
+}
+
+/* On a fiber of its own: a walk over a long queue takes seconds, in which what is ready starts. */
+static void reader(void *arg)
+{
+    struct schedule *x = arg;
+    bool on = true;
+    while (on && !x->stopping && !fiber_canceled()) {
+        x->reads_again = 0;
+        bool again = ahead_read(&x->ahead);
+        if (again) waitq_wake_all(&x->news);
+        x->reads_again = ahead_next(&x->ahead);
+        on = wait_for_news(x, again, x->reads_again);
     }
 }
 
@@ -322,8 +342,36 @@ static void look_at_ages(struct schedule *x, struct shard *s, struct slice from,
     ar_free(&a);
 }
 
+/* False: it is to end. */
+static bool wait_for_end(struct schedule *x, int64_t ns)
+{
+    int64_t before = deadline_narrow(DEADLINE_IN(ns));
+    int e = waitq_wait(&x->end);
+    deadline_restore(before);
+    return e != ERR_CANCELED && !x->stopping && !fiber_canceled();
+}
+
+/* Whatever keeps a letter, its age is judged. A time later than any was written by a clock that was wrong. */
+static void ager(void *arg)
+{
+    struct schedule *x = arg;
+    do {
+        int64_t now = rt_wall_seconds();
+        for (int i = x->loop; i < x->q->nshards && !x->stopping; i += x->q->nloops) {
+            struct arena a = {0};
+            struct slice latest = ar_printf(&a, "x%012lld", (long long)(now + age_latest(x->q)));
+            look_at_ages(x, &x->q->shard[i], SL("x"), ar_printf(&a, "x%012lld", (long long)now + 1));
+            look_at_ages(x, &x->q->shard[i], latest, SL("y"));
+            ar_free(&a);
+            fiber_breathe();
+        }
+    } while (wait_for_end(x, AGES_EVERY));
+}
+
+/* ---- the watchdog ---- */
+
 /* Names each next hop whose letters are due and not tried for long, with the reason. */
-static void watch(struct schedule *x)
+static void name_quiet(struct schedule *x)
 {
     struct slice why;
     const char *hop;
@@ -339,25 +387,30 @@ static void watch(struct schedule *x)
     }
 }
 
-/* Whatever keeps a letter, its age is judged. A time later than any was written by a clock that was wrong. */
-static void ager(void *arg)
+/* What should have been tried long ago is: a fault of ours delays a letter and does not keep it. */
+static void mend_stalled(struct schedule *x)
+{
+    struct arena a = {0};
+    struct slice where = SL("the schedule is not read"), hop = SL("");
+    size_t n = ready_stalled(&x->ready, STALLED_FOR, &a, &where, &hop);
+    if (ahead_next(&x->ahead) + STALLED_FOR < rt_now()) n++;
+    if (n) {
+        queue_tally(&x->q->stalled, n);
+        log_error("queue",
+                  "%zu lines of due letters had room and were not tried for a minute%s%.*s (%.*s); they are "
+                  "tried now: please report this",
+                  n, hop.n ? ", the first to " : "", SLF(hop), SLF(where));
+        waitq_wake_all(&x->news);
+    }
+    ar_free(&a);
+}
+
+static void watchdog(void *arg)
 {
     struct schedule *x = arg;
-    while (!x->stopping && !fiber_canceled()) {
-        int64_t now = rt_wall_seconds();
-        for (int i = x->loop; i < x->q->nshards && !x->stopping; i += x->q->nloops) {
-            struct arena a = {0};
-            struct slice latest = ar_printf(&a, "x%012lld", (long long)(now + age_latest(x->q)));
-            look_at_ages(x, &x->q->shard[i], SL("x"), ar_printf(&a, "x%012lld", (long long)now + 1));
-            look_at_ages(x, &x->q->shard[i], latest, SL("y"));
-            ar_free(&a);
-            fiber_breathe();
-        }
-        watch(x);
-        int64_t before = deadline_narrow(DEADLINE_IN(AGES_EVERY));
-        int e = waitq_wait(&x->end);
-        deadline_restore(before);
-        if (e == ERR_CANCELED) break;
+    while (wait_for_end(x, WATCH_EVERY)) {
+        mend_stalled(x);
+        name_quiet(x);
     }
 }
 
@@ -369,6 +422,25 @@ void schedule_site_free(void *queue, int loop, const struct site *site)
     if (!x || !x->running) return;
     ready_site_free(&x->ready, site);
     waitq_wake_all(&x->news);
+}
+
+static void source_room_here(void *arg)
+{
+    struct schedule *x = arg;
+    __atomic_store_n(&x->room_posted, false, __ATOMIC_RELEASE);
+    if (!x->running || x->stopping) return;
+    ready_source_free(&x->ready);
+    waitq_wake_all(&x->news);
+}
+
+void schedule_source_room(void *queue)
+{
+    struct queue *q = queue;
+    for (int i = 0; i < q->nloops; i++) {
+        struct schedule *x = q->schedule[i];
+        if (x && !__atomic_exchange_n(&x->room_posted, true, __ATOMIC_ACQ_REL))
+            rt_post(i, source_room_here, x);
+    }
 }
 
 bool schedule_sending(struct shard *s, const struct letter_id *id, uint32_t g)
@@ -440,7 +512,9 @@ int schedule_start(struct queue *q, int loop)
     group_init(&x->scheduler);
     x->running = true;
     q->schedule[loop] = x;
-    int e = group_go(&x->scheduler, "schedule", scheduler, x);
+    int e = group_go(&x->scheduler, "schedule", starter, x);
+    if (!e) e = group_go(&x->scheduler, "ahead", reader, x);
+    if (!e) e = group_go(&x->scheduler, "watch", watchdog, x);
     return e ? e : group_go(&x->scheduler, "age", ager, x);
 }
 

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/test.h"
 #include "own_test.h"
-#include "queue_i.h"
+#include "ready.h"
 #include "sim/sim.h"
 
 enum kind { GOOD, DEAD, FEW_AT_ONCE, FEW_A_MINUTE, LATER };
@@ -23,7 +23,7 @@ struct world {
     int attempts, taken, deferred, reports, bounces;
     int64_t minute, this_minute;
     int64_t reset_sent, reset_begun, retried, first_bounce, last_bounce;
-    uint64_t left;
+    uint64_t left, stalled;
     int full_asked;   /* so often it was tried to tell who has a full mailbox */
     uint64_t written; /* transactions of an hour */
     char why[500];
@@ -155,6 +155,7 @@ static int finish(struct world *w, int e)
     struct queue_stats st = {0};
     if (!e) e = queue_stats(w->queue, &st);
     w->left = st.letters;
+    w->stalled = st.stalled;
     queue_close(&w->queue);
     store_close(&w->store);
     return e;
@@ -248,18 +249,45 @@ static int clock_ahead_and_back(void *arg)
     return finish(w, e);
 }
 
-static size_t named; /* domains in the log, because their letters are not tried */
+/* Everybody forgets that lines wait for their site: none that ends wakes another, no time does. */
+static void lose_the_wakes(struct ready *r)
+{
+    struct map_iter it = {0};
+    while (map_next(&r->docks, &it)) {
+        struct dock *d = it.value;
+        d->shut = STREAMS;
+        heap_remove(&r->alarms, &d->alarm);
+    }
+}
+
+static int wakes_are_lost(void *arg)
+{
+    struct world *w = arg;
+    struct letter_id id;
+    int e = open_all(w);
+    if (!e) e = send_all(w, STREAM_TRANSACTIONAL, &id);
+    if (!e) e = fiber_sleep(2 * RT_S);
+    lose_the_wakes(schedule_ready(w->queue->schedule[0]));
+    if (!e) e = fiber_sleep(30 * RT_S);
+    w->deferred = w->taken; /* since then nothing */
+    if (!e) e = fiber_sleep(90 * RT_S);
+    return finish(w, e);
+}
+
+static size_t named,
+    stood; /* domains in the log, because their letters are not tried; because it is our fault */
 
 static void keep_line(struct slice line)
 {
     named += sl_find(line, SL("are due and were not tried")) != SL_NONE;
+    stood += sl_find(line, SL("had room and were not tried")) != SL_NONE;
 }
 
 static struct world run(enum kind kind, int letters, int domains, int64_t takes, int (*fn)(void *))
 {
     struct world w = {
         .sim = sim_new(11), .kind = kind, .letters = letters, .domains = domains, .takes = takes};
-    named = 0;
+    named = stood = 0;
     log_set_sink(keep_line);
     log_set_level(LOG_WARN);
     w.node = sim_node(w.sim, "one.test", "192.0.2.1");
@@ -267,6 +295,7 @@ static struct world run(enum kind kind, int letters, int domains, int64_t takes,
     sim_run(w.sim, RT_NEVER);
     CHECK_INT(sim_node_result(w.node), 0);
     CHECK_INT(w.left, 0);
+    CHECK_INT(w.stalled, fn == wakes_are_lost);
     log_set_level(LOG_ERROR + 1);
     log_set_sink(NULL);
     sim_free(&w.sim);
@@ -330,6 +359,15 @@ TEST(a_letter_that_is_held_for_long_is_not_written_all_the_time)
     struct world w = run(GOOD, 0, 1, RT_S, held_for_long);
     CHECK_INT(w.taken, 1);
     CHECK(w.written < 5);
+}
+
+/* What the schedule forgot the watchdog finds, says that it is a fault, and mends. */
+TEST(what_the_schedule_forgot_goes_within_two_minutes)
+{
+    struct world w = run(GOOD, 30, 1, 4 * RT_S, wakes_are_lost);
+    CHECK_INT(w.taken, 30);
+    CHECK_INT(stood, 1);
+    CHECK(w.deferred < 12);
 }
 
 TEST(a_clock_that_was_ahead_hides_no_retry)

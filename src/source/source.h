@@ -86,8 +86,10 @@ struct sources;
  * SUSPENDS. */
 MUST_CHECK int sources_open(struct sources **out, struct kv *kv);
 void sources_close(struct sources **s);
-/* changed(ctx) is called after each change, on the fiber that made it. NULL: nobody. */
-void sources_watch(struct sources *s, void (*changed)(void *ctx), void *ctx);
+/* changed(ctx) is called after each change, on the fiber that made it; room(ctx) when a source that was
+ * refused to somebody (source_warm_take(), source_out()) can be left from again before the time that he was
+ * told of: from any loop, and it does not suspend. NULL: nobody. */
+void sources_watch(struct sources *s, void (*changed)(void *ctx), void (*room)(void *ctx), void *ctx);
 
 /* The plan as it is now; given back by one drop. From any loop, none suspends. s NULL: a plan without
  * sources. */

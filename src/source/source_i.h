@@ -13,7 +13,7 @@ struct sources {
     struct map curves, places; /* warm.c's own */
     struct map troubles;       /* trouble.c's own */
     uint64_t asked, read;      /* which reading the plan is of: a later one that was quicker stands */
-    void (*changed)(void *ctx);
+    void (*changed)(void *ctx), (*room)(void *ctx);
     void *ctx;
 };
 

@@ -402,9 +402,10 @@ void sources_close(struct sources **s)
     *s = NULL;
 }
 
-void sources_watch(struct sources *s, void (*changed)(void *ctx), void *ctx)
+void sources_watch(struct sources *s, void (*changed)(void *ctx), void (*room)(void *ctx), void *ctx)
 {
     s->changed = changed;
+    s->room = room;
     s->ctx = ctx;
 }
 

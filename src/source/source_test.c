@@ -311,3 +311,46 @@ TEST(source_complaints_slow_a_warm_up)
     kv_close(&kv);
     ar_free(&a);
 }
+
+static int room;
+
+static void has_room(void *ctx)
+{
+    (void)ctx;
+    room++;
+}
+
+/* Who was refused a source is told when it can be left from before the time that he heard of; nobody else is.
+ */
+TEST(source_who_was_refused_hears_of_room)
+{
+    struct warm_curve c = {.first = 2, .growth = 100, .most = 10000};
+    struct slice name = SL("new"), group = SL("google");
+    struct kv *kv;
+    struct sources *s;
+    int64_t until;
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    CHECK_OK(sources_open(&s, kv));
+    CHECK_OK(add(s, "new", "main", "192.0.2.1"));
+    CHECK_OK(source_warm(s, name, &c));
+    sources_watch(s, NULL, has_room, NULL);
+    room = 0;
+    CHECK(source_warm_take(s, name, group, false) && source_warm_take(s, name, group, false));
+    source_warm_give(s, name, group, WARM_NOTHING);
+    CHECK_INT(room, 0); /* nobody was refused */
+    CHECK(source_warm_take(s, name, group, false) && !source_warm_take(s, name, group, false));
+    source_warm_give(s, name, group, WARM_LEFT);
+    CHECK_INT(room, 0); /* it was used */
+    source_warm_give(s, name, group, WARM_NOTHING);
+    CHECK_INT(room, 1);
+    source_warm_give(s, name, group, WARM_NOTHING);
+    CHECK_INT(room, 1);
+    source_works(s, name);
+    source_failed(s, name, SL("its proxy does not answer"));
+    CHECK_INT(room, 1);
+    source_works(s, name);
+    CHECK_INT(room, 2);
+    CHECK(!source_out(s, name, &until, NULL));
+    sources_close(&s);
+    kv_close(&kv);
+}

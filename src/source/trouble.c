@@ -55,8 +55,11 @@ void source_works(struct sources *s, struct slice name)
 {
     if (!s) return;
     lock_take(&s->lock);
-    if (s->troubles.count) free(map_del(&s->troubles, name));
+    struct trouble *t = s->troubles.count ? map_del(&s->troubles, name) : NULL;
     lock_release(&s->lock);
+    bool room = t && t->until > rt_now();
+    free(t);
+    if (room && s->room) s->room(s->ctx);
 }
 
 void trouble_close(struct sources *s)

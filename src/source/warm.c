@@ -27,6 +27,7 @@ enum {
 struct warm_place {
     struct slice source; /* into its key */
     struct warm_group g;
+    bool refused;                                   /* to somebody, since it last had room */
     char key[SOURCE_NAME_MAX + WARM_GROUP_MAX + 8]; /* of its row */
 };
 
@@ -142,6 +143,7 @@ bool source_warm_take(struct sources *s, struct slice source, struct slice group
     if (p) roll(c, &p->g, today());
     bool may = !p || has_room(c, &p->g, bulk);
     if (may && p) p->g.sent++;
+    if (!may) p->refused = true;
     lock_release(&s->lock);
     return may;
 }
@@ -152,11 +154,14 @@ void source_warm_give(struct sources *s, struct slice source, struct slice group
     lock_take(&s->lock);
     const struct warm_curve *c = curve_of(s, source);
     struct warm_place *p = c ? place_of(s, c, source, group) : NULL;
+    bool room = p && news == WARM_NOTHING && p->g.sent && p->refused;
+    if (room) p->refused = false;
     if (p && news == WARM_NOTHING && p->g.sent) p->g.sent--;
     if (p && news == WARM_DEFERRED) p->g.put_off++;
     if (p && news == WARM_REFUSED) p->g.refused++;
     if (p && news != WARM_NOTHING) note(s, c, p);
     lock_release(&s->lock);
+    if (room && s->room) s->room(s->ctx);
 }
 
 void source_warm_blame(struct sources *s, struct slice source, struct slice group)

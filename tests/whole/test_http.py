@@ -412,7 +412,7 @@ def test_figures_for_prometheus(home):
         else:
             name, value = re.fullmatch(r'(tram_\w+(?:\{\w+="[\w.]+"\})?) (\d+(?:\.\d+)?)', line).groups()
             values[name] = float(value)
-    assert values["tram_queue_letters"] == 0 and values['tram_http_requests_total{code="2xx"}'] > 0
+    assert values["tram_queue_letters"] == values["tram_queue_stalled_total"] == 0 and values['tram_http_requests_total{code="2xx"}'] > 0
     assert values["tram_certificate_expiry_timestamp_seconds"] > values["tram_start_time_seconds"] > 1_700_000_000
 
 

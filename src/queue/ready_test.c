@@ -1,0 +1,164 @@
+/* ready_test.c - whose turn it is, without a schedule: a turn that nobody takes goes to another, and what a
+ * fault left standing is found. */
+#include "base/test.h"
+#include "dock.h"
+#include "line.h"
+
+enum { MOST = 12, ROOM = 5 /* of a site of which nothing is known */ };
+struct row {
+    struct ready r;
+    struct sites *sites;
+    struct shard shard;
+    struct letter_id id[MOST];
+    struct item *on[MOST]; /* under way, in order of their start */
+    size_t n;
+    bool deaf; /* the wake of a site comes to nothing */
+};
+
+static void wake(void *ctx, int loop, const struct site *s)
+{
+    struct row *x = ctx;
+    (void)loop;
+    if (!x->deaf) ready_site_free(&x->r, s);
+}
+
+static void begin(struct row *x)
+{
+    struct shaping *shaping = NULL;
+    *x = (struct row){0};
+    CHECK_OK(shaping_open(&shaping));
+    x->sites = sites_open(shaping, wake, x);
+    ready_init(&x->r, x->sites, NULL, source_plan_now(NULL), 1);
+}
+
+static void stop(struct item *it, struct row *x, enum site_news news)
+{
+    ready_end(&x->r, it,
+              &(struct trip){.item = it, .tried = true, .found = true, .asked = true, .news = news});
+    CHECK_OK(fiber_sleep(RT_MS)); /* the site's wake comes */
+}
+
+static void end(struct row *x)
+{
+    for (size_t i = 0; i < x->n; i++)
+        if (x->on[i]) stop(x->on[i], x, SITE_GOOD);
+    ready_free(&x->r);
+    sites_close(&x->sites);
+}
+
+/* A letter of a sender of its own, to an address at hop. */
+static void add(struct row *x, int i, const char *hop)
+{
+    char sender[32];
+    struct arena a = {0};
+    letter_id_new(&x->id[i]);
+    snprintf(sender, sizeof sender, "s%d.test", i);
+    struct q_due d = {.due = rt_wall_seconds(),
+                      .stream = STREAM_TRANSACTIONAL,
+                      .id = x->id[i],
+                      .hop = sl_cstr(hop),
+                      .domain = sl_cstr(sender)};
+    CHECK_INT(ready_add(&x->r, &x->shard, &d, queue_key_due(&a, d.stream, d.due, &d.id, 0)), ADDED);
+    ar_free(&a);
+}
+
+/* What can be started is; the number of those under way. */
+static size_t go(struct row *x)
+{
+    struct item *it;
+    while ((it = ready_next(&x->r)) != NULL) {
+        if (!ready_place(&x->r, it, SL("mx.two.test"), SL("mx.two.test"), FROM_IPV4)) ready_back(&x->r, it);
+        else x->on[x->n++] = it;
+    }
+    return x->n;
+}
+
+static void drop(struct row *x, int i) { ready_drop(&x->r, ready_find(&x->r, &x->id[i], 0)); }
+
+/* Five are under way, and all others wait for room. */
+static void fill(struct row *x, int letters, const char *hop)
+{
+    for (int i = 0; i < letters; i++) add(x, i, hop);
+    CHECK_INT(go(x), ROOM);
+}
+
+TEST(ready_a_turn_that_nobody_takes_is_anothers)
+{
+    struct row x;
+    begin(&x);
+    fill(&x, ROOM + 2, "two.test");
+    stop(x.on[0], &x, SITE_ANSWERED);
+    x.on[0] = NULL;
+    drop(&x, ROOM); /* it had the turn, and an operator takes it away */
+    CHECK_INT(go(&x), ROOM + 1);
+    end(&x);
+}
+
+TEST(ready_a_turn_goes_to_another_when_the_domain_moves_to_another_site)
+{
+    struct row x;
+    begin(&x);
+    for (int i = 0; i < ROOM + 1; i++) add(&x, i, "two.test");
+    CHECK_INT(go(&x), ROOM);
+    add(&x, ROOM + 1, "three.test");
+    CHECK_INT(go(&x), ROOM); /* the other domain has found the site by now, and waits there as well */
+    stop(x.on[0], &x, SITE_ANSWERED);
+    x.on[0] = NULL;
+    CHECK(ready_place(&x.r, x.on[1], SL("mx.new.test"), SL("mx.new.test"), FROM_IPV4));
+    size_t before = x.n;
+    struct item *it;
+    bool three = false;
+    while ((it = ready_next(&x.r)) != NULL) {
+        three |= sl_eq(it->line->like.hop, SL("three.test"));
+        x.on[x.n++] = it;
+    }
+    CHECK(x.n > before && three);
+    end(&x);
+}
+
+TEST(ready_what_stands_for_no_reason_is_found_and_goes)
+{
+    struct row x;
+    struct arena a = {0};
+    struct slice where = SL(""), hop = SL("");
+    begin(&x);
+    fill(&x, ROOM + 2, "two.test");
+    CHECK_INT(ready_stalled(&x.r, 0, &a, &where, &hop), 0); /* its site has no room */
+    x.deaf = true;
+    stop(x.on[0], &x, SITE_ANSWERED);
+    x.on[0] = NULL;
+    CHECK_INT(go(&x), ROOM); /* nobody was told that there is room */
+    CHECK_INT(ready_stalled(&x.r, 60 * RT_S, &a, &where, &hop), 0);
+    CHECK_INT(ready_stalled(&x.r, 0, &a, &where, &hop), 1);
+    CHECK(sl_eq(where, SL("it waits for its site")) && sl_eq(hop, SL("two.test")));
+    CHECK_INT(go(&x), ROOM + 1);
+    CHECK_INT(ready_stalled(&x.r, 0, &a, &where, &hop), 0);
+    ar_free(&a);
+    x.deaf = false;
+    end(&x);
+}
+
+/* However a line comes to stand where nothing holds it. */
+TEST(ready_a_line_that_stands_wrongly_is_found_and_goes)
+{
+    static const enum where all[] = {NOWHERE, AT_HOP, AT_SHARE, AT_REST};
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        struct row x;
+        struct arena a = {0};
+        struct slice where = SL(""), hop = SL("");
+        begin(&x);
+        add(&x, 0, "two.test");
+        struct line *l = ready_find(&x.r, &x.id[0], 0)->line;
+        line_away(&x.r, l);
+        if (all[i] == AT_HOP) line_waits(l, AT_HOP, &l->hop->waiting);
+        if (all[i] == AT_SHARE) line_waits(l, AT_SHARE, &l->share->waiting);
+        if (all[i] == AT_REST) line_rests(&x.r, l);
+        CHECK_INT(go(&x), 0);
+        CHECK_INT(ready_stalled(&x.r, 60 * RT_S, &a, &where, &hop), 0);
+        CHECK_INT(ready_stalled(&x.r, 0, &a, &where, &hop), 1);
+        CHECK(where.n > 0);
+        CHECK_INT(go(&x), 1);
+        ar_free(&a);
+        end(&x);
+    }
+}
