@@ -343,13 +343,13 @@ void numbers_run(void *sends)
     struct sends *s = sends;
     bool all = false;
     while (!s->stopping && !fiber_canceled()) {
-        s->numbers_woken = false;
+        sends_look(s, SENDS_NUMBERS);
         int e = all ? 0 : count_everybody(s);
         all |= !e;
         if (!e) e = count_fresh(s);
         if (e && e != ERR_CANCELED) log_warn("send", "numbers cannot be counted now: %s", err_text(e));
         if (fiber_sleep(e ? PAUSE_AFTER_ERROR : GATHER) != 0) break;
-        if (e || s->numbers_woken) continue;
+        if (e || sends_have_news(s, SENDS_NUMBERS)) continue;
         if (waitq_wait(&s->counters) == ERR_CANCELED) break;
     }
 }

@@ -15,6 +15,9 @@ enum {
 
 #define SENDS_OBJECT "_sends"
 
+/* Who looks when there are news, each on a fiber of loop 0, as long as it takes. */
+enum { SENDS_RUNNER = 1, SENDS_HOOKS = 2, SENDS_NUMBERS = 4, SENDS_ALL = 7 };
+
 struct run;
 struct sends {
     struct store *store;
@@ -26,7 +29,7 @@ struct sends {
     struct lock lock;
     struct map taking;   /* ids of sends that somebody holds (send_hold()); under the lock */
     uint64_t last_event; /* its id; under the lock */
-    bool events_came;    /* since somebody looked; atomic */
+    unsigned news_for;   /* SENDS_ bits: who has not looked since there were news; atomic */
     /* send_run.c, on loop 0 but for what it says */
     struct map runs;     /* id -> struct run; changed on loop 0 under the lock, read under it anywhere */
     struct run *turn;    /* whose turn is next, in the ring of those that have letters to give */
@@ -36,7 +39,6 @@ struct sends {
      * while none runs. */
     void (*tell)(struct sends *s, const struct letter_id *id);
     struct waitq news, end, hooks, counters;
-    bool hooks_woken, numbers_woken;
     struct map fresh;     /* ids of accounts with events that are not counted; under the lock */
     struct numbers *node; /* of all accounts, since the start; under the lock */
     struct map telling;   /* keys of webhooks that are being told something */
@@ -53,11 +55,30 @@ struct sends {
     struct inbound_room *inbound_room;
     int64_t started_at; /* unix seconds */
     struct group fibers;
-    bool started, stopping, woken;
+    bool started, stopping;
     int64_t look_again;        /* rt_now(): when sends that are due later are looked for */
     struct contents *contents; /* send_content.c */
     struct send_pages *pages;  /* send_pages.c */
 };
+
+/* Asked before it looks: news that come from now on are for the next time. */
+static inline void sends_look(struct sends *s, unsigned who)
+{
+    (void)__atomic_fetch_and(&s->news_for, ~who, __ATOMIC_ACQ_REL);
+}
+/* Asked before it waits, which nothing suspends in between. */
+static inline bool sends_have_news(const struct sends *s, unsigned who)
+{
+    return __atomic_load_n(&s->news_for, __ATOMIC_ACQUIRE) & who;
+}
+/* On loop 0. */
+static inline void sends_wake(struct sends *s, unsigned who)
+{
+    (void)__atomic_fetch_or(&s->news_for, who, __ATOMIC_ACQ_REL);
+    if (who & SENDS_RUNNER) waitq_wake_all(&s->news);
+    if (who & SENDS_HOOKS) waitq_wake_all(&s->hooks);
+    if (who & SENDS_NUMBERS) waitq_wake_all(&s->counters);
+}
 
 /* The name by which the queue knows a letter: "ID PAGE NUMBER". */
 struct send_letter_name {

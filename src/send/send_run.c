@@ -149,6 +149,7 @@ static int know_state(struct sends *s, const struct letter_id *id)
     send_object(id, object);
     int e = send_order_read(s, object, &a, &o);
     r = run_find(s, id);
+    if (r && r->asked == mine) r->unsure = e != 0;
     if (!e && r && r->asked == mine) {
         set_state(s, r, o.state);
         r->resumed |= o.since != 0;
@@ -375,9 +376,15 @@ static int finish(struct sends *s, struct run *r)
 
 /* ---- turns ---- */
 
-static void failed(struct run *r, int e)
+static void sooner(int64_t *next, int64_t t)
+{
+    if (t < *next) *next = t;
+}
+
+static void failed(struct run *r, int e, int64_t *next)
 {
     r->again = rt_now() + PAUSE_AFTER_ERROR;
+    sooner(next, r->again);
     if (e != ERR_CANCELED) log_warn("send", "the send %s cannot go on now: %s", r->id.s, err_text(e));
 }
 
@@ -388,13 +395,16 @@ static bool one_turn(struct sends *s, struct run *r, int64_t *next)
     struct given given = {0};
     int e = 0;
     if (r->again > rt_now()) {
-        if (r->again < *next) *next = r->again;
+        sooner(next, r->again);
+        return false;
+    }
+    if (r->unsure && (e = know_state(s, &r->id)) != 0) {
+        failed(r, e, next);
         return false;
     }
     if (r->state == SEND_PAUSED) return false;
     if (r->send_at > now && r->state == SEND_RUNS) {
-        int64_t at = rt_now() + (r->send_at - now) * RT_S;
-        if (at < *next) *next = at;
+        sooner(next, rt_now() + (r->send_at - now) * RT_S);
         return false;
     }
     if (r->send_at && now > r->send_at + RUN_LATE_S && !r->count.begun && !r->resumed &&
@@ -403,7 +413,7 @@ static bool one_turn(struct sends *s, struct run *r, int64_t *next)
     else if (r->state != SEND_RUNS || !hold_bad(s, r, &e)) e = run_give(s, r, &given);
     if (given.damaged) e = hold_damaged(s, r, e);
     if (given.moved) now_counted(s, &r->id, &given.count);
-    if (e) failed(r, e), *next = rt_now() + PAUSE_AFTER_ERROR;
+    if (e) failed(r, e, next);
     return given.moved;
 }
 
@@ -435,7 +445,7 @@ static void end_all(struct sends *s, int64_t *next)
             continue;
         }
         int e = finish(s, r);
-        if (e) failed(r, e), *next = r->again;
+        if (e) failed(r, e, next);
     }
 }
 
@@ -457,7 +467,7 @@ static bool count_all(struct sends *s, int64_t *next)
             f = map_get(&s->accounts, sl_cstr(ids[i].s));
             if (!e && f) f->at = at;
             if (e && e != ERR_CANCELED) log_warn("send", "events cannot be counted now: %s", err_text(e));
-            if (e) *next = rt_now() + PAUSE_AFTER_ERROR, all = false;
+            if (e) sooner(next, rt_now() + PAUSE_AFTER_ERROR), all = false;
             more = more && f && !e;
         }
     }
@@ -470,19 +480,18 @@ static void runner(void *arg)
     struct sends *s = arg;
     while (!s->stopping && !fiber_canceled()) {
         int64_t next = RT_NEVER;
-        s->woken = false;
-        __atomic_store_n(&s->events_came, false, __ATOMIC_RELAXED);
+        sends_look(s, SENDS_RUNNER);
         if (rt_now() >= s->look_again) {
             int e = look(s);
             s->look_again = rt_now() + (e ? PAUSE_AFTER_ERROR : LOOK_EVERY);
         }
         if (count_all(s, &next)) end_all(s, &next);
         bool moved = all_turns(s, &next);
-        if (moved || s->woken) {
+        if (moved || sends_have_news(s, SENDS_RUNNER)) {
             fiber_yield();
             continue;
         }
-        if (s->look_again < next) next = s->look_again;
+        sooner(&next, s->look_again);
         int64_t before = deadline_narrow(next);
         int e = waitq_wait(&s->news);
         deadline_restore(before);
@@ -510,27 +519,36 @@ struct word { /* to loop 0 */
     struct letter_id id; /* a send that was taken; or empty */
 };
 
+/* Sends that are to be run are looked for then, if not before. */
+static void look_again_in(struct sends *s, int64_t ns)
+{
+    if (rt_now() + ns < s->look_again) s->look_again = rt_now() + ns;
+}
+
 static void word_fiber(void *arg)
 {
     struct word *w = arg;
-    int e = w->id.s[0] ? load(w->s, &w->id) : 0;
+    int e = load(w->s, &w->id);
     if (e && e != ERR_CANCELED) log_error("send", "the send %s cannot be read: %s", w->id.s, err_text(e));
-    w->s->woken = w->s->hooks_woken = w->s->numbers_woken = true;
-    waitq_wake_all(&w->s->news);
-    waitq_wake_all(&w->s->hooks);
-    waitq_wake_all(&w->s->counters);
+    if (e) look_again_in(w->s, PAUSE_AFTER_ERROR);
+    sends_wake(w->s, SENDS_ALL);
     free(w);
 }
 
 static void word_arrives(void *arg)
 {
     struct word *w = arg;
-    if (w->s->stopping || !w->s->started || group_go(&w->s->fibers, "send", word_fiber, w) != 0) free(w);
+    bool runs = w->s->started && !w->s->stopping, reads = runs && w->id.s[0];
+    if (reads && group_go(&w->s->fibers, "send", word_fiber, w) == 0) return;
+    if (reads) look_again_in(w->s, PAUSE_AFTER_ERROR); /* no stack was left for it */
+    if (runs) sends_wake(w->s, SENDS_ALL);
+    free(w);
 }
 
 static void tell_runner(struct sends *s, const struct letter_id *id)
 {
-    if (!id && __atomic_exchange_n(&s->events_came, true, __ATOMIC_RELAXED)) return;
+    unsigned had = id ? 0 : __atomic_fetch_or(&s->news_for, SENDS_ALL, __ATOMIC_ACQ_REL);
+    if (had == SENDS_ALL) return; /* each has yet to look, and was told */
     struct word *w = xcalloc(1, sizeof *w);
     w->s = s;
     if (id) w->id = *id;
@@ -546,8 +564,7 @@ static int state_arrives(void *arg)
 {
     struct state_word *w = arg;
     int e = know_state(w->s, w->id);
-    w->s->woken = true;
-    waitq_wake_all(&w->s->news);
+    sends_wake(w->s, SENDS_RUNNER);
     return e;
 }
 

@@ -31,6 +31,7 @@ struct run {
     struct link turn; /* in the ring of those that have letters to give */
     struct link over; /* in the list of those that have come to their end */
     bool in_ring;
+    bool unsure;  /* what state it is in by its rows: they could not be read */
     bool resumed; /* by a word of its sender: it is not too late any more */
 };
 /* One that was due later than it was taken, of which nothing is given yet. */

@@ -18,6 +18,8 @@ enum { WAIT_LEAST_S = 30, WAIT_MOST_S = 3600, ANSWER_MAX = 16 * 1024 };
 struct telling {
     struct sends *s;
     char key[KV_KEY_MAX + 1];
+    bool again;  /* there may be more events than it has seen */
+    bool failed; /* it is to be called again, at a time that is in its row */
 };
 
 /* ---- one call ---- */
@@ -142,7 +144,7 @@ static int tell_batch(struct telling *t, struct arena *a, bool *more)
     if (!e && n) {
         int why = body.n ? call(s, &h, h.bare ? NULL : k, body, a) : 0;
         if (why == ERR_CANCELED) e = why;
-        else if (why) e = not_taken(s, &h, why, a);
+        else if (why) t->failed = true, e = not_taken(s, &h, why, a);
         else e = webhook_moved(s, &h, v[n - 1].id);
         *more = !e && !why;
     }
@@ -156,14 +158,16 @@ static void teller(void *arg)
     struct arena a = {0};
     bool more = true;
     int e = 0;
-    while (!e && more && !t->s->stopping) {
+    while (!e && (more || t->again) && !t->s->stopping) {
         ar_reset(&a);
+        t->again = false;
         e = tell_batch(t, &a, &more);
     }
     if (e && e != ERR_NOT_FOUND && e != ERR_CANCELED)
         log_warn("send", "the webhook %s cannot be told now: %s", t->key, err_text(e));
     ar_free(&a);
     map_del(&t->s->telling, sl_cstr(t->key));
+    if (t->failed) sends_wake(t->s, SENDS_HOOKS);
     free(t);
 }
 
@@ -183,7 +187,9 @@ static int look_at(void *arg, const struct webhook *h)
     snprintf(t->key, sizeof t->key, "w/%.*s/%.*s", SLF(h->account), SLF(h->name));
     bool waits = h->off || h->paused || !is_due(h, rt_wall_seconds());
     if (!h->off && !h->paused && waits && (!l->next || h->next < l->next)) l->next = h->next;
-    if (waits || map_get(&s->telling, sl_cstr(t->key))) {
+    struct telling *under_way = map_get(&s->telling, sl_cstr(t->key));
+    if (under_way) under_way->again = true;
+    if (waits || under_way) {
         free(t);
         return 0;
     }
@@ -200,11 +206,11 @@ void webhooks_run(void *sends)
     struct sends *s = sends;
     while (!s->stopping && !fiber_canceled()) {
         struct look l = {.s = s};
-        s->hooks_woken = false;
+        sends_look(s, SENDS_HOOKS);
         int e = webhook_each(s, SL(""), look_at, &l);
         if (e && e != ERR_CANCELED) log_warn("send", "webhooks cannot be read now: %s", err_text(e));
         if (fiber_sleep(GATHER) != 0) break;
-        if (s->hooks_woken) continue;
+        if (sends_have_news(s, SENDS_HOOKS)) continue;
         int64_t until = DEADLINE_IN(LOOK_EVERY),
                 due = l.next ? DEADLINE_IN((l.next - rt_wall_seconds()) * RT_S) : until;
         int64_t before = deadline_narrow(due < until ? due : until);
