@@ -98,9 +98,11 @@ struct attempt_letter {
     unsigned families;            /* of the addresses it may leave from: FROM_IPV4, FROM_IPV6; 0: any */
     struct source from; /* the source it leaves from, once placed; name empty: the node's own address */
     struct slice group; /* of its site, as its warm-up counts; in the arena */
-    bool no_room;       /* out: attempt_place() or attempt_may_open() said no */
-    bool found, asked;  /* out: its site was found; a server was asked */
-    bool noted;         /* the schedule's own: that it may have been handed over */
+    bool routed;  /* set before attempt_place(): it goes where the operator says, from the node's own address
+                   * and from none of the sources */
+    bool no_room; /* out: attempt_place() or attempt_may_open() said no */
+    bool found, asked; /* out: its site was found; a server was asked */
+    bool noted;        /* the schedule's own: that it may have been handed over */
 };
 enum { FROM_IPV4 = 1, FROM_IPV6 = 2 };
 /* The relay has found the site: its MX set, the most preferred host, and the families of its addresses;

@@ -435,3 +435,42 @@ TEST(queue_an_allowance_that_is_given_back_is_used)
     sources_close(&s);
     fixture_end(&t.f);
 }
+
+static void smarthost(void *ctx, struct attempt_letter *at)
+{
+    struct tester *t = ctx;
+    at->routed = true;
+    if (!attempt_place(at, SL("route smart.test:25 "), SL("smart.test"), FROM_IPV6)) return;
+    attempt_asks(at);
+    left[sl_eq(at->from.name, SL("a")) ? A : sl_eq(at->from.name, SL("b")) ? B : OTHER]++;
+    for (size_t i = 0; i < at->nrcpt; i++) at->rcpt[i].result = ATTEMPT_DELIVERED;
+    t->attempts++;
+}
+
+/* Where the operator says it leaves from none of the sources, so it waits for nothing of theirs: the proxy of
+ * one rests, the other has no allowance left, and none has an address of the host's family. */
+TEST(queue_what_goes_by_a_route_waits_for_no_source)
+{
+    struct tester t;
+    struct sources *s;
+    struct source a = {.name = SL("a"), .pool = SL(SOURCE_MAIN), .via = VIA_SOCKS5};
+    struct warm_group *g;
+    struct warm_curve c = {.first = 1, .growth = 100, .most = 1000};
+    size_t n = 0;
+    REQUIRE(begin_with(&t, &s));
+    queue_close(&t.q);
+    CHECK(ip_parse(SL("192.0.2.1"), &a.ip) && endpoint_parse(SL("192.0.2.9:1080"), &a.at));
+    CHECK_OK(source_add(s, &a));
+    CHECK_OK(source_warm(s, SL("b"), &c));
+    source_failed(s, SL("a"), SL("its proxy does not answer"));
+    CHECK_OK(open_queue(&t, (struct queue_conf){.sources = s}));
+    CHECK_OK(queue_start(t.q, smarthost, &t));
+    for (int i = 0; i < 4; i++) send_one(&t, "bob@two.test");
+    CHECK_INT(left[OTHER], 4);
+    CHECK_INT(left[A] + left[B], 0);
+    CHECK(source_warm_look(s, SL("b"), &t.f.a, &c, &g, &n));
+    CHECK(n == 0 || g[0].sent == 0);
+    queue_close(&t.q);
+    sources_close(&s);
+    fixture_end(&t.f);
+}

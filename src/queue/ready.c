@@ -244,20 +244,20 @@ static struct slice dock_name(struct slice way, struct slice site, char text[LIN
 }
 
 /* `one` is any path of it. */
-static struct dock *dock_get(struct ready *r, const struct hop *h, struct slice mx_set, struct slice host,
-                             const struct site *one)
+static struct dock *dock_get(struct ready *r, const struct hop *h, const struct source_way *way,
+                             struct slice mx_set, struct slice host, const struct site *one)
 {
     char text[LINE_NAME];
-    struct slice name = dock_name(h->way->name, site_bare_name(one), text);
+    struct slice name = dock_name(way->name, site_bare_name(one), text);
     struct dock *d = map_get(&r->docks, name);
-    if (d && d->way == h->way) return d;
+    if (d && d->way == way) return d;
     d = xcalloc(1, sizeof *d);
     d->plan = h->plan;
-    d->way = h->way;
-    d->npath = h->way->n ? h->way->n : 1;
+    d->way = way;
+    d->npath = way->n ? way->n : 1;
     d->path = xcalloc(d->npath, sizeof(struct site *));
     for (size_t i = 0; i < d->npath; i++)
-        d->path[i] = site_get(r->sites, h->way->n ? h->way->v[i]->name : SL(""), mx_set, host);
+        d->path[i] = site_get(r->sites, way->n ? way->v[i]->name : SL(""), mx_set, host);
     d->name = xstrndup(name.p, name.n);
     d->shut = STREAMS;
     d->asked = rt_now();
@@ -273,14 +273,15 @@ static bool dock_has(const struct dock *d, const struct site *s)
     return false;
 }
 
-/* The hop's site is this one. */
-static void hop_goes(struct ready *r, struct hop *h, struct slice mx_set, struct slice host)
+/* The hop's site is this one, to which it goes by that way of its plan. */
+static void hop_goes(struct ready *r, struct hop *h, const struct source_way *way, struct slice mx_set,
+                     struct slice host)
 {
-    struct site *one = site_get(r->sites, h->way->n ? h->way->v[0]->name : SL(""), mx_set, host);
+    struct site *one = site_get(r->sites, way->n ? way->v[0]->name : SL(""), mx_set, host);
     if (!dock_has(h->dock, one)) {
         LIST_EACH(struct line, l, &h->lines, hop_link)
         if (l->where == AT_DOCK) line_away(r, l), line_enter(r, l);
-        struct dock *d = dock_get(r, h, mx_set, host, one);
+        struct dock *d = dock_get(r, h, way, mx_set, host, one);
         hop_undock(r, h);
         h->dock = d;
         list_push(&d->hops, &h->dock_link);
@@ -320,11 +321,11 @@ static bool placed_well(const struct item *it, const struct dock *d)
     return it->place && dock_has(d, it->place) && dock_reaches(d, it->from);
 }
 
-bool ready_place(struct ready *r, struct item *it, struct slice mx_set, struct slice host, unsigned families)
+bool ready_place(struct ready *r, struct item *it, const struct ready_site *to)
 {
     struct hop *h = it->line->hop;
-    hop_goes(r, h, mx_set, host);
-    h->dock->families = families;
+    hop_goes(r, h, to->routed ? &h->plan->way[0] : h->way, to->mx_set, to->host);
+    h->dock->families = to->families;
     if (!placed_well(it, h->dock)) {
         place_leave(r, it, SITE_NO_NEWS, SL(""));
         (void)take_place(r, it, h->dock);
@@ -359,7 +360,7 @@ void ready_back(struct ready *r, struct item *it)
 static void hop_by_name(struct ready *r, struct item *it, const struct trip *trip)
 {
     struct hop *h = it->line->hop;
-    hop_goes(r, h, it->line->like.hop, SL(""));
+    hop_goes(r, h, h->way, it->line->like.hop, SL(""));
     if (dock_has(h->dock, it->place)) place_leave(r, it, trip->news, trip->words);
     else if (trip->news == SITE_UNREACHED)
         for (size_t i = 0; i < h->dock->npath; i++) site_miss(h->dock->path[i], trip->words);

@@ -123,7 +123,12 @@ void ready_drop(struct ready *r, struct item *it); /* it waits, and need not any
 /* It could not be started after all. */
 void ready_back(struct ready *r, struct item *it);
 /* The delivery has found its site. False: no room there. */
-bool ready_place(struct ready *r, struct item *it, struct slice mx_set, struct slice host, unsigned families);
+struct ready_site {
+    struct slice mx_set, host; /* as of site_get() */
+    unsigned families;         /* of its addresses; 0: any */
+    bool routed;               /* as in attempt_letter */
+};
+bool ready_place(struct ready *r, struct item *it, const struct ready_site *to);
 /* Its site has said all that it will of it: its place is another's while what it said is recorded. */
 void ready_answered(struct ready *r, struct item *it, const struct trip *trip);
 /* The sources are others now than those it was planned for. */

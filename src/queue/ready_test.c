@@ -62,12 +62,15 @@ static void add(struct row *x, int i, const char *hop)
     ar_free(&a);
 }
 
+static const struct ready_site site_of_two = {SL_INIT("mx.two.test"), SL_INIT("mx.two.test"), FROM_IPV4,
+                                              false};
+
 /* What can be started is; the number of those under way. */
 static size_t go(struct row *x)
 {
     struct item *it;
     while ((it = ready_next(&x->r)) != NULL) {
-        if (!ready_place(&x->r, it, SL("mx.two.test"), SL("mx.two.test"), FROM_IPV4)) ready_back(&x->r, it);
+        if (!ready_place(&x->r, it, &site_of_two)) ready_back(&x->r, it);
         else x->on[x->n++] = it;
     }
     return x->n;
@@ -104,7 +107,8 @@ TEST(ready_a_turn_goes_to_another_when_the_domain_moves_to_another_site)
     CHECK_INT(go(&x), ROOM); /* the other domain has found the site by now, and waits there as well */
     stop(x.on[0], &x, SITE_ANSWERED);
     x.on[0] = NULL;
-    CHECK(ready_place(&x.r, x.on[1], SL("mx.new.test"), SL("mx.new.test"), FROM_IPV4));
+    CHECK(ready_place(&x.r, x.on[1],
+                      &(struct ready_site){SL("mx.new.test"), SL("mx.new.test"), FROM_IPV4, false}));
     size_t before = x.n;
     struct item *it;
     bool three = false;

@@ -166,7 +166,7 @@ bool attempt_place(struct attempt_letter *at, struct slice mx_set, struct slice 
     at->found = true;
     if (!at->item) return true;
     struct schedule *x = at->item->shard->schedule;
-    at->no_room = !ready_place(&x->ready, at->item, mx_set, host, families);
+    at->no_room = !ready_place(&x->ready, at->item, &(struct ready_site){mx_set, host, families, at->routed});
     if (at->item->from) {
         at->from = *at->item->from;
         at->group = ar_dup(at->a, site_group(at->item->place));

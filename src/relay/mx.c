@@ -161,10 +161,13 @@ static int literal(struct arena *a, struct slice domain, struct mx_list *out, st
     return -1;
 }
 
-/* One host, under its own name or address. */
-static int by_route(const struct relay_conf *c, struct arena *a, const struct relay_route *r,
+/* One host, under its own name or address. It may be on this very machine: whatever the letter's sources,
+ * this leaves from the node's own address. */
+static int by_route(const struct relay_conf *conf, struct arena *a, const struct relay_route *r,
                     struct mx_list *out, struct verdict *why)
 {
+    struct relay_conf own = *conf, *c = &own;
+    own.families = 0;
     struct mx_host *h = out->v = ar_new(a, struct mx_host);
     struct dns_answer answer = {0};
     bool failed = false;

@@ -414,13 +414,8 @@ static unsigned families_of(const struct mx_list *l)
     return all; /* 0: of a Unix socket, which is reached from anywhere */
 }
 
-/* Whom the operator names, perhaps on this very machine, is not met through a proxy. */
-static void leave_from(struct delivery *d, struct source *from, bool route)
+static void leave_from(struct delivery *d, const struct source *from)
 {
-    if (route && from->via != VIA_NONE) {
-        from->via = VIA_NONE;
-        return;
-    }
     if (from->name.n) d->conf.source = from->ip;
     if (from->via != VIA_NONE) d->conf.via = from;
     if (from->helo.n) d->conf.hostname = from->helo;
@@ -439,8 +434,10 @@ static void deliver(struct delivery *d)
     }
     hosts.anyhow = d->at->letter->wants.tls_optional;
     if (requires_tls(d->at->letter) && !is_proved(d, &hosts)) return;
+    d->at->routed = hosts.route != NULL;
     if (!attempt_place(d->at, hosts.site, hosts.v[0].name, families_of(&hosts))) return;
-    leave_from(d, &d->at->from, hosts.route);
+    if (hosts.route) d->at->from = (struct source){0};
+    leave_from(d, &d->at->from);
     d->pool = pool_get(&d->relay->loop[rt_loop_id()], d->at->from.name, hosts.site, hosts.v[0].name);
     put_first(&hosts, d->at->first_host);
     const char *down = site_down(d, &hosts);

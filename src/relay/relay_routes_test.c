@@ -234,3 +234,22 @@ TEST(relay_shows_its_certificate)
     buf_free(&key);
     login_end(&w);
 }
+
+/* A route is gone by from the node's own address: the host has none of the family of the letter's sources,
+ * and is reached all the same. */
+TEST(relay_a_route_needs_no_source)
+{
+    static const char *const routes[] = {"* via a.two.test:%u tls=none"};
+    struct tester t;
+    REQUIRE(begin(&t));
+    set_routes(&t, routes, 1);
+    prepare(&t, "three.test", "ok@three.test");
+    t.at.families = FROM_IPV6;
+    t.at.from = (struct source){.name = SL("six"), .helo = SL("six.test")};
+    CHECK(ip_parse(SL("::1"), &t.at.from.ip));
+    relay_deliver(t.relay, &t.at);
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK(t.at.routed && !t.at.from.name.n);
+    CHECK(sl_find(sl_cstr(t.a.log), SL("six.test")) == SL_NONE);
+    end(&t);
+}
