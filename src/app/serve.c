@@ -81,14 +81,16 @@ struct serving {
 struct on_loop {
     struct serving *s;
     struct group accepting, sessions;
+    struct link strangers[2]; /* visits by door, the one of whom nothing came for longest first */
     struct completion stopped;
     struct waitq stop;
     bool stopping;
 };
 
-struct visit { /* one accepted connection */
+struct visit {        /* one accepted connection */
+    struct link link; /* in strangers */
     struct serving *s;
-    struct group *g;
+    struct on_loop *l;
     struct conn *c;
     enum service service;
     struct guard_visit guard;
@@ -118,18 +120,22 @@ static void run_session(struct visit *v)
 {
     struct node *n = v->s->node;
     switch (v->service) {
-    case SERVICE_MX: smtpd_session(n->smtpd, SMTPD_MX, v->c, v->g, &v->guard); break;
-    case SERVICE_SUBMISSION: smtpd_session(n->smtpd, SMTPD_SUBMISSION, v->c, v->g, &v->guard); break;
-    case SERVICE_SUBMISSIONS: smtpd_session(n->smtpd, SMTPD_SUBMISSIONS, v->c, v->g, &v->guard); break;
-    case SERVICE_IMAP: imapd_session(n->imapd, false, v->c, v->g, &v->guard); break;
-    case SERVICE_IMAPS: imapd_session(n->imapd, true, v->c, v->g, &v->guard); break;
-    case SERVICE_POP3: popd_session(n->popd, false, v->c, v->g, &v->guard); break;
-    case SERVICE_POP3S: popd_session(n->popd, true, v->c, v->g, &v->guard); break;
-    case SERVICE_HTTP: httpd_session(n->httpd, true, v->c, v->g, &v->guard); break;
-    case SERVICE_HTTPS: httpd_session(n->httpd, false, v->c, v->g, &v->guard); break;
+    case SERVICE_MX: smtpd_session(n->smtpd, SMTPD_MX, v->c, &v->l->sessions, &v->guard); break;
+    case SERVICE_SUBMISSION:
+        smtpd_session(n->smtpd, SMTPD_SUBMISSION, v->c, &v->l->sessions, &v->guard);
+        break;
+    case SERVICE_SUBMISSIONS:
+        smtpd_session(n->smtpd, SMTPD_SUBMISSIONS, v->c, &v->l->sessions, &v->guard);
+        break;
+    case SERVICE_IMAP: imapd_session(n->imapd, false, v->c, &v->l->sessions, &v->guard); break;
+    case SERVICE_IMAPS: imapd_session(n->imapd, true, v->c, &v->l->sessions, &v->guard); break;
+    case SERVICE_POP3: popd_session(n->popd, false, v->c, &v->l->sessions, &v->guard); break;
+    case SERVICE_POP3S: popd_session(n->popd, true, v->c, &v->l->sessions, &v->guard); break;
+    case SERVICE_HTTP: httpd_session(n->httpd, true, v->c, &v->l->sessions, &v->guard); break;
+    case SERVICE_HTTPS: httpd_session(n->httpd, false, v->c, &v->l->sessions, &v->guard); break;
     case SERVICE_CONTROL: control_session(&n->core, v->c, false); break;
     case SERVICE_PUBLIC: control_session(&n->core, v->c, true); break;
-    case SERVICE_LMTP: smtpd_session(n->smtpd, SMTPD_LMTP, v->c, v->g, NULL); break;
+    case SERVICE_LMTP: smtpd_session(n->smtpd, SMTPD_LMTP, v->c, &v->l->sessions, NULL); break;
     }
 }
 
@@ -139,7 +145,42 @@ static void visit_ends(void *arg)
     struct visit *v = arg;
     if (v->service == SERVICE_PUBLIC) __atomic_sub_fetch(&v->s->public_visits, 1, __ATOMIC_RELAXED);
     guard_leave(&v->guard);
+    list_remove(&v->link);
     free(v);
+}
+
+/* ---- who gives way when there is no place for who comes ---- */
+
+enum { GIVE_WAY_TRIES = 256 };
+
+static bool one_gives_way(struct link *strangers)
+{
+    for (int i = 0; i < GIVE_WAY_TRIES && !list_empty(strangers); i++) {
+        struct visit *old = CONTAINER_OF(list_shift(strangers), struct visit, link);
+        if (old->guard.known || old->guard.gave_way) continue; /* no stranger any more, or on its way out */
+        if (!old->guard.fruitful && conn_hurry(old->c)) {
+            guard_give_way(&old->guard);
+            return true;
+        }
+        old->guard.fruitful = false;
+        list_push(strangers, &old->link); /* something came of it, or it is at work, or sends a letter */
+    }
+    return false;
+}
+
+/* Each loop asks its own, for nobody else may touch them; connections come to all loops alike. First those at
+ * the same door, of which there may be enough for the other. */
+static int come_in(struct visit *v)
+{
+    enum guard_door door = v->service == SERVICE_MX ? GUARD_WORLD : GUARD_USERS;
+    struct guard *g = v->s->node->core.guard;
+    const struct ip *ip = &conn_peer(v->c)->ip;
+    int e = guard_enter(g, &v->guard, ip, door);
+    if (e == ERR_LIMIT && v->guard.full &&
+        (one_gives_way(&v->l->strangers[door]) || one_gives_way(&v->l->strangers[!door])))
+        e = guard_enter(g, &v->guard, ip, door);
+    if (!e) list_push(&v->l->strangers[door], &v->link);
+    return e;
 }
 
 /* Who comes through a proxy that is listed is who the proxy says; one that says nothing is not served. */
@@ -159,7 +200,6 @@ static bool pass_proxy(struct visit *v)
 static void visit_fiber(void *arg)
 {
     struct visit *v = arg;
-    enum guard_door door = v->service == SERVICE_MX ? GUARD_WORLD : GUARD_USERS;
     int e = 0;
     conn_on_close(v->c, visit_ends, v);
     if (v->service == SERVICE_PUBLIC &&
@@ -175,7 +215,7 @@ static void visit_fiber(void *arg)
         e = memory_over()
                 ? err_set(ERR_BUSY,
                           "there is no memory to spare for a session at this moment; try again later")
-                : guard_enter(v->s->node->core.guard, &v->guard, &conn_peer(v->c)->ip, door);
+                : come_in(v);
     if (!e) run_session(v);
     else turn_away(v, e);
 }
@@ -191,7 +231,8 @@ static void accept_fiber(void *arg)
     struct conn *c;
     while (listener_accept(a->door->listener, &c) == 0) {
         struct visit *v = xcalloc(1, sizeof *v);
-        *v = (struct visit){.s = a->l->s, .g = &a->l->sessions, .c = c, .service = a->door->service};
+        *v = (struct visit){.s = a->l->s, .l = a->l, .c = c, .service = a->door->service};
+        list_init(&v->link);
         if (group_go(&a->l->sessions, "session", visit_fiber, v)) {
             log_warn("serve", "no room for another session: the connection is closed");
             conn_close(&c);
@@ -552,6 +593,8 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
     for (int i = 0; !e && i < loops; i++) {
         l[i].s = s;
         group_init(&l[i].accepting);
+        list_init(&l[i].strangers[GUARD_WORLD]);
+        list_init(&l[i].strangers[GUARD_USERS]);
         group_init(&l[i].sessions);
         waitq_init(&l[i].stop);
         struct loop_child *c = xmalloc(sizeof *c);

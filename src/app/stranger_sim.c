@@ -389,6 +389,85 @@ TEST(one_network_has_a_share_of_the_places)
     world_end(&w);
 }
 
+/* ---- many networks that say a byte a second ---- */
+
+enum { DRIP_NETS = 30, DRIP_EACH = 45, DRIPS = DRIP_NETS * DRIP_EACH, DRIP_PLACES = 400 };
+/* Of both ends here, most of it their stacks. */
+enum { DRIP_BYTES = 100 << 10 };
+
+struct drips {
+    uint16_t port;
+    size_t greeted, refused, gave_way, inside, most;
+};
+
+static void drip(void *arg)
+{
+    struct drips *x = arg;
+    struct conn *c;
+    struct slice line;
+    struct endpoint at = {.port = x->port};
+    ip_parse(SL("198.51.100.2"), &at.ip);
+    if (conn_dial(&c, &at, NULL)) return;
+    bool in =
+        conn_read_line(c, 1000, &line) == 0 && !sl_starts(line, SL("421")) && !sl_starts(line, SL("* BYE"));
+    x->greeted += in, x->refused += !in, x->inside += in;
+    if (x->inside > x->most) x->most = x->inside;
+    while (in && !conn_overhear(c) && !conn_error(c)) {
+        conn_puts(c, "x");
+        if (conn_flush(c) || fiber_sleep(RT_S)) break;
+    }
+    x->gave_way += in && conn_read_line(c, 1000, &line) == 0 &&
+                   sl_find(line, SL("thers wait for this place")) != SL_NONE;
+    x->inside -= in;
+    conn_close(&c);
+}
+
+static int drips_main(void *arg)
+{
+    struct group g;
+    group_init(&g);
+    for (int i = 0; i < DRIP_EACH; i++) {
+        if (group_go(&g, "drip", drip, arg)) return 1;
+        if (fiber_sleep(RT_MS)) return 0;
+    }
+    return group_wait(&g);
+}
+
+static void drips_at(uint16_t port, size_t places)
+{
+    struct world w;
+    struct drips x = {.port = port};
+    char name[20], ip[20];
+    int64_t took = INT64_MAX;
+    world_make(&w);
+    w.server.conf.connections_max = DRIP_PLACES;
+    world_boot(&w);
+    struct sim_node *good = sim_node(w.s, "good.test", "203.0.113.10");
+    size_t before = memory_used();
+    for (int i = 0; i < DRIP_NETS; i++) {
+        snprintf(name, sizeof name, "drip%d.test", i);
+        snprintf(ip, sizeof ip, "203.0.%d.1", i);
+        sim_node_start(sim_node(w.s, name, ip), drips_main, &x);
+        w.now = sim_run(w.s, w.now + RT_S);
+    }
+    w.now = sim_run(w.s, w.now + 20 * RT_S);
+    CHECK_INT(x.greeted, DRIPS);
+    CHECK_INT(x.refused, 0);
+    CHECK_INT(x.inside, places);
+    CHECK_INT(x.gave_way, DRIPS - places); /* and were told so */
+    CHECK(memory_used() - before < places * DRIP_BYTES);
+    sim_node_start(good, good_letter_main, &took);
+    w.now = sim_run(w.s, w.now + 10 * RT_S);
+    CHECK(took < 2 * RT_S);
+    world_end(&w);
+}
+
+TEST(strangers_that_say_a_byte_a_second_give_way_to_who_comes)
+{
+    drips_at(SMTP, DRIP_PLACES / 2);
+    drips_at(IMAP, DRIP_PLACES / 4 * 3);
+}
+
 /* What the session fuzzers find can be found again. */
 TEST(a_session_of_hostile_bytes_is_the_same_each_time)
 {

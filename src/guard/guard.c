@@ -116,17 +116,23 @@ static struct share *find_share(struct guard *g, struct slice key)
     return key.n ? map_get(&g->shares, key) : NULL;
 }
 
-static int has_room(const struct guard *g, const struct share *s, const struct share *wide,
-                    enum guard_door door)
+static bool is_full(const struct guard *g, enum guard_door door)
 {
     const struct guard_conf *c = &g->conf;
-    if (g->all >= c->connections || g->strangers >= c->connections - c->connections / 4 ||
-        (door == GUARD_WORLD && g->world >= c->connections - c->connections / 2))
-        return err_set(ERR_LIMIT, "too many connections at this moment: try again later");
+    return g->all >= c->connections || g->strangers >= c->connections - c->connections / 4 ||
+           (door == GUARD_WORLD && g->world >= c->connections - c->connections / 2);
+}
+
+/* Its network's share comes first: who takes too much of that takes nobody's place. */
+static int has_room(const struct guard *g, const struct share *s, const struct share *wide,
+                    struct guard_visit *v)
+{
+    const struct guard_conf *c = &g->conf;
     if ((s && (s->all >= c->per_network || s->strangers >= GUARD_STRANGERS)) ||
         (wide && wide->strangers >= GUARD_STRANGERS_WIDE))
         return err_set(ERR_LIMIT, "too many connections from your address at this moment: try again later");
-    return 0;
+    v->full = is_full(g, v->door);
+    return v->full ? err_set(ERR_LIMIT, "too many connections at this moment: try again later") : 0;
 }
 
 static void count_share(struct guard *g, struct slice key, size_t n, bool stranger)
@@ -177,11 +183,17 @@ int guard_enter(struct guard *g, struct guard_visit *v, const struct ip *ip, enu
     bool many = speaks_for_many(ip);
     struct share *s = many ? NULL : find_share(g, net_key(&k, 'c', ip)),
                  *wide = many ? NULL : find_share(g, wide_key(&k, ip));
-    if (!e) e = has_room(g, s, wide, door);
+    if (!e) e = has_room(g, s, wide, v);
     if (!e) count(g, v, 1);
     v->inside = !e;
     lock_release(&g->lock);
     return e;
+}
+
+void guard_give_way(struct guard_visit *v)
+{
+    v->gave_way = true;
+    guard_leave(v);
 }
 
 void guard_leave(struct guard_visit *v)

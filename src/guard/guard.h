@@ -68,10 +68,18 @@ struct guard_visit {
     struct ip ip;
     enum guard_door door;
     bool inside, known; /* counted; and no stranger any more */
+    bool full;          /* it was refused because too many are inside, wherever from */
+    bool fruitful;      /* something came of it: it has not to give way as long as others may */
+    bool gave_way;      /* its place went to another: guard_give_way() */
 };
+/* Its connection is to end, for somebody else has its place now. v may be NULL. */
+static inline bool guard_gave_way(const struct guard_visit *v) { return v && v->gave_way; }
 /* 0, or ERR_LIMIT (too many connections) or ERR_DENIED (shut out), with the sentence for the peer.
  * The host itself (127.0.0.1, ::1) speaks for many and has no share of its own. */
 MUST_CHECK int guard_enter(struct guard *g, struct guard_visit *v, const struct ip *ip, enum guard_door door);
+/* When too many are inside, a stranger of whom nothing came for longest gives way to who comes: its place is
+ * free at once. */
+void guard_give_way(struct guard_visit *v);
 void guard_leave(struct guard_visit *v); /* no effect when it did not enter */
 
 /* ---- logins ---- */

@@ -11,7 +11,8 @@ static void session_run(struct httpd_session *s);
 static void resume(void *arg)
 {
     struct httpd_session *s = arg;
-    if (fiber_canceled() || (!conn_peek(s->c).n && rt_now() >= s->until)) s->over = true;
+    if (fiber_canceled() || (!conn_peek(s->c).n && rt_now() >= s->until) || guard_gave_way(s->visit))
+        s->over = true;
     session_run(s);
 }
 

@@ -85,6 +85,8 @@ static bool notify_turn(struct imapd_session *s)
     return selected || others;
 }
 
+#define GAVE_WAY "others wait for this place, try again later"
+
 static void session_run(struct imapd_session *s);
 
 static void resume(void *arg)
@@ -94,6 +96,7 @@ static void resume(void *arg)
         imapd_bye(s, NULL,
                   s->state == IMAPD_LOGGED_OUT ? "log in sooner next time" : "you were idle for too long");
     else if (fiber_canceled()) imapd_bye(s, "UNAVAILABLE", "the server is shutting down");
+    else if (guard_gave_way(s->visit)) imapd_bye(s, "UNAVAILABLE", GAVE_WAY);
     else if (s->idling && rt_now() >= s->wake) imapd_untagged(s, "OK still here"); /* for NATs on the way */
     session_run(s);
 }
@@ -121,7 +124,8 @@ static void run_command(struct imapd_session *s)
     int64_t before = deadline_narrow(stranger ? s->born + IMAPD_STRANGER : RT_NEVER);
     int r = imapd_read_command(s);
     if (r < 0) {
-        if (r == ERR_TIMEOUT) imapd_bye(s, NULL, "the command took too long to arrive");
+        if (guard_gave_way(s->visit)) imapd_bye(s, "UNAVAILABLE", GAVE_WAY);
+        else if (r == ERR_TIMEOUT) imapd_bye(s, NULL, "the command took too long to arrive");
         s->over = true;
     } else if (r > 0) {
         imapd_dispatch(s);

@@ -126,7 +126,8 @@ static void run_command(struct popd_session *s, struct slice line)
 /* The wait for a command ended with r; without QUIT nothing is removed (RFC 1939 section 3). */
 static void cut_off(struct popd_session *s, int e)
 {
-    if (e == ERR_TIMEOUT) popd_err(s, "SYS/TEMP", "nothing was said for too long");
+    if (guard_gave_way(s->visit)) popd_err(s, "SYS/TEMP", "others wait for this place, try again later");
+    else if (e == ERR_TIMEOUT) popd_err(s, "SYS/TEMP", "nothing was said for too long");
     if (e == ERR_CANCELED) popd_err(s, "SYS/TEMP", "the server is shutting down");
     s->over = true;
 }

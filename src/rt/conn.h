@@ -54,6 +54,11 @@ void conn_abort(struct conn *c);
 void conn_leave(struct conn *c);
 void conn_enter(struct conn *c);
 
+/* Somebody else needs the place: the wait for the peer that is under way ends with ERR_TIMEOUT, as if its
+ * time were over, and a parked connection resumes. false, and nothing happens: it does not wait now, or its
+ * input must come at a least rate. From the same loop. */
+bool conn_hurry(struct conn *c);
+
 const struct endpoint *conn_peer(const struct conn *c);
 const struct endpoint *conn_local(const struct conn *c);
 void conn_set_peer(struct conn *c, const struct endpoint *peer); /* somebody trusted says who it really is */

@@ -87,6 +87,13 @@ void conn_wake(struct conn *c)
     if (c->parked) run_again(c);
 }
 
+bool conn_hurry(struct conn *c)
+{
+    if (!c->parked) return c->waiting && !c->rate && fiber_wake(c->waiting, ERR_TIMEOUT);
+    conn_wake(c);
+    return true;
+}
+
 void conn_abort(struct conn *c)
 {
     if (!c->err) conn_fail(c, ERR_CANCELED);

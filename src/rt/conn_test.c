@@ -495,6 +495,32 @@ TEST(abort_from_outside)
     pair_close(&p);
 }
 
+TEST(hurry_ends_a_wait_and_leaves_a_last_word)
+{
+    struct pair p;
+    REQUIRE(pair_open(&p));
+    struct last s = {p.b, 0};
+    CHECK(!conn_hurry(p.b)); /* nobody waits */
+    conn_set_min_rate(p.b, 1, RT_S);
+    CHECK_OK(group_go(&p.g, "read", read_once, &s));
+    CHECK_OK(fiber_sleep(RT_MS));
+    CHECK(!conn_hurry(p.b)); /* its input has a rate */
+    conn_puts(p.a, "x");
+    CHECK_OK(conn_flush(p.a));
+    CHECK_OK(group_wait(&p.g));
+    conn_consume(p.b, 1);
+    conn_set_min_rate(p.b, 0, 0);
+    CHECK_OK(group_go(&p.g, "read", read_once, &s));
+    CHECK_OK(fiber_sleep(RT_MS));
+    CHECK(conn_hurry(p.b));
+    CHECK_OK(group_wait(&p.g));
+    CHECK_ERR(s.e, ERR_TIMEOUT);
+    conn_puts(p.b, "421");
+    CHECK_OK(conn_flush(p.b));
+    CHECK_INT(conn_fill(p.a), 3);
+    pair_close(&p);
+}
+
 TEST(a_peer_that_drips_is_too_slow)
 {
     struct pair p;

@@ -103,7 +103,7 @@ static void complete(struct smtpd_session *s)
     answer(s, e);
     deadline_restore(before);
     smtpd_tx_end(s);
-    s->progress = rt_now();
+    smtpd_fruitful(s);
 }
 
 bool smtpd_has_recipients(struct smtpd_session *s)

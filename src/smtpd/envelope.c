@@ -207,7 +207,7 @@ void smtpd_rcpt(struct smtpd_session *s, struct smtp_command *c)
             refuse_rcpt(s, &no);
             return;
         }
-        s->progress = rt_now();
+        smtpd_fruitful(s);
         smtpd_reply(s, 250, "2.1.5", "Recipient is fine");
     }
 }

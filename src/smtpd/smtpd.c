@@ -154,7 +154,9 @@ static int read_command(struct smtpd_session *s, struct slice *line)
 /* The wait for a command ended with r. */
 static void cut_off(struct smtpd_session *s, int e)
 {
-    if (e == ERR_TIMEOUT) smtpd_reply(s, 421, "4.4.2", "Nothing was said for too long");
+    if (guard_gave_way(s->visit))
+        smtpd_reply(s, 421, "4.7.0", "Others wait for this place, of which nothing came; try again later");
+    else if (e == ERR_TIMEOUT) smtpd_reply(s, 421, "4.4.2", "Nothing was said for too long");
     if (e == ERR_CANCELED) smtpd_reply(s, 421, "4.3.2", "The server is shutting down; try again later");
     s->over = true;
 }
@@ -237,7 +239,8 @@ static void resume(void *arg)
 {
     struct smtpd_session *s = arg;
     if (fiber_canceled()) cut_off(s, ERR_CANCELED);
-    else if (!conn_peek(s->c).n && rt_now() >= s->until) cut_off(s, ERR_TIMEOUT);
+    else if ((!conn_peek(s->c).n && rt_now() >= s->until) || guard_gave_way(s->visit))
+        cut_off(s, ERR_TIMEOUT);
     session_run(s);
 }
 

@@ -178,4 +178,10 @@ void smtpd_end_chunk(struct smtpd_session *s, uint64_t n, bool last);
 void smtpd_tx_end(struct smtpd_session *s); /* envelope.c: forgets it and all it holds. SUSPENDS */
 /* False: the login counts no more, since the password was changed or the account disabled or removed;
  * 421 was answered. SUSPENDS. */
+/* Something came of the session: it goes on, and others give way first. */
+static inline void smtpd_fruitful(struct smtpd_session *s)
+{
+    s->progress = rt_now();
+    if (s->visit) s->visit->fruitful = true;
+}
 bool smtpd_may_go_on(struct smtpd_session *s);

@@ -1,6 +1,8 @@
 """A scripted stranger against the real program (make attack): while each attack runs, letters of good people
 go through in under a second, the loops answer in time, and memory stays where it is."""
 import random
+import resource
+import select
 import socket
 import statistics
 import sys
@@ -178,6 +180,99 @@ def places(home, stop):
     finally:
         for s in held:
             s.close()
+
+
+class Drips:
+    """Connections from as many networks, each of which says a byte a second; whoever has to give way comes again.
+    One thread with one epoll."""
+
+    def __init__(self, home, port, number):
+        self.home, self.port, self.number = home, port, number
+        self.poll, self.socks, self.greeted, self.came_again = select.epoll(), {}, 0, 0
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.next = 0
+
+    def dial(self):
+        n, self.next = self.next, self.next + 1
+        s = socket.socket()
+        s.setblocking(False)
+        s.bind((f"127.{n % 100 + 100}.{n // 100 % 250}.{n // 25000 % 250 + 1}", 0))
+        s.connect_ex((self.home.address, self.home.port(self.port)))
+        self.poll.register(s, select.EPOLLIN)
+        self.socks[s.fileno()] = [s, False]
+
+    def hear(self, fd):
+        s, greeted = self.socks[fd]
+        try:
+            text = s.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            text = b""
+        if text and not greeted and not text.startswith((b"421", b"* BYE", b"-ERR")):
+            self.greeted += 1
+            self.socks[fd][1] = True
+        elif not text:
+            del self.socks[fd]
+            s.close()
+            self.came_again += 1
+            self.dial()
+
+    def run(self):
+        for _ in range(self.number):
+            self.dial()
+        word, turn = b"EHLO " + b"x" * 400 + b"\r\n", 0
+        while not self.stop.is_set():
+            end = time.monotonic() + 1
+            for s, greeted in list(self.socks.values()):
+                if greeted:
+                    try:
+                        s.send(word[turn % len(word):][:1])
+                    except OSError:
+                        pass
+            turn += 1
+            while (left := end - time.monotonic()) > 0:
+                for fd, _ in self.poll.poll(left, 512):
+                    self.hear(fd)
+        for s, _ in self.socks.values():
+            s.close()
+
+
+DRIPS = 5000
+
+
+@pytest.mark.parametrize("port, budget", [(25, 24), (143, 24), (110, 24), (993, 64)])
+def test_five_thousand_that_say_a_byte_a_second(home, port, budget):
+    """They are greeted at once, and so is a good client among them; each costs at most so many KiB."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    drips, attack, before = Drips(home, port, DRIPS), Attack(home, None, 0), home.resident_kb()
+    begun = time.monotonic()
+    drips.thread.start()
+    try:
+        if port == 993:  # without a handshake nothing is heard
+            time.sleep(5)
+        else:
+            w.until(lambda: drips.greeted >= DRIPS, 30, "the greeting of all")
+        up = time.monotonic() - begun
+        delays, letters, greetings, end = [], [], [], time.monotonic() + 15
+        while time.monotonic() < end:
+            start = time.monotonic()
+            with socket.create_connection((home.address, home.port(25)), 10) as s:
+                assert s.recv(1000).startswith(b"220")
+            greetings.append(time.monotonic() - start)
+            letters.append(attack.letter())
+            delays += attack.round_trips(20)
+        more = home.resident_kb() - before
+        p99 = statistics.quantiles(delays, n=100)[98]
+        print(f"\n  {DRIPS} at {port} in {up:.1f} s, {drips.came_again} gave way: {more} KB more, greeting "
+              f"{1000 * max(greetings):.0f} ms, p99 of a command {1000 * p99:.1f} ms, slowest letter "
+              f"{1000 * max(letters):.0f} ms of {len(letters)}")
+        assert more < DRIPS * budget
+        assert max(letters) < 1 and max(greetings) < 0.5 and p99 < 0.02
+    finally:
+        drips.stop.set()
+        drips.thread.join(30)
 
 
 def absurd_chunk(home, stop):
