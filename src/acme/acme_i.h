@@ -39,6 +39,8 @@ struct acme_session {
     struct es256 *key; /* the account's */
     struct slice kid, nonce;
     struct slice new_nonce, new_account, new_order, renewal_info;
+    const struct slice *name; /* of the order under way */
+    size_t nnames;
     enum acme_way way; /* in: the proof that is tried first; out: that was given last */
     int64_t wait_s;    /* out: the authority wants to be left alone for so long; 0: it did not say */
 };

@@ -26,6 +26,7 @@ enum fault {
     NEVER_ENDS,
     ORDER_INVALID,
     NAMES_OBEYED,
+    OTHER_NAME,
     OTHER_KEY,
     HUGE_CHAIN,
     ORDER_EXPIRES,
@@ -52,7 +53,8 @@ static const struct {
                     ERR_DENIED},
     [NEVER_ENDS] = {"does not come to an end with a proof", ERR_TIMEOUT},
     [ORDER_INVALID] = {"the authority says: caa", ERR_DENIED},
-    [NAMES_OBEYED] = {"offers no proof of \\x1b[2J that", ERR_UNSUPPORTED},
+    [NAMES_OBEYED] = {"a proof of \\x1b[2J, which was not asked for", ERR_SYNTAX},
+    [OTHER_NAME] = {"a proof of bank.test, which was not asked for", ERR_SYNTAX},
     [OTHER_KEY] = {"is for another key", ERR_DENIED},
     [ORDER_EXPIRES] = {"the authority says: order expired", ERR_DENIED},
     [VANISHES] = {"gone since", ERR_UNREACHABLE},
@@ -133,6 +135,10 @@ static void authorization(const struct world *w, struct fetch_answer *out)
     if (w->fault == NAMES_OBEYED)
         return answer(out, 200,
                       "{\"status\":\"pending\",\"identifier\":{\"value\":\"\\u001b[2J\"},\"challenges\":[]}");
+    if (w->fault == OTHER_NAME)
+        return answer(out, 200,
+                      "{\"status\":\"pending\",\"identifier\":{\"value\":\"bank.test\"},\"challenges\":[{"
+                      "\"type\":\"http-01\",\"url\":\"" URL "challenge\",\"token\":\"abc\"}]}");
     if (w->fault == TOKEN_LEADS_AWAY) return answer(out, 200, AUTHZ("pending", "http-01", "../../etc", ""));
     if (w->fault == NOT_PROVED)
         return answer(out, 200,

@@ -19,6 +19,7 @@ enum {
 
 static int transfer(struct acme_session *s, const struct fetch_request *q, struct fetch_answer *r)
 {
+    if (ar_over(s->a)) return err_set(ERR_LIMIT, "the authority says too much and comes to no end");
     int e = fetch(s->x->conf.fetch, s->a, q, r);
     if (e) return e;
     struct slice nonce = fetch_header(r, "replay-nonce"), wait = fetch_header(r, "retry-after");

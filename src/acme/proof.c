@@ -121,6 +121,15 @@ static int prove(struct acme_session *s, struct slice url, struct proof *p)
     return e ? err_set(e, "%s", why) : 0;
 }
 
+/* The name that was ordered and that the authority means; empty: one that nobody asked about, which is
+ * neither shown to lead here nor published. */
+static struct slice ordered(const struct acme_session *s, struct slice said)
+{
+    for (size_t i = 0; i < s->nnames; i++)
+        if (sl_eqi(s->name[i], said)) return s->name[i];
+    return SL("");
+}
+
 int session_prove(struct acme_session *s, struct slice url)
 {
     struct fetch_answer r;
@@ -129,13 +138,16 @@ int session_prove(struct acme_session *s, struct slice url)
     int e = session_post(s, url, SL(""), &r, &o);
     if (e) return e;
     struct slice status = session_text(s, o, "status"),
-                 name = session_shown(s, json_object_get(o, "identifier"), "value");
-    p.name = session_text(s, json_object_get(o, "identifier"), "value");
+                 said = session_shown(s, json_object_get(o, "identifier"), "value");
+    p.name = ordered(s, session_text(s, json_object_get(o, "identifier"), "value"));
     bool possible = choose(s, o, &p);
     json_decref(o);
     if (sl_eq(status, SL("valid"))) return 0; /* from an earlier order */
+    if (!p.name.n)
+        return err_set(ERR_SYNTAX, "the authority wants a proof of %.*s, which was not asked for",
+                       SLF(said.n ? said : SL("no name")));
     if (!possible)
         return err_set(ERR_UNSUPPORTED, "the authority offers no proof of %.*s that can be given here",
-                       SLF(name));
+                       SLF(p.name));
     return prove(s, url, &p);
 }
