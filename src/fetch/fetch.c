@@ -130,6 +130,7 @@ static int find_hosts(const struct fetch *f, struct arena *a, const struct fetch
         e = ask_for(f, a, host, DNS_A, &all, &unknown);
         if (!e && all.n < FETCH_ADDRESSES_MAX) e = ask_for(f, a, host, DNS_AAAA, &all, &unknown);
     }
+    if (e == ERR_TIMEOUT) return err_set(ERR_DNS, "the DNS does not tell in time where %.*s is", SLF(host));
     if (e) return e;
     for (size_t i = 0; i < all.n; i++)
         if (q->private_hosts || f->conf.private_hosts || !is_private(&all.ip[i]))
@@ -180,8 +181,7 @@ static int try_hosts(const struct fetch *f, struct arena *a, const struct fetch_
                      const struct target *t, const struct hosts *h, struct fetch_answer *out)
 {
     int e = 0;
-    int64_t until = DEADLINE_IN(q->timeout ? q->timeout : FETCH_SECONDS_DEFAULT * RT_S);
-    if (until > deadline_get()) until = deadline_get();
+    int64_t until = deadline_get();
     enum rt_pool pool = q->waited_for ? POOL_ASK : POOL_FETCH;
     for (size_t i = 0; i < h->n && (i == 0 || unreached(e)); i++) {
         int64_t left = (until - rt_now()) / (int64_t)(h->n - i); /* a silent one leaves time for the others */
@@ -209,8 +209,11 @@ int fetch(const struct fetch *f, struct arena *a, const struct fetch_request *q,
     struct hosts h = {0};
     int e = check_request(q);
     if (!e) e = take_url(q, &t);
-    if (!e) e = find_hosts(f, a, q, t.host, &h);
+    if (e) return e;
+    int64_t before = deadline_narrow(DEADLINE_IN(q->timeout ? q->timeout : FETCH_SECONDS_DEFAULT * RT_S));
+    e = find_hosts(f, a, q, t.host, &h);
     if (!e) e = try_hosts(f, a, q, &t, &h, out);
+    deadline_restore(before);
     if (!e) out->type = media_type(a, fetch_header(out, "content-type"));
     return e;
 }
