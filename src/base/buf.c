@@ -31,11 +31,14 @@ char *buf_space(struct buf *b, size_t n)
     return b->p + b->n;
 }
 
+/* Also bytes of its own, which may move when it grows. */
 void buf_bytes(struct buf *b, const void *p, size_t n)
 {
+    size_t own = (uintptr_t)p - (uintptr_t)b->p;
+    bool is_own = b->p && own < b->n;
     char *to = n ? buf_space(b, n) : NULL;
     if (!to) return;
-    memcpy(to, p, n);
+    memcpy(to, is_own ? b->p + own : p, n);
     b->n += n;
 }
 

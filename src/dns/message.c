@@ -22,7 +22,9 @@ static bool read_name(struct slice b, size_t *at, struct wire_name *out)
         if (label >= 0xc0) {
             if (i + 2 > b.n) return false;
             if (!end) end = i + 2;
-            i = u16_at(b, i) & 0x3fff;
+            size_t to = u16_at(b, i) & 0x3fff;
+            if (to < HEAD || to >= i) return false; /* a prior occurrence of a name: none is in the head */
+            i = to;
             jumps++;
             continue;
         }
