@@ -4,6 +4,7 @@
 #include "cmd.h"
 #include "send/standing.h"
 #include "send/suppression.h"
+#include "wire/csv.h"
 
 /* ---- campaigns ---- */
 
@@ -202,29 +203,14 @@ void print_suppression_list(json_t *args, json_t *reply, struct buf *out)
 
 int run_suppression_export(struct request *r) { return run_suppression_list(r); }
 
-/* RFC 4180: in quotes where it must be; a leading sign that a spreadsheet takes for a formula gets a blank.
- */
-static void put_cell(struct buf *out, struct slice s)
-{
-    bool quote = false;
-    for (size_t i = 0; i < s.n; i++) quote |= strchr(",\"\r\n", s.p[i]) != NULL;
-    if (quote) buf_char(out, '"');
-    if (s.n && strchr("=+-@", s.p[0])) buf_char(out, ' ');
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '"') buf_char(out, '"');
-        buf_char(out, s.p[i]);
-    }
-    if (quote) buf_char(out, '"');
-}
-
 void print_row_suppression_export(json_t *args, json_t *row, size_t i, struct buf *out)
 {
     (void)args;
     if (!i) buf_str(out, "address,reason,group,since,expires,evidence\r\n");
-    put_cell(out, arg_slice(row, "address"));
+    csv_put(out, arg_slice(row, "address"));
     buf_printf(out, ",%s,%lld,%lld,%lld,", arg_text(row, "reason"), (long long)arg_number(row, "group"),
                (long long)arg_number(row, "since"), (long long)arg_number(row, "expires"));
-    put_cell(out, arg_slice(row, "evidence"));
+    csv_put(out, arg_slice(row, "evidence"));
     buf_str(out, "\r\n");
 }
 
@@ -284,34 +270,20 @@ struct importing {
     uint64_t line, taken, bad;
 };
 
-/* The next cell of a line (RFC 4180); false at its end. */
-static bool next_cell(struct arena *a, struct slice *rest, struct slice *cell)
+/* Spreadsheets begin a file with the mark of UTF-8. */
+static struct slice without_mark(struct slice line, bool first)
 {
-    struct buf b = BUF_INIT;
-    size_t i = 0;
-    if (!rest->p) return false;
-    bool quoted = rest->n && rest->p[0] == '"';
-    for (i = quoted; i < rest->n; i++) {
-        char c = rest->p[i];
-        if (quoted && c == '"' && i + 1 < rest->n && rest->p[i + 1] == '"') i++;
-        else if (c == '"' && quoted) quoted = false, c = 0;
-        else if (c == ',' && !quoted) break;
-        if (c) buf_char(&b, c);
-    }
-    *cell = ar_dup(a, sl_trim(buf_slice(&b)));
-    *rest = i < rest->n ? sl_from(*rest, i + 1) : (struct slice){0};
-    buf_free(&b);
-    return true;
+    return first && sl_starts(line, SL("\xef\xbb\xbf")) ? sl_from(line, 3) : line;
 }
 
 static int import_line(struct importing *x, struct slice line)
 {
     struct arena a = {0};
-    struct slice cell[6] = {{0}}, rest = sl_trim(line);
+    struct slice cell[6] = {{0}}, rest = without_mark(sl_trim(line), x->line == 0);
     struct suppression_entry e = {0};
     uint64_t group = 0, since = 0, expires = 0;
     x->line++;
-    for (size_t i = 0; rest.n && i < COUNT_OF(cell) && next_cell(&a, &rest, &cell[i]); i++) {
+    for (size_t i = 0; rest.n && i < COUNT_OF(cell) && csv_cell(&a, &rest, &cell[i]); i++) {
     }
     bool head = x->line == 1 && (sl_eqi(cell[0], SL("address")) || sl_eqi(cell[0], SL("email")));
     bool good = sl_chr(cell[0], '@') != SL_NONE &&
@@ -337,13 +309,15 @@ int run_suppression_import(struct request *r)
     struct importing x = {.r = r};
     struct buf rest = BUF_INIT;
     struct slice piece;
+    struct csv_scan scan = {0};
     int more = 0, e = whose(r, &x.acc);
     while (!e && r->payload && (more = r->payload->next(r->payload, &piece)) == 1) {
-        size_t used = 0, at;
+        size_t used = 0, end;
         buf_put(&rest, piece);
-        while (!e && (at = sl_chr(sl_from(buf_slice(&rest), used), '\n')) != SL_NONE) {
-            e = import_line(&x, sl_sub(buf_slice(&rest), used, used + at));
-            used += at + 1;
+        while (!e && (end = csv_row(sl_from(buf_slice(&rest), used), &scan)) != SL_NONE) {
+            e = import_line(&x, sl_sub(buf_slice(&rest), used, used + end));
+            used += end;
+            scan = (struct csv_scan){0};
         }
         buf_drop(&rest, used);
         if (rest.n > 65536)

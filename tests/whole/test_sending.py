@@ -166,11 +166,16 @@ def test_the_list_of_who_gets_nothing(home):
     assert "news@one.test" in home.tram("suppression", "list").stdout
     home.tram("suppression", "remove", "news@one.test", "x@two.test")
     assert "x@two.test" not in home.tram("suppression", "list", "news@one.test").stdout
-    more = table + 'y@two.test\r\n"z,""@two.test",no-such\r\n'
+    more = "\ufeff" + table + 'y@two.test,,,,,"two ""lines"",\r\nof words"\r\n"z,""@two.test",no-such\r\n'
     said = home.tram("suppression", "import", "news@one.test", input=more).stdout
     assert "1 lines hold none" in said, said
     listed = home.tram("suppression", "list", "news@one.test").stdout
     assert "x@two.test" in listed and "y@two.test" in listed
+    table = home.tram("suppression", "export", "news@one.test").stdout
+    assert 'two ""lines"",' in table
+    said = home.tram("suppression", "import", "news@one.test", input=table).stdout
+    assert ", 0 lines hold none" in said, said
+    assert home.tram("suppression", "export", "news@one.test").stdout == table
     home.tram("suppression", "remove", "news@one.test", "y@two.test", "--forget")
     assert "(forgotten)" in home.tram("suppression", "list", "news@one.test").stdout
     assert call(home, "POST", "/v1/suppressions", b'{"email":"v@two.test"}')[0] == 204
