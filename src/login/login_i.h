@@ -1,5 +1,7 @@
 /* login_i.h - what the files of this folder share. */
 #pragma once
+#include <jansson.h>
+
 #include "base/buf.h"
 #include "base/map.h"
 #include "login.h"
@@ -16,6 +18,12 @@ struct tokens {
     struct lock lock;
     struct map known; /* keyed hash of the token -> struct known * */
 };
+/* claims.c. The answer of an issuer that was asked; what a token says that a key of its issuer has signed.
+ * *until: unix seconds until which it may be believed without asking again. ERR_DENIED, ERR_UNREACHABLE. */
+MUST_CHECK int claims_told(const struct login_issuer *issuer, struct arena *a, struct slice answer,
+                           int64_t now, struct slice *user, int64_t *until);
+MUST_CHECK int claims_signed(const struct login_issuer *issuer, struct arena *a, const json_t *o, int64_t now,
+                             struct slice *user, int64_t *until);
 /* keys.c: the keys that the issuer publishes, as its answer has them */
 struct issuer_keys {
     struct lock lock;

@@ -9,7 +9,7 @@
 #include "jwt.h"
 #include "login_i.h"
 
-enum { ANSWER_MAX = 64 << 10, TOKENS_MAX = 20000, KNOWN_S = 60 };
+enum { ANSWER_MAX = 64 << 10, TOKENS_MAX = 20000 };
 #define PATIENCE (10 * RT_S)
 
 /* A token that counted lately: the issuer is not asked again for each connection of a mail program. */
@@ -87,86 +87,13 @@ static int ask(const struct login_issuer *issuer, struct arena *a, const struct 
     return r.status == 200 ? 0 : err_set(ERR_UNREACHABLE, "the issuer of tokens answers %d", r.status);
 }
 
-/* ---- its answer (section 2.2) ---- */
-
-static bool has_word(struct slice words, struct slice word)
-{
-    struct slice one;
-    while (sl_next(&words, ' ', &one))
-        if (sl_eq(one, word)) return true;
-    return false;
-}
-
-static struct slice text_of(const json_t *o, struct arena *a, struct slice name)
-{
-    const char *s = json_string_value(json_object_get(o, ar_cstr(a, name)));
-    return s ? sl_cstr(s) : SL("");
-}
-
-/* What an issuer says of a token, or the token of itself. *until: unix seconds until which it may be believed
- * without asking again. */
-static int read_claims(const struct login_issuer *issuer, struct arena *a, const json_t *o,
-                       struct slice *user, int64_t *until)
-{
-    int64_t now = rt_wall_seconds();
-    const json_t *exp = json_object_get(o, "exp"), *before = json_object_get(o, "nbf");
-    *until = now + KNOWN_S;
-    if (json_is_number(exp) && json_number_value(exp) < (double)*until)
-        *until = json_number_value(exp) > 0 ? (int64_t)json_number_value(exp) : 0;
-    if (*until <= now || (json_is_number(before) && json_number_value(before) > (double)now))
-        return err_set(ERR_DENIED, "the token does not count at this time");
-    if (json_object_get(
-            o, "cnf")) /* RFC 7800: of one who proves a key besides (RFC 8705, 9449), which nobody can here */
-        return err_set(ERR_DENIED, "the token counts only with a key, which cannot be proved here");
-    if (issuer->scope.n && !has_word(text_of(o, a, SL("scope")), issuer->scope))
-        return err_set(ERR_DENIED, "the token is not for mail: it lacks the scope %.*s", SLF(issuer->scope));
-    *user = ar_dup(a, text_of(o, a, issuer->user));
-    if (!user->n) return err_set(ERR_DENIED, "the issuer names no user in \"%.*s\"", SLF(issuer->user));
-    return 0;
-}
-
-static int read_answer(const struct login_issuer *issuer, struct arena *a, const json_t *o,
-                       struct slice *user, int64_t *until)
-{
-    if (!json_is_true(json_object_get(o, "active"))) return err_set(ERR_DENIED, "the token counts no more");
-    return read_claims(issuer, a, o, user, until);
-}
-
 static int introspect(const struct login_issuer *issuer, struct arena *a, const struct login_try *t,
                       struct slice *user, int64_t *until)
 {
     struct slice answer;
     int e = ask(issuer, a, t, &answer);
     if (e) return e;
-    json_t *o = json_loadb(answer.p, answer.n, JSON_REJECT_DUPLICATES, NULL);
-    e = json_is_object(o) ? read_answer(issuer, a, o, user, until)
-                          : err_set(ERR_UNREACHABLE, "the issuer of tokens does not answer in JSON");
-    json_decref(o);
-    return e;
-}
-
-/* ---- a token that says it itself ---- */
-
-static bool is_for(const json_t *aud, struct arena *a, struct slice name)
-{
-    const char *want = ar_cstr(a, name);
-    for (size_t i = 0; i < json_array_size(aud); i++) {
-        const char *one = json_string_value(json_array_get(aud, i));
-        if (one && strcmp(one, want) == 0) return true;
-    }
-    return json_is_string(aud) && strcmp(json_string_value(aud), want) == 0;
-}
-
-/* RFC 7519 section 4.1, RFC 9068 section 4: who issued it, for whom, and that it ends. */
-static int judge_claims(const struct login_issuer *issuer, struct arena *a, const json_t *o,
-                        struct slice *user, int64_t *until)
-{
-    if (!sl_eq(text_of(o, a, SL("iss")), issuer->name))
-        return err_set(ERR_DENIED, "the token is of another issuer than %.*s", SLF(issuer->name));
-    if (!is_for(json_object_get(o, "aud"), a, issuer->audience))
-        return err_set(ERR_DENIED, "the token is not for %.*s", SLF(issuer->audience));
-    if (!json_is_number(json_object_get(o, "exp"))) return err_set(ERR_DENIED, "the token has no end");
-    return read_claims(issuer, a, o, user, until);
+    return claims_told(issuer, a, answer, rt_wall_seconds(), user, until);
 }
 
 static int verify(struct login *l, struct arena *a, struct slice token, struct slice *user, int64_t *until)
@@ -179,7 +106,7 @@ static int verify(struct login *l, struct arena *a, struct slice token, struct s
         e = issuer_keys(&l->keys, &l->issuer, a, true, &keys);
         if (!e) e = jwt_verify(a, token, keys, &claims);
     }
-    if (!e) e = judge_claims(&l->issuer, a, claims, user, until);
+    if (!e) e = claims_signed(&l->issuer, a, claims, rt_wall_seconds(), user, until);
     json_decref(claims);
     return e == ERR_NOT_FOUND || e == ERR_SYNTAX ? err_set(ERR_DENIED, "%s", err_text(e)) : e;
 }
