@@ -15,6 +15,7 @@
 #include "mail/encoded.h"
 #include "mail/head.h"
 #include "mail/mime.h"
+#include "mail/told.h"
 #include "send_i.h"
 #include "shape/reply.h"
 #include "simulator.h"
@@ -83,15 +84,6 @@ static const struct mime_part *find(const struct mime_part *p, const char *type,
         if (in) return in;
     }
     return NULL;
-}
-
-/* "rfc822; bob@two.test": the address. */
-static struct slice address_in(struct slice field)
-{
-    size_t at = sl_chr(field, ';');
-    struct slice s = sl_trim(at == SL_NONE ? field : sl_from(field, at + 1));
-    if (s.n > 2 && s.p[0] == '<' && s.p[s.n - 1] == '>') s = sl_sub(s, 1, s.n - 1);
-    return s;
 }
 
 /* The recipient of the letter that is meant: the one named, or the only one. */
@@ -211,37 +203,23 @@ static void judge(struct report *r, struct event *e)
 }
 
 /* RFC 3464 section 2.3: a block of fields for each recipient behind the one for the message. */
-static void one_recipient(struct report *r, struct slice block)
+static void one_recipient(struct report *r, const struct told_status *t)
 {
-    struct mail_head h;
-    if (mail_head_parse(&r->a, block, &h) != 0) return;
-    struct slice action = mail_head_get(&r->a, &h, SL("Action"), NULL);
-    struct slice status = mail_head_get(&r->a, &h, SL("Status"), NULL);
-    struct slice why = mail_head_get(&r->a, &h, SL("Diagnostic-Code"), NULL);
-    if (!sl_eqi(sl_trim(action), SL("failed"))) return; /* delayed, relayed, delivered: nothing ended */
+    if (!sl_eqi(t->action, SL("failed"))) return; /* delayed, relayed, delivered: nothing ended */
     struct event e = {.kind = EVENT_LATE_BOUNCE,
-                      .enhanced = printable(&r->a, sl_sub(status, 0, 9), 9),
-                      .reply = shown(r, address_in(why).n ? address_in(why) : status),
-                      .host = shown(r, address_in(mail_head_get(&r->a, &h, SL("Remote-MTA"), NULL)))};
-    e.address = recipient(r, address_in(mail_head_get(&r->a, &h, SL("Original-Recipient"), NULL)),
-                          address_in(mail_head_get(&r->a, &h, SL("Final-Recipient"), NULL)));
-    e.code = status.n && status.p[0] == '4' ? 450 : 550;
+                      .enhanced = printable(&r->a, sl_sub(t->status, 0, 9), 9),
+                      .reply = shown(r, t->diagnostic.n ? t->diagnostic : t->status),
+                      .host = shown(r, t->remote_mta)};
+    e.address = recipient(r, t->original, t->final);
+    e.code = t->status.n && t->status.p[0] == '4' ? 450 : 550;
     judge(r, &e);
-}
-
-/* The fields up to an empty line, whatever line ends what was decoded has. */
-static struct slice next_block(struct slice *rest)
-{
-    struct slice all = *rest, line;
-    while (sl_next(rest, '\n', &line) && rest->n && sl_trim(line).n) {
-    }
-    struct slice block = sl_sub(all, 0, all.n - rest->n);
-    return block;
 }
 
 static void read_dsn(struct report *r, struct slice status)
 {
-    for (size_t n = 0; status.n && n < RCPTS_MAX && !r->result; n++) one_recipient(r, next_block(&status));
+    struct told_status t;
+    for (size_t n = 0; n < RCPTS_MAX && !r->result && told_status_next(&r->a, &status, &t); n++)
+        one_recipient(r, &t);
 }
 
 /* False: it is no report. */
@@ -263,14 +241,12 @@ static bool read_words(struct report *r, struct slice text)
  * the letter itself names, or empty. */
 static void read_complaint(struct report *r, struct slice report, struct slice reader)
 {
-    struct mail_head h;
-    if (mail_head_parse(&r->a, report, &h) != 0) return;
-    struct slice type = sl_trim(mail_head_get(&r->a, &h, SL("Feedback-Type"), NULL));
-    if (sl_eqi(type, SL("not-spam"))) return;
-    type = printable(&r->a, type, WORD_MAX);
+    struct told_feedback f;
+    if (!told_feedback(&r->a, report, &f) || sl_eqi(f.type, SL("not-spam"))) return;
+    struct slice type = printable(&r->a, f.type, WORD_MAX);
     struct event e = {.kind = EVENT_COMPLAINT, .class = type};
     e.reply = ar_cat(&r->a, SL("a report of "), type.n ? type : SL("abuse"));
-    e.address = recipient(r, address_in(mail_head_get(&r->a, &h, SL("Original-Rcpt-To"), NULL)), reader);
+    e.address = recipient(r, f.original_rcpt, reader);
     if (e.address.n) tell(r, &e);
 }
 
@@ -381,7 +357,7 @@ static struct slice marked_reader(struct report *r, struct slice head)
 {
     struct mail_head h;
     if (!head.n || mail_head_parse(&r->a, head, &h) != 0) return SL("");
-    return address_in(mail_head_get(&r->a, &h, SL("X-HmXmrOriginalRecipient"), NULL));
+    return told_address(mail_head_get(&r->a, &h, SL("X-HmXmrOriginalRecipient"), NULL));
 }
 
 /* What is no complaint, or about no letter of ours, is for who reads that mailbox. */
