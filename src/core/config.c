@@ -481,23 +481,6 @@ static void blank_comments(char *p)
     }
 }
 
-static int read_text(struct arena *a, const char *path, char **text)
-{
-    struct buf b = BUF_INIT;
-    int e = path_read(path, CONFIG_MAX, &b);
-    if (e == ERR_NOT_FOUND)
-        e = err_set(e, "cannot read %s: make a home with `tram -C DIR init --domain D`, or name it with -C",
-                    path);
-    if (!e && sl_chr(buf_slice(&b), 0) != SL_NONE)
-        e = err_set(ERR_SYNTAX, "%s holds a NUL byte: it is no text", path);
-    if (!e) {
-        *text = ar_cstr(a, buf_slice(&b));
-        blank_comments(*text);
-    }
-    buf_free(&b);
-    return e;
-}
-
 static int parse(char *text)
 {
     cfg_opt_t opts[COUNT_OF(settings) + 1];
@@ -623,20 +606,32 @@ static int check_together(const struct config *c, const char *path)
     return check_ldap(c, path);
 }
 
-int config_read(struct arena *a, const char *path, struct config *out)
+int config_parse(struct arena *a, struct slice bytes, const char *path, struct config *out)
 {
-    char *text;
     struct reading r = {.a = a, .out = out, .path = path};
-    int e = read_text(a, path, &text);
-    if (e) return e;
+    if (sl_chr(bytes, 0) != SL_NONE) return err_set(ERR_SYNTAX, "%s holds a NUL byte: it is no text", path);
+    char *text = ar_cstr(a, bytes);
+    blank_comments(text);
     config_defaults(out);
     reading = &r;
-    e = parse(text);
+    int e = parse(text);
     reading = NULL;
     if (!e) e = check_doubled(text, path);
     if (out->client_authorities.n) out->login_mechanisms |= SASL_EXTERNAL;
     if (out->ldap.n) out->login_mechanisms &= ~(uint32_t)(SASL_SCRAM_PLUS | SASL_SCRAM | SASL_SCRAM_SHA1);
     return e ? e : check_together(out, path);
+}
+
+int config_read(struct arena *a, const char *path, struct config *out)
+{
+    struct buf b = BUF_INIT;
+    int e = path_read(path, CONFIG_MAX, &b);
+    if (e == ERR_NOT_FOUND)
+        e = err_set(e, "cannot read %s: make a home with `tram -C DIR init --domain D`, or name it with -C",
+                    path);
+    if (!e) e = config_parse(a, buf_slice(&b), path, out);
+    buf_free(&b);
+    return e;
 }
 
 size_t config_public(const struct config *c, struct ip out[LISTEN_MAX])

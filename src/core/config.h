@@ -128,6 +128,8 @@ uint64_t config_memory(const struct config *c);
 /* Reads a file; everything in the arena. BLOCKS. ERR_SYNTAX: the sentence names file, line
  * and remedy. ERR_NOT_FOUND. */
 MUST_CHECK int config_read(struct arena *a, const char *path, struct config *out);
+/* The bytes of such a file; path is only told. The same errors. Pure. */
+MUST_CHECK int config_parse(struct arena *a, struct slice bytes, const char *path, struct config *out);
 /* The addresses under which the world sees this host, in the order of tram.conf: public_addresses, else
  * those of listen but 0.0.0.0 and ::. At most LISTEN_MAX. */
 size_t config_public(const struct config *c, struct ip out[LISTEN_MAX]);
