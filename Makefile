@@ -171,9 +171,10 @@ SIMS = $(foreach f,$(FOLDERS) sim,$(if $(wildcard src/$(f)/*_sim.c),$(B)/test/$(
 FUZZ_SRC = $(wildcard src/*/*_fuzz.c)
 FUZZ_NAMES = $(patsubst %_fuzz,%,$(basename $(notdir $(FUZZ_SRC))))
 fuzz_folder = $(word 2,$(subst /, ,$(filter %/$(1)_fuzz.c,$(FUZZ_SRC))))
-# Session fuzzers (session_x_fuzz.c) play a whole server in the simulator.
+# Session fuzzers (session_x_fuzz.c) play a whole server in the simulator; x_fuzz.c beside x_play_sim.c plays there, too.
 fuzz_libs = $(call libs_for,$(call fuzz_folder,$(1)) $(ALL_$(call fuzz_folder,$(1))))
-fuzz_parts = $(if $(filter session_%,$(1)),$(call objs,src/app/world_sim.c src/app/session_sim.c) $(subst librt.a,librtsim.a,$(fuzz_libs)),$(fuzz_libs))
+fuzz_played = $(if $(filter session_%,$(1)),src/app/world_sim.c src/app/session_sim.c,$(wildcard src/$(call fuzz_folder,$(1))/$(1)_play_sim.c))
+fuzz_parts = $(if $(fuzz_played),$(call objs,$(fuzz_played)) $(subst librt.a,librtsim.a,$(fuzz_libs)),$(fuzz_libs))
 define fuzz_rules
 $(B)/fuzz/$(1): $(B)/obj/$(call fuzz_folder,$(1))/$(1)_fuzz.o $(if $(FUZZER),,$(B)/obj/base/fuzz_main.o) $(call fuzz_parts,$(1))
 	@mkdir -p $$(@D)
