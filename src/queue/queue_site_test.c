@@ -279,6 +279,14 @@ static const struct queue_top_row *top_of(const struct queue_top *top, const cha
 }
 
 /* At a glance: sites with what waits, what they said last, what binds; before it runs, domains. */
+static bool five_wait_at_two(struct tester *t)
+{
+    struct queue_top top;
+    if (queue_top(t->q, 10, &t->f.a, &top) != 0) return false;
+    const struct queue_top_row *two = top_of(&top, "two.test");
+    return two && two->waiting == 5;
+}
+
 TEST(queue_top_says_what_waits_where_and_why)
 {
     struct tester t;
@@ -292,7 +300,13 @@ TEST(queue_top_says_what_waits_where_and_why)
     go(&t);
     CHECK(until(&t, is_empty));
     for (int i = 0; i < 3; i++) sent(&t, "block@two.test");
-    for (int i = 0; i < 5; i++) sent(&t, "ok@two.test");
+    int tried = t.attempts;
+    for (int i = 0; i < 5; i++) {
+        struct letter l = letter_to(&t, "alice@one.test", "ok@two.test");
+        CHECK_OK(accept_letter(t.q, &l));
+    }
+    CHECK(until(&t, five_wait_at_two));
+    CHECK_INT(t.attempts, tried);
     sent(&t, "temp@three.test");
     sent(&t, "ok@five.test");
     CHECK_OK(queue_top(t.q, 10, &t.f.a, &top));
