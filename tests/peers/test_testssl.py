@@ -75,7 +75,7 @@ def grade(found):
     strength = sum({128: 80, 256: 100}[f(bits)] for f in (min, max)) / 2
     points = 0.3 * 100 + 0.3 * 90 + 0.4 * strength  # TLS 1.2 and 1.3; keys as strong as RSA with 2048 bits, not as 4096
     assert points >= 80 and offered("TLS1_2")
-    return "A-" if not offered("TLS1_3") else "A+" if found.get("HSTS", ("",))[0] == "OK" else "A"
+    return "A-" if not offered("TLS1_3") else "A+" if found.get("HSTS_time", ("",))[0] == "OK" else "A"
 
 
 @pytest.mark.parametrize("port", PORTS)
@@ -87,5 +87,6 @@ def test_nothing_below_a(served, port):
     odd = {name: words for name, words in found.items() if words[0] not in ("OK", "INFO", "DEBUG")}
     told = [f"{severity} {name}: {words}" for name, (severity, words) in odd.items() if not (name in KNOWN and (not KNOWN[name] or port in KNOWN[name]))]
     print(port, kind, grade(found), odd)
+    assert port == 25 or not [c for c in found.get("cipherorder_TLSv1_2", ("", ""))[1].split() if c.startswith("DHE-")]  # RFC 9325 section 4.1
     assert not told, "\n".join(told)
     assert grade(found) == ("A+" if port == 443 else "A")

@@ -65,3 +65,10 @@ def test_each_figure_of_the_dashboard_is_one_of_the_nodes(home):
     assert len(shown) > 15 and shown <= have, shown - have
     told = set(re.findall(r"`(tram_\w+)", (ROOT / "docs" / "operate.md").read_text()))
     assert told and told <= have, told - have
+
+
+def test_every_library_that_is_linked_is_named_with_its_reason():
+    linked = re.findall(r"NEEDED.*\[(lib\w+?)(?:-[\d.]+)?\.so", subprocess.run(["readelf", "-d", TRAM], capture_output=True, text=True, check=True).stdout)
+    table = (ROOT / "ARCHITECTURE.md").read_text().split("## Dependencies")[1]
+    named = {word for line in table.splitlines() for word in re.findall(r"\blib\w+", line.split("|")[1] if line.startswith("| ") else "")}
+    assert len(linked) > 10 and not set(linked) - named, set(linked) - named

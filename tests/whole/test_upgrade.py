@@ -56,6 +56,20 @@ def test_a_home_of_every_format_is_read(world, archive):
     assert b"Subject: by alias" in home.messages("bob")[0]
 
 
+@pytest.mark.parametrize("archive", HOMES, ids=lambda p: p.name.split(".")[0])
+def test_an_upgrade_of_a_home_of_every_format_is_looked_at_first(world, archive, tmp_path):
+    """As docs/operate.md says: the check, which changes nothing, then the new program on a copy."""
+    home = unpack(world, archive)
+    before = {p: p.read_bytes() for p in home.dir.rglob("*") if p.is_file()}
+    told = home.json("upgrade-check", TRAM)
+    assert told["reads"] and told["store_format"] == 2 and not told["settings_gone"] and not told["commands_gone"]
+    assert before == {p: p.read_bytes() for p in home.dir.rglob("*") if p.is_file()}
+    home.tram("backup", str(tmp_path / "copy"))
+    copy = Home.__new__(Home)
+    copy.dir = tmp_path / "copy"
+    assert copy.json("verify") == {"faults": []}
+
+
 def subjects(home, user="alice"):
     return sorted(re.search(rb"Subject: (.*)\r\n", m)[1].decode() for m in home.messages(user))
 
