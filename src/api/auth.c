@@ -47,6 +47,7 @@ int api_auth(struct http_call *c)
     int e = credentials(c, &p.id, &p.secret);
     if (!e) e = guard_prove(c->visit, api_counted(p.id), prove, &p);
     if (!e) e = api_key_admit(x->core->keys, c->a, &p.key, &c->peer, acc);
+    if (!e) e = guard_allows(c->visit, acc->address);
     if (e) return e;
     snprintf(c->key.id, sizeof c->key.id, "%s", p.key.id);
     c->key.account = acc;

@@ -79,6 +79,7 @@ int ses_prove(struct http_call *c)
     int e = sigv4_parse(http_request_value(c->request, SL("Authorization")), &p.said);
     if (!e) e = guard_prove(c->visit, api_counted(p.said.id), prove, &p);
     if (!e) e = api_key_admit(api_of(c)->core->keys, c->a, &p.key, &c->peer, acc);
+    if (!e) e = guard_allows(c->visit, acc->address);
     if (e) return e;
     snprintf(c->key.id, sizeof c->key.id, "%s", p.key.id);
     c->key.account = acc;

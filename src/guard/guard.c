@@ -68,7 +68,7 @@ void guard_open(struct guard **out, const struct guard_conf *conf)
     table_open(&g->known, GUARD_KNOWN_MAX);
     table_open(&g->hand, GUARD_BLOCKS_MAX);
     map_init(&g->shares, false);
-    map_init(&g->under_way, false);
+    map_init(&g->lines, false);
 }
 
 void guard_limit(struct guard *g, const struct guard_conf *conf)
@@ -89,8 +89,8 @@ void guard_close(struct guard **out)
     struct map_iter it = {0};
     while (map_next(&g->shares, &it)) free(it.value);
     map_free(&g->shares);
-    ASSERT(!g->under_way.count); /* who tries a login holds the guard open */
-    map_free(&g->under_way);
+    ASSERT(!g->lines.count); /* who tries a login holds the guard open */
+    map_free(&g->lines);
     free(g);
 }
 

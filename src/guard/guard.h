@@ -88,11 +88,15 @@ void guard_leave(struct guard_visit *v); /* no effect when it did not enter */
  * what was proved wrong (ERR_DENIED, ERR_SYNTAX, ERR_NOT_FOUND) is counted; one that is right (0) makes the
  * network known to the account, and its connection no stranger's; a value above 0 means neither. As many may
  * be under way at the same time as may still fail before somebody is shut out, so who guesses at once gets no
- * more guesses than one after another; others wait for them, GUARD_WAIT at most. ERR_BUSY with the sentence:
- * shut out for now, or waited in vain; nothing was proved then. A wrong one waits before it is told. prove()
- * reads nothing from the peer: while it runs others wait. user: as login_name() has it. visit: a struct
- * guard_visit or NULL, so that it fits struct sasl. SUSPENDS. */
+ * more guesses than one after another; others wait for them, GUARD_WAIT at most, who waits longest is next.
+ * ERR_BUSY with the sentence: shut out for now, or waited in vain; nothing was proved then. A wrong one waits
+ * before it is told. prove() reads nothing from the peer: while it runs others wait. user: as login_name()
+ * has it. visit: a struct guard_visit or NULL, so that it fits struct sasl. SUSPENDS. */
 MUST_CHECK int guard_prove(void *visit, struct slice user, int (*prove)(void *arg), void *arg);
+/* Does no block by hand say no to the account that was proved? Asked inside of prove(), or after it: who was
+ * proved may have named nobody (a token, a key), or by another of his addresses. ERR_BUSY with the sentence.
+ * visit: as above. */
+MUST_CHECK int guard_allows(void *visit, struct slice account);
 /* Whose turn it is when many wait (offload_for()): the network, as a number that is not 0. 0
  * without a visit. */
 uint64_t guard_asker(const struct guard_visit *v);

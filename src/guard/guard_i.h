@@ -36,7 +36,9 @@ struct guard {
     struct table wrong, known, hand;
     unsigned prefixes[2][GUARD_PREFIX_MAX + 1]; /* how many networks of that length are shut out by hand */
     struct map shares;
-    struct map under_way; /* logins that are not decided yet, by the same names as `wrong` */
+    struct map lines; /* logins that are not decided yet, and those that wait for them: struct line * by the
+                         same names as `wrong` */
+    uint64_t came;    /* logins that had to wait */
     size_t all, world, strangers;
     struct count evidence;
     uint64_t noted; /* rows since the last care */
@@ -79,11 +81,25 @@ void visit_known(struct guard_visit *v); /* somebody logged in: no stranger's co
 
 /* ---- one login (logins.c) ---- */
 
+/* What is under way from a network, to an account, or to an account from a network that it is known by, and
+ * who waits for it: who waits longest is the first. */
+struct line {
+    int64_t under_way;
+    struct link waiting; /* struct place */
+};
+struct nudge;
+struct place {
+    struct link link;
+    struct guard_try *t;
+};
 /* A try that may begin, from try_begin() to try_end(): it counts as under way, as what it began as. */
 struct guard_try {
     struct guard_visit *v;
-    struct slice user; /* borrowed */
-    bool known;        /* the network was one that the account is known by */
+    struct slice user;   /* borrowed */
+    bool known;          /* the network was one that the account is known by */
+    struct place at[2];  /* in the lines of which it lacks a place */
+    uint64_t number;     /* by which they are in order */
+    struct nudge *nudge; /* while it waits */
 };
 MUST_CHECK int try_begin(struct guard_try *t, struct guard_visit *v, struct slice user); /* SUSPENDS */
 /* result: what proving it gave; a wrong one is counted. How long its answer waits, in nanoseconds. */

@@ -1,5 +1,5 @@
 /* guard_sim.c - counts and blocks as time goes by. */
-#include "guard_i.h"
+#include "guard_sim.h"
 
 #include <stdio.h>
 
@@ -8,43 +8,6 @@
 #include "kv/kv.h"
 #include "kv/record.h"
 #include "sim/sim.h"
-
-static void in_world(int (*fn)(void *), void *arg)
-{
-    struct sim *s = sim_new(1);
-    struct sim_node *n = sim_node(s, "x.test", "127.0.0.2");
-    sim_node_start(n, fn, arg);
-    sim_run(s, 100000 * RT_S);
-    CHECK(!sim_node_running(n));
-    sim_free(&s);
-}
-
-static struct ip at(const char *text)
-{
-    struct ip ip;
-    CHECK(ip_parse(sl_cstr(text), &ip));
-    return ip;
-}
-
-static struct guard *make(size_t connections, size_t per_network)
-{
-    struct guard *g;
-    guard_open(&g, &(struct guard_conf){.connections = connections, .per_network = per_network});
-    return g;
-}
-
-/* A try that is decided at once; *delay, when not NULL: how long its answer waits. */
-static int decided(struct guard_visit *v, const char *user, int result, int64_t *delay)
-{
-    struct guard_try t;
-    int e = try_begin(&t, v, sl_cstr(user));
-    int64_t wait = e ? 0 : try_end(&t, result);
-    if (delay) *delay = wait;
-    return e;
-}
-
-static int wrong(struct guard_visit *v, const char *user) { return decided(v, user, ERR_DENIED, NULL); }
-static int right(struct guard_visit *v, const char *user) { return decided(v, user, 0, NULL); }
 
 static int networks(void *arg)
 {
@@ -172,156 +135,6 @@ static int guesses(void *arg)
 }
 
 TEST(guesses_of_a_network_are_slowed_and_shut_out) { in_world(guesses, NULL); }
-
-/* ---- many at once ---- */
-
-enum { OFFICE = GUARD_STRANGERS, DERIVING = 30 };
-
-struct crowd {
-    struct guard *g;
-    int64_t takes;             /* to prove one */
-    size_t in, wrong, refused; /* what came of them */
-    size_t most, now;          /* under way at the same time */
-};
-struct person {
-    struct crowd *crowd;
-    struct guard_visit v;
-    char user[20];
-    bool right;
-};
-
-static int derive(void *arg)
-{
-    struct person *p = arg;
-    struct crowd *c = p->crowd;
-    if (++c->now > c->most) c->most = c->now;
-    CHECK_OK(fiber_sleep(c->takes));
-    c->now--;
-    return p->right ? 0 : err_set(ERR_DENIED, "wrong password");
-}
-
-/* Who guesses goes on until shut out. */
-static void log_in(void *arg)
-{
-    struct person *p = arg;
-    int e;
-    do {
-        e = guard_prove(&p->v, sl_cstr(p->user), derive, p);
-        if (e == ERR_DENIED) CHECK_SL(sl_cstr(err_text(e)), "wrong password");
-        p->crowd->in += e == 0, p->crowd->wrong += e == ERR_DENIED, p->crowd->refused += e == ERR_BUSY;
-    } while (e == ERR_DENIED);
-}
-
-static void enter(struct person *p, struct crowd *c, const char *address, const char *user, bool is_right)
-{
-    struct ip ip = at(address);
-    *p = (struct person){.crowd = c, .right = is_right};
-    snprintf(p->user, sizeof p->user, "%s", user);
-    CHECK_OK(guard_enter(c->g, &p->v, &ip, GUARD_USERS));
-}
-
-static void all_at_once(struct person *p, size_t n)
-{
-    struct group all;
-    group_init(&all);
-    for (size_t i = 0; i < n; i++) CHECK_OK(group_go(&all, "person", log_in, &p[i]));
-    CHECK_OK(group_wait(&all));
-    for (size_t i = 0; i < n; i++) guard_leave(&p[i].v);
-    CHECK_INT(p->crowd->g->under_way.count, 0);
-}
-
-/* An office where all log in at once for the first time; then one man with fifty programs, twice. */
-static int right_at_once(void *arg)
-{
-    struct guard_block block[4];
-    struct person p[OFFICE];
-    (void)arg;
-    for (int round = 0; round < 3; round++) {
-        struct crowd c = {.g = make(100, 100), .takes = DERIVING * RT_MS};
-        char user[20];
-        for (int i = 0; i < OFFICE; i++) {
-            snprintf(user, sizeof user, "u%d@x.test", round ? 0 : i);
-            enter(&p[i], &c, "192.0.2.1", user, true);
-        }
-        if (round == 2) CHECK_OK(right(&p[0].v, "u0@x.test")); /* the network is known */
-        all_at_once(p, OFFICE);
-        CHECK_INT(c.in, OFFICE);
-        CHECK_INT(guard_blocks(c.g, block, 4), 0);
-        guard_close(&c.g);
-    }
-    return 0;
-}
-
-TEST(fifty_right_logins_at_once_get_in) { in_world(right_at_once, NULL); }
-
-static int wrong_at_once(void *arg)
-{
-    static struct person p[8 * OFFICE];
-    struct guard_block block[10];
-    char address[20];
-    (void)arg;
-    log_set_level(LOG_ERROR);
-    for (int networks = 1; networks <= 8; networks += 7) { /* from one network, and 400 sessions from eight */
-        struct crowd c = {.g = make(1000, 100), .takes = DERIVING * RT_MS};
-        for (int i = 0; i < networks * OFFICE; i++) {
-            snprintf(address, sizeof address, "192.0.%d.1", i % networks);
-            enter(&p[i], &c, address, "alice@x.test", false);
-        }
-        all_at_once(p, (size_t)networks * OFFICE);
-        size_t most = networks == 1 ? GUARD_LOGINS_MAX + 1 : GUARD_LOGINS_ACCOUNT + 1;
-        CHECK_INT(c.in, 0);
-        CHECK(c.most <= most);
-        CHECK(c.wrong >= most && c.wrong <= most + 3); /* some faded while answers waited */
-        CHECK_INT(c.refused, (size_t)networks * OFFICE);
-        CHECK(guard_blocks(c.g, block, 10) >= 1);
-        guard_close(&c.g);
-    }
-    return 0;
-}
-
-TEST(guesses_at_once_are_no_more_than_one_after_another) { in_world(wrong_at_once, NULL); }
-
-/* Those who mistype theirs shut out none of those who know it, as long as they are too few for that. */
-static int mixed_at_once(void *arg)
-{
-    struct crowd c = {.g = make(100, 100), .takes = DERIVING * RT_MS};
-    struct person p[OFFICE];
-    char user[20];
-    (void)arg;
-    log_set_level(LOG_ERROR);
-    for (int i = 0; i < OFFICE; i++) {
-        snprintf(user, sizeof user, "u%d@x.test", i);
-        enter(&p[i], &c, "192.0.2.1", user, i % 10 != 0);
-    }
-    all_at_once(p, OFFICE); /* five guess until the network is shut out */
-    CHECK_INT(c.in, OFFICE - 5);
-    CHECK(c.wrong > GUARD_LOGINS_MAX && c.wrong <= GUARD_LOGINS_MAX + 5);
-    CHECK_INT(c.refused, 5);
-    guard_close(&c.g);
-    return 0;
-}
-
-TEST(right_logins_among_guesses_get_in) { in_world(mixed_at_once, NULL); }
-
-/* A directory elsewhere that does not answer. */
-static int in_vain(void *arg)
-{
-    struct crowd c = {.g = make(100, 100), .takes = 3 * GUARD_WAIT};
-    struct person p[OFFICE];
-    struct guard_block block[4];
-    int64_t began = rt_now();
-    (void)arg;
-    for (int i = 0; i < OFFICE; i++) enter(&p[i], &c, "192.0.2.1", "alice@x.test", true);
-    all_at_once(p, OFFICE);
-    CHECK_INT(c.in, GUARD_LOGINS_MAX + 1);
-    CHECK_INT(c.refused, OFFICE - GUARD_LOGINS_MAX - 1);
-    CHECK(rt_now() - began < 3 * GUARD_WAIT + RT_S);
-    CHECK_INT(guard_blocks(c.g, block, 4), 0);
-    guard_close(&c.g);
-    return 0;
-}
-
-TEST(a_login_waits_for_others_but_not_for_ever) { in_world(in_vain, NULL); }
 
 static int many_networks(void *arg)
 {
@@ -516,7 +329,10 @@ static int by_hand(void *arg)
     CHECK_OK(guard_enter(g, &v, &home, GUARD_USERS));
     CHECK_OK(right(&v, "alice@x.test"));
     CHECK_OK(guard_block(g, SL("alice@x.test"), RT_NEVER));
-    CHECK_ERR(wrong(&v, "alice@x.test"), ERR_BUSY); /* the owner too */
+    CHECK_ERR(wrong(&v, "alice@x.test"), ERR_BUSY);            /* the owner too */
+    CHECK_ERR(guard_allows(&v, SL("alice@x.test")), ERR_BUSY); /* also one who did not name her */
+    CHECK_OK(guard_allows(&v, SL("bob@x.test")));
+    CHECK_OK(guard_allows(NULL, SL("alice@x.test")));
     CHECK_OK(wrong(&v, "bob@x.test"));
     guard_leave(&v);
     static const char *const wrong[] = {"192.0.2.0/33", "192.0.2", "2001:db8::/129", "alice", "", "a@b/8"};

@@ -22,22 +22,98 @@ static struct slice pair_key(struct key *k, const struct guard_visit *v, struct 
 
 uint64_t guard_asker(const struct guard_visit *v) { return v ? ip_network_hash(&v->ip) : 0; }
 
-/* ---- under way ---- */
+/* ---- who waits is woken on its own loop ---- */
+
+/* Of a try that waits; others that wake it may still be on their way when it has gone. */
+struct nudge {
+    int loop, users;
+    struct waitq q;
+};
+
+static struct nudge *nudge_new(void)
+{
+    struct nudge *x = xcalloc(1, sizeof *x);
+    x->loop = rt_loop_id();
+    x->users = 1;
+    waitq_init(&x->q);
+    return x;
+}
+
+static void nudge_drop(struct nudge *x)
+{
+    if (__atomic_sub_fetch(&x->users, 1, __ATOMIC_ACQ_REL) == 0) free(x);
+}
+
+static void nudged(void *arg)
+{
+    struct nudge *x = arg;
+    waitq_wake_all(&x->q);
+    nudge_drop(x);
+}
+
+/* ---- lines; under the lock ---- */
+
+static struct line *find_line(const struct guard *g, struct slice key) { return map_get(&g->lines, key); }
+
+static struct line *get_line(struct guard *g, struct slice key)
+{
+    struct line *l = find_line(g, key);
+    if (l) return l;
+    map_put(&g->lines, key, l = xcalloc(1, sizeof *l));
+    list_init(&l->waiting);
+    return l;
+}
+
+/* After something has left it: the first of those who wait looks again, or nothing is left of it. */
+static void line_moved(struct guard *g, struct slice key)
+{
+    struct line *l = find_line(g, key);
+    if (!l) return;
+    if (!list_empty(&l->waiting)) {
+        struct nudge *x = CONTAINER_OF(l->waiting.next, struct place, link)->t->nudge;
+        __atomic_add_fetch(&x->users, 1, __ATOMIC_ACQ_REL);
+        rt_post(x->loop, nudged, x);
+    } else if (!l->under_way) {
+        map_del(&g->lines, key);
+        free(l);
+    }
+}
 
 static int64_t under_way(const struct guard *g, struct slice key)
 {
-    const int64_t *n = map_get(&g->under_way, key);
-    return n ? *n : 0;
+    const struct line *l = find_line(g, key);
+    return l ? l->under_way : 0;
+}
+
+/* Does nobody wait who came before? */
+static bool is_next(const struct guard *g, struct slice key, const struct place *p)
+{
+    const struct line *l = find_line(g, key);
+    return !l || list_empty(&l->waiting) || l->waiting.next == &p->link;
+}
+
+/* Behind those who came before, whenever it is that it must wait here. */
+static void stand_in(struct guard *g, struct slice key, struct place *p)
+{
+    struct line *l = get_line(g, key);
+    if (!list_empty(&p->link)) return;
+    struct link *before = l->waiting.prev;
+    while (before != &l->waiting && CONTAINER_OF(before, struct place, link)->t->number > p->t->number)
+        before = before->prev;
+    list_push(before->next, &p->link); /* in front of what follows */
+}
+
+static void step_out(struct guard *g, struct slice key, struct place *p)
+{
+    if (list_empty(&p->link)) return;
+    list_remove(&p->link);
+    line_moved(g, key);
 }
 
 static void count_under_way(struct guard *g, struct slice key, int by)
 {
-    int64_t *n = map_get(&g->under_way, key);
-    if (!n) map_put(&g->under_way, key, n = xcalloc(1, sizeof *n));
-    *n += by;
-    if (*n) return;
-    map_del(&g->under_way, key);
-    free(n);
+    get_line(g, key)->under_way += by;
+    if (by < 0) line_moved(g, key);
 }
 
 /* May one more begin? Should all that are under way fail, the last of them is the one that shuts out. */
@@ -73,25 +149,45 @@ static int refuse_try(void)
     return err_set(ERR_BUSY, "too many logins have failed; try again in %d minutes", GUARD_SHUT_MINUTES);
 }
 
-/* 0, or ERR_BUSY; *wait: others that are under way decide. */
-static int judge_known(struct guard *g, struct slice pair, bool *wait)
+/* In one line: 0 with *wait or not; ERR_BUSY: there is no room, and nobody whose end could make some. */
+static int judge_line(struct guard *g, struct slice key, struct place *p, bool room, bool *wait)
 {
-    if (known_may(g, pair)) return 0;
-    *wait = under_way(g, pair) > 0;
-    return *wait ? 0 : refuse_try();
+    if (room && is_next(g, key, p)) {
+        step_out(g, key, p);
+        return 0;
+    }
+    if (!room && !under_way(g, key)) return refuse_try();
+    *wait = true;
+    stand_in(g, key, p);
+    return 0;
 }
 
 /* Nothing is ever counted for the account "": it has room, and is not shut. */
-static int judge_unknown(struct guard *g, const struct guard_try *t, bool *wait)
+static int judge_unknown(struct guard *g, struct guard_try *t, bool *wait)
 {
     struct key nk, ak;
     struct slice net = net_key(&nk, 'n', &t->v->ip), account = account_key(&ak, t->user);
     if (is_shut(table_find(&g->wrong, net)) || is_shut(table_find(&g->wrong, account))) return refuse_try();
-    if (has_room(g, net, GUARD_LOGINS_MAX, GUARD_LOGIN_FADES) &&
-        has_room(g, account, GUARD_LOGINS_ACCOUNT, GUARD_ACCOUNT_FADES))
-        return 0;
-    *wait = under_way(g, net) || under_way(g, account);
-    return *wait ? 0 : refuse_try();
+    int e = judge_line(g, net, &t->at[0], has_room(g, net, GUARD_LOGINS_MAX, GUARD_LOGIN_FADES), wait);
+    if (!e && t->user.n)
+        e = judge_line(g, account, &t->at[1], has_room(g, account, GUARD_LOGINS_ACCOUNT, GUARD_ACCOUNT_FADES),
+                       wait);
+    return e;
+}
+
+static void leave_lines(struct guard_try *t)
+{
+    struct key k;
+    struct guard *g = t->v->g;
+    step_out(g, t->known ? pair_key(&k, t->v, t->user) : net_key(&k, 'n', &t->v->ip), &t->at[0]);
+    step_out(g, account_key(&k, t->user), &t->at[1]);
+}
+
+static int shut_by_hand(struct guard *g, struct slice account)
+{
+    struct key k;
+    if (!is_shut(table_find(&g->hand, guard_key(&k, 'h', account)))) return 0;
+    return err_set(ERR_BUSY, "logins are not taken at this moment; try again later");
 }
 
 /* Asked anew after each wait, for the network may have become known or shut meanwhile. */
@@ -100,34 +196,76 @@ static int judge(struct guard_try *t, bool *wait)
     struct key k;
     struct guard *g = t->v->g;
     *wait = false;
-    if (is_shut(table_find(&g->hand, guard_key(&k, 'h', t->user))))
-        return err_set(ERR_BUSY, "logins are not taken at this moment; try again later");
+    int e = shut_by_hand(g, t->user);
+    if (e) return e;
     struct slice pair = pair_key(&k, t->v, t->user);
-    t->known = t->user.n && table_find(&g->known, pair);
-    return t->known ? judge_known(g, pair, wait) : judge_unknown(g, t, wait);
+    bool known = t->user.n && table_find(&g->known, pair);
+    if (known != t->known) leave_lines(t);
+    t->known = known;
+    return known ? judge_line(g, pair, &t->at[0], known_may(g, pair), wait) : judge_unknown(g, t, wait);
 }
 
-/* Those who wait are on several loops, and each gives up by its own clock: they look again, ever more seldom.
- */
+/* Under the lock once: 0 and *wait, or it counts as under way from now on. */
+static int look(struct guard_try *t, bool *wait)
+{
+    struct guard *g = t->v->g;
+    lock_take(&g->lock);
+    if (!t->number) t->number = ++g->came;
+    int e = judge(t, wait);
+    if (e) leave_lines(t);
+    else if (!*wait) count_try(t, 1);
+    lock_release(&g->lock);
+    return e;
+}
+
+static void give_up(struct guard_try *t)
+{
+    lock_take(&t->v->g->lock);
+    leave_lines(t);
+    lock_release(&t->v->g->lock);
+}
+
+/* Until something has moved, or for a quarter of a second: counts fade as well. */
+static int wait_a_little(struct guard_try *t)
+{
+    int64_t before = deadline_narrow(DEADLINE_IN(RT_S / 4));
+    int e = waitq_wait(&t->nudge->q);
+    deadline_restore(before);
+    return e == ERR_TIMEOUT && rt_now() < before ? 0 : e;
+}
+
 int try_begin(struct guard_try *t, struct guard_visit *v, struct slice user)
 {
-    int64_t until = DEADLINE_IN(GUARD_WAIT), pause = RT_MS;
+    int64_t until = DEADLINE_IN(GUARD_WAIT);
     bool wait = true;
     int e = 0;
-    *t = (struct guard_try){.v = v, .user = user};
-    for (;;) {
-        lock_take(&v->g->lock);
-        e = judge(t, &wait);
-        if (!e && !wait) count_try(t, 1);
-        lock_release(&v->g->lock);
-        if (e || !wait) return e;
-        if (rt_now() >= until)
-            return err_set(ERR_BUSY, "too many logins are under way from your network or to this account; "
-                                     "try again later");
-        e = fiber_sleep(pause);
-        if (e) return e;
-        if (pause < RT_S / 4) pause *= 2;
+    *t = (struct guard_try){.v = v, .user = user, .nudge = nudge_new()};
+    for (size_t i = 0; i < COUNT_OF(t->at); i++) {
+        t->at[i].t = t;
+        list_init(&t->at[i].link);
     }
+    while (!e && wait) {
+        e = look(t, &wait);
+        if (e || !wait) break;
+        if (rt_now() >= until)
+            e = err_set(ERR_BUSY, "too many logins are under way from your network or to this account; "
+                                  "try again later");
+        else e = wait_a_little(t);
+        if (e) give_up(t);
+    }
+    nudge_drop(t->nudge);
+    t->nudge = NULL;
+    return e;
+}
+
+int guard_allows(void *visit, struct slice account)
+{
+    const struct guard_visit *v = visit;
+    if (!v) return 0;
+    lock_take(&v->g->lock);
+    int e = shut_by_hand(v->g, account);
+    lock_release(&v->g->lock);
+    return e;
 }
 
 /* ---- what came of it ---- */

@@ -110,8 +110,9 @@ void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
     if (imapd_args_bad(s, in)) return;
     struct slice name = login_name(s->server->conf.login, &s->a, user);
     struct login_try try = {user, password, LOGIN_IMAP, guard_asker(s->visit)};
-    int e = guard_prove(s->visit, name, login_prove,
-                        &(struct login_proof){s->server->conf.login, &s->a, &try, &acc});
+    int e =
+        guard_prove(s->visit, name, login_prove,
+                    &(struct login_proof){s->server->conf.login, &s->a, &try, &acc, guard_allows, s->visit});
     if (e) turn_away(s, e, user);
     else welcome(s, &acc);
 }
@@ -191,6 +192,7 @@ void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
         return;
     }
     x.guard = guard_prove;
+    x.allows = guard_allows;
     x.guard_arg = s->visit;
     x.asker = guard_asker(s->visit);
     x.protocol = LOGIN_IMAP;

@@ -280,5 +280,6 @@ int login_password(struct login *l, struct arena *a, const struct login_try *t, 
 int login_prove(void *arg)
 {
     const struct login_proof *p = arg;
-    return login_password(p->login, p->a, p->said, p->out);
+    int e = login_password(p->login, p->a, p->said, p->out);
+    return e || !p->allows ? e : p->allows(p->allows_arg, p->out->address);
 }

@@ -32,6 +32,8 @@ struct login_proof {
     struct arena *a;
     const struct login_try *said;
     struct account *out;
+    int (*allows)(void *arg, struct slice account); /* of who was proved (guard_allows()); NULL: everybody */
+    void *allows_arg;
 };
 int login_prove(void *arg);
 /* The same after SCRAM has proved the password of `app`, NULL: the account's own: may it be used for that,

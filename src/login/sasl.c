@@ -66,14 +66,24 @@ struct proof {
     struct slice said;
     struct slice *out;
     struct scram_keys *keys; /* of who is named */
+    int (*prove)(void *);
 };
+
+/* What is held against the account by hand binds him who proves it without naming it, too. */
+static int prove_allowed(void *arg)
+{
+    struct proof *p = arg;
+    int e = p->prove(p);
+    return e || !p->x->allows ? e : p->x->allows(p->x->guard_arg, p->x->account.address);
+}
 
 /* May this user try at all? Asked when everything is there that is to be proved, and before a key is derived,
  * which costs much: nobody holds up others' tries by saying half of a proof. */
 static int guarded(struct sasl *x, int (*prove)(void *), struct proof *p)
 {
     struct slice name = x->user.n ? login_name(x->login, x->a, x->user) : SL(""); /* of a token alone */
-    return x->guard ? x->guard(x->guard_arg, name, prove, p) : prove(p);
+    p->prove = prove;
+    return x->guard ? x->guard(x->guard_arg, name, prove_allowed, p) : prove_allowed(p);
 }
 
 static int prove_password(void *arg)

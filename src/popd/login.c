@@ -164,8 +164,9 @@ void popd_pass(struct popd_session *s, struct pop3_command *c)
     ar_reset(&s->a);
     struct slice name = login_name(s->conf->login, &s->a, user);
     struct login_try try = {user, c->arg, LOGIN_POP3, guard_asker(s->visit)};
-    int e = guard_prove(s->visit, name, login_prove,
-                        &(struct login_proof){s->conf->login, &s->a, &try, &s->account});
+    int e =
+        guard_prove(s->visit, name, login_prove,
+                    &(struct login_proof){s->conf->login, &s->a, &try, &s->account, guard_allows, s->visit});
     if (e == 0) enter(s);
     else if (e == ERR_DENIED || e == ERR_SYNTAX) failed(s, user);
     else trouble(s, e);
@@ -212,6 +213,7 @@ void popd_auth(struct popd_session *s, struct pop3_command *c)
     int r = c->has_initial ? sasl_line_decode(&s->a, c->initial, &initial) : 0;
     if (!r) r = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, popd_logins(s), s->c);
     x.guard = guard_prove;
+    x.allows = guard_allows;
     x.guard_arg = s->visit;
     x.asker = guard_asker(s->visit);
     x.protocol = LOGIN_POP3;

@@ -122,6 +122,7 @@ void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
         return;
     }
     x.guard = guard_prove;
+    x.allows = guard_allows;
     x.guard_arg = s->visit;
     x.asker = guard_asker(s->visit);
     x.protocol = LOGIN_SMTP;

@@ -231,6 +231,19 @@ def bearer(key):
     return "-H", f"Authorization: Bearer {key}"
 
 
+def test_a_block_by_hand_of_the_account_binds_its_keys(home):
+    key = make_key(home, "events.read")
+    assert curl(home, "/v1/events", *bearer(key))[0] == 200
+    home.tram("block", "add", "alice@one.test")
+    try:
+        status, _, answer = curl(home, "/v1/events", *bearer(key))
+        assert status == 429 and b"logins are not taken at this moment" in answer, (status, answer)
+    finally:
+        home.tram("block", "remove", "alice@one.test")
+    assert curl(home, "/v1/events", *bearer(key))[0] == 200
+    home.tram("key", "remove", key.split(".")[0])
+
+
 def test_keys_are_told_once_listed_and_removed_at_once(home):
     key = make_key(home, "keys", "mail.send")
     name, secret = key.split(".")

@@ -102,6 +102,19 @@ def test_a_good_token_is_a_login_in_every_protocol(home):
     assert Issuer.asked.count("good") == 1  # remembered for a minute
 
 
+def test_a_block_by_hand_binds_tokens_that_name_nobody(home):
+    home.tram("block", "add", "bob@one.test")
+    try:
+        for mechanism, message in (("OAUTHBEARER", bearer("bob", "")), ("XOAUTH2", xoauth2("bob", ""))):
+            with submission(home) as client:
+                assert client.docmd("AUTH", f"{mechanism} {base64.b64encode(message).decode()}") == (
+                    421, b"4.7.0 logins are not taken at this moment; try again later")
+    finally:
+        home.tram("block", "remove", "bob@one.test")
+    with submission(home) as client:
+        assert login(client, "OAUTHBEARER", bearer("bob", ""))[0] == 235
+
+
 @pytest.mark.parametrize("token", [t for t in TOKENS if t not in ("good", "bob")] + ["unknown"])
 def test_a_token_that_does_not_count(home, token):
     with submission(home) as client:
