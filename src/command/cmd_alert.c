@@ -93,7 +93,8 @@ static int watch_claim(void *arg, const struct sending_domain *d)
     struct sending_watch *w = arg;
     struct watching *x = w->x;
     const char *gone;
-    bool lost = d->lost && rt_wall_seconds() - d->lost < SENDING_TOLD_S;
+    int64_t ago = rt_wall_seconds() - d->lost;
+    bool lost = d->lost && ago >= 0 && ago < SENDING_TOLD_S;
     int e = sending_stands(x->core, d, &gone);
     if (e) return e;
     if (!(d->damage.n || gone || lost || (d->verified && d->failing)) || w->n++ >= SENDING_TOLD) return 0;

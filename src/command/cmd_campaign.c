@@ -108,8 +108,9 @@ void print_campaign_show(json_t *args, json_t *reply, struct buf *out)
         buf_printf(out, "  %.*s\n", SLF(printable(&a, arg_slice(reply, "why"), 300)));
     for (size_t i = 0; i < COUNT_OF(times); i++)
         if (arg_number(reply, times[i][0]))
-            buf_printf(out, "  %s %.*s\n", times[i][1],
-                       SLF(say_time(&a, arg_number(reply, times[i][0]), rt_wall_seconds())));
+            buf_printf(
+                out, "  %s %.*s\n", times[i][1],
+                SLF((i == 1 ? say_time : say_past)(&a, arg_number(reply, times[i][0]), rt_wall_seconds())));
     for (size_t i = 0; i < COUNT_OF(numbers); i++)
         if (arg_number(reply, numbers[i]))
             buf_printf(out, "  %s: %lld\n", numbers[i], (long long)arg_number(reply, numbers[i]));

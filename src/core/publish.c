@@ -20,6 +20,20 @@ int core_primary_read(const struct config *conf, struct arena *a, struct core_pr
     return e ? err_prefix(e, "dns_update_key %.*s", SLF(conf->dns_update_key)) : 0;
 }
 
+/* A server passes over some changes without a word: those of an alias, for one (RFC 2136 section 3.4.2.2). */
+static int see_proof(struct dns_primary *p, struct arena *a, const struct dns_change *c)
+{
+    struct slice *there;
+    size_t n;
+    int e = dns_primary_records(p, a, c->name, c->type, &there, &n);
+    for (size_t i = 0; !e && i < n; i++)
+        if (sl_eq(there[i], c->data)) return 0;
+    return e ? e
+             : err_set(ERR_DENIED,
+                       "the DNS server took the proof at %.*s and does not show it: is that name an alias?",
+                       SLF(c->name));
+}
+
 /* The other servers of the zone hear of it by NOTIFY: they are given some seconds. */
 int core_publish_proof(void *ctx, struct arena *a, struct slice name, struct slice text, bool there)
 {
@@ -32,6 +46,7 @@ int core_publish_proof(void *ctx, struct arena *a, struct slice name, struct sli
     if (e) return e;
     e = dns_primary_zone(p, a, name, &zone);
     if (!e) e = dns_primary_change(p, zone, &c, 1);
+    if (!e && there) e = see_proof(p, a, &c);
     dns_primary_close(&p);
     return !e && there ? fiber_sleep(SECONDARIES_S * RT_S) : e;
 }

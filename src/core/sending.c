@@ -302,7 +302,8 @@ struct round {
 
 static bool is_due(const struct sending_domain *d, int64_t now)
 {
-    int64_t age = now - d->created, open = now - (d->lost > d->created ? d->lost : d->created),
+    int64_t age = d->created <= now ? now - d->created : SENDING_YOUNG_S /* not known */,
+            open = now - (d->lost > d->created ? d->lost : d->created),
             each = d->verified ? SENDING_LOOK_S : SENDING_LOOK_OPEN_S;
     if (d->damage.n) return false;
     if (!d->verified && open > SENDING_OPEN_S) return false;

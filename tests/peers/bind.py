@@ -32,10 +32,12 @@ def named(folder, zone=ZONE):
     (folder / "key").chmod(0o600)
     (folder / "other").write_text(tsig_key())
     (folder / "one.zone").write_text(zone)
+    (folder / "other.zone").write_text('$TTL 60\n@ SOA ns.one.test. x.one.test. 1 60 60 60 60\n@ NS ns.one.test.\npolicy TXT "v=DMARC1; p=none"\n')
     (folder / "named.conf").write_text(f'''{key}
 options {{ directory "{folder}"; listen-on port {port} {{ {ADDRESS}; }}; listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; pid-file none; session-keyfile none; notify no; managed-keys-directory "{folder}"; }};
 controls {{ }};
 zone "one.test" {{ type primary; file "{folder}/one.zone"; update-policy {{ grant tram zonesub ANY; }}; }};
+zone "other.test" {{ type primary; file "{folder}/other.zone"; update-policy {{ grant tram zonesub ANY; }}; }};
 ''')
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen([shutil.which("named", path="/usr/sbin:/sbin:/usr/bin"), "-g", "-c", str(folder / "named.conf")], stdout=log, stderr=log)
@@ -61,3 +63,9 @@ def asked(server, name, kind):
     script = ("use Net::DNS; my $r = Net::DNS::Resolver->new(nameservers => [$ARGV[0]], port => $ARGV[1], recurse => 0, usevc => 1);"
               "my $p = $r->send($ARGV[2], $ARGV[3]); print map { $_->plain . \"\\n\" } $p->answer if $p;")
     return subprocess.run(["perl", "-e", script, server["address"], str(server["port"]), name, kind], capture_output=True, text=True, check=True).stdout
+
+
+def update(server, *lines):
+    """By nsupdate, which we did not write."""
+    script = "\n".join([f"server {server['address']} {server['port']}", "zone one.test", *lines, "send", ""])
+    subprocess.run(["nsupdate", "-v", "-k", str(server["folder"] / "key")], input=script, text=True, check=True, capture_output=True)

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from bind import asked, named
+from bind import asked, named, update
 from world import OFFSET, World, next_address, until
 
 
@@ -186,6 +186,16 @@ def test_where_no_port_gets_through_the_names_are_proved_in_the_dns(home_without
         assert asked(zone, f"_acme-challenge.{name}", "TXT") == "", "nothing is left of the proof"
     home.tram("cert", "renew")  # what was believed is tried first
     assert served(home, 993) != text
+
+
+def test_a_proof_that_the_dns_swallows_is_told_and_the_old_one_stays(home_without_ports, zone):
+    """An update of an alias is passed over without a word (RFC 2136 section 3.4.2.2)."""
+    home, before = home_without_ports, served(home_without_ports, 993)
+    update(zone, "update add _acme-challenge.mail.one.test 60 CNAME elsewhere.one.test.")
+    done = home.tram("cert", "renew", ok=False)
+    assert done.returncode in (1, 3) and "does not show it: is that name an alias?" in done.stderr, done.stderr
+    assert served(home, 993) == before
+    update(zone, "update delete _acme-challenge.mail.one.test CNAME")
 
 
 def test_a_dns_that_takes_no_proof_is_told_and_the_old_one_stays(home_without_ports, zone):
