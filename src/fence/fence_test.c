@@ -175,6 +175,17 @@ static int unix_socket_at(const char *path)
     unlink(path);
     return e;
 }
+/* Where it may connect is not the fence's (Landlock knows no rule for it): other servers are its work. */
+static const char listens[] = "/tmp/tram-fence-listens";
+static int unix_connect(void)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", listens);
+    int e = done(fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof at) == 0);
+    close(fd);
+    return e;
+}
 static int own_socket(void) { return unix_socket_at("socket"); }
 static int socket_elsewhere(void) { return unix_socket_at("/tmp/tram-fence-socket"); }
 static void *in_thread(void *arg)
@@ -204,6 +215,7 @@ static const struct act {
     {"open a socket", tcp_socket, 0},
     {"ask for addresses", netlink_routes, 0},
     {"listen at a socket of the home", own_socket, 0},
+    {"connect to a socket of the machine", unix_connect, 0},
     {"start a thread, which is shut in as well", thread_begins, 0},
     {"write a file that may be read", allowed_write, EACCES},
     {"read another file", other_file, EACCES},
@@ -272,6 +284,12 @@ TEST(fence_refuses_what_is_forbidden)
     int say[2], status, went;
     unsigned got = 0;
     REQUIRE(mkdtemp(home) && pipe(say) == 0);
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", listens);
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    unlink(listens);
+    REQUIRE(listener >= 0 && bind(listener, (struct sockaddr *)&at, sizeof at) == 0 &&
+            listen(listener, 1) == 0);
     int others = open("/tmp/tram-fence-others", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     REQUIRE(others >= 0 && close(others) == 0);
     pid_t child = fork();
@@ -292,4 +310,5 @@ TEST(fence_refuses_what_is_forbidden)
     char letter[64];
     snprintf(letter, sizeof letter, "%s/letter", home);
     CHECK(unlink(letter) == 0 && rmdir(home) == 0 && unlink("/tmp/tram-fence-others") == 0);
+    CHECK(close(listener) == 0 && unlink(listens) == 0);
 }
