@@ -186,6 +186,23 @@ static int unix_connect(void)
     close(fd);
     return e;
 }
+/* An abstract name, "tram-fence-" and the parent's number behind a NUL; kernels before Landlock 6 cannot
+ * tell. */
+static socklen_t abstract_name(struct sockaddr_un *at, pid_t parent)
+{
+    *at = (struct sockaddr_un){.sun_family = AF_UNIX};
+    int n = snprintf(at->sun_path + 1, sizeof at->sun_path - 1, "tram-fence-%d", (int)parent);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+}
+static int abstract_connect(void)
+{
+    struct sockaddr_un at;
+    socklen_t n = abstract_name(&at, getppid());
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    int e = done(fd >= 0 && connect(fd, (struct sockaddr *)&at, n) == 0);
+    close(fd);
+    return syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 6 ? EPERM : e;
+}
 static int own_socket(void) { return unix_socket_at("socket"); }
 static int socket_elsewhere(void) { return unix_socket_at("/tmp/tram-fence-socket"); }
 static void *in_thread(void *arg)
@@ -230,6 +247,7 @@ static const struct act {
     {"move a file out of the home", out_of_home, EACCES},
     {"link a file of another into the home", link_into_home, EXDEV},
     {"make a device or pipe", device, EPERM},
+    {"connect to a socket with an abstract name", abstract_connect, EPERM},
     {"have the kernel open files by rings", rings, EPERM},
     {"read the memory of another process", memory_of_another, EPERM},
     {"hold another process", handle_of_another, EPERM},
@@ -290,6 +308,10 @@ TEST(fence_refuses_what_is_forbidden)
     unlink(listens);
     REQUIRE(listener >= 0 && bind(listener, (struct sockaddr *)&at, sizeof at) == 0 &&
             listen(listener, 1) == 0);
+    struct sockaddr_un abstract;
+    socklen_t abstract_n = abstract_name(&abstract, getpid());
+    int second = socket(AF_UNIX, SOCK_STREAM, 0);
+    REQUIRE(bind(second, (struct sockaddr *)&abstract, abstract_n) == 0 && listen(second, 1) == 0);
     int others = open("/tmp/tram-fence-others", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     REQUIRE(others >= 0 && close(others) == 0);
     pid_t child = fork();
@@ -310,5 +332,5 @@ TEST(fence_refuses_what_is_forbidden)
     char letter[64];
     snprintf(letter, sizeof letter, "%s/letter", home);
     CHECK(unlink(letter) == 0 && rmdir(home) == 0 && unlink("/tmp/tram-fence-others") == 0);
-    CHECK(close(listener) == 0 && unlink(listens) == 0);
+    CHECK(close(second) == 0 && close(listener) == 0 && unlink(listens) == 0);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -52,15 +53,30 @@ static int allow(int rules, const struct fence_path *p, uint64_t all)
     return e;
 }
 
+/* Sockets with abstract names, which no file right holds, and signals: none to processes outside (since
+ * version 6; linux/landlock.h of Debian 12 does not know it). But one may be systemd's, sd_notify(3). */
+struct rules {
+    uint64_t files, net, scoped;
+};
+enum { SCOPE_ABSTRACT_SOCKETS = 1, SCOPE_SIGNALS = 2 };
+
+static int make_rules(long version)
+{
+    const char *notify = getenv("NOTIFY_SOCKET");
+    struct rules all = {.files = all_rights(version), .scoped = SCOPE_SIGNALS};
+    if (!notify || *notify != '@') all.scoped |= SCOPE_ABSTRACT_SOCKETS;
+    size_t known = version >= 6 ? sizeof all : sizeof all.files;
+    return (int)syscall(SYS_landlock_create_ruleset, &all, known, 0);
+}
+
 int fence_files(const struct fence_path *path, size_t n)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (version < 1) return err_set(ERR_UNSUPPORTED, "this kernel has no Landlock");
-    struct landlock_ruleset_attr all = {.handled_access_fs = all_rights(version)};
-    int rules = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all.handled_access_fs, 0);
+    int rules = make_rules(version);
     if (rules < 0) return err_errno(errno, "Landlock makes no rules");
     int e = 0;
-    for (size_t i = 0; !e && i < n; i++) e = allow(rules, &path[i], all.handled_access_fs);
+    for (size_t i = 0; !e && i < n; i++) e = allow(rules, &path[i], all_rights(version));
     if (!e && syscall(SYS_landlock_restrict_self, rules, 0)) e = err_errno(errno, "Landlock does not start");
     close(rules);
     return e;
