@@ -121,6 +121,9 @@ void attempt_asks(struct attempt_letter *at);
  * attempt_place(). */
 void attempt_source_works(struct attempt_letter *at);
 void attempt_source_failed(struct attempt_letter *at, struct slice why, bool answered);
+/* A connection by its proxy ended at once, before a word came from the site. True: that is the proxy's doing
+ * (source_unheard()), and to be told by attempt_source_failed(). */
+bool attempt_source_unheard(struct attempt_letter *at, struct slice site);
 /* The relay, called on a fiber for each (letter, domain) that is due. Fills in the
  * results; never fails as a whole. */
 typedef void queue_relay(void *ctx, struct attempt_letter *at);

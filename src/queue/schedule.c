@@ -195,6 +195,11 @@ void attempt_source_works(struct attempt_letter *at)
     source_works(sources_of(at), at->from.name);
 }
 
+bool attempt_source_unheard(struct attempt_letter *at, struct slice site)
+{
+    return source_unheard(sources_of(at), at->from.name, site);
+}
+
 void attempt_source_failed(struct attempt_letter *at, struct slice why, bool answered)
 {
     source_failed(sources_of(at), at->from.name, why);

@@ -137,6 +137,8 @@ static int start_tls(const struct relay_conf *conf, struct peer *p, struct arena
     return e && !why->code && !fiber_canceled() ? 1 : e; /* TLS 1.3 may fail only after the handshake */
 }
 
+#define AT_ONCE (10 * RT_S) /* a connection that ends sooner was ended by somebody */
+
 static int dial(const struct relay_conf *conf, struct peer *p, struct arena *a, const struct peer_to *to,
                 struct verdict *why)
 {
@@ -145,7 +147,7 @@ static int dial(const struct relay_conf *conf, struct peer *p, struct arena *a, 
     snprintf(at.path, sizeof at.path, "%.*s", SLF(to->host->path));
     p->c = to->c;
     if (p->c && conf->via && conf->via->via == VIA_SOCKS5) p->via = VIA_WORKS; /* it said that it connected */
-    int64_t before = deadline_narrow(DEADLINE_IN(PEER_CONNECT_TIME));
+    int64_t begun = rt_now(), before = deadline_narrow(DEADLINE_IN(PEER_CONNECT_TIME));
     int e = p->c ? 0 : via_dial(conf, &at, &p->c, &p->via);
     deadline_restore(before);
     if (e) {
@@ -155,6 +157,7 @@ static int dial(const struct relay_conf *conf, struct peer *p, struct arena *a, 
     }
     e = peer_expect(p, a, GREETING_TIME, 220, "while waiting for the greeting", &r, why);
     if (conf->via && (!e || why->code)) p->via = VIA_WORKS;
+    why->unheard = conf->via && p->via == VIA_UNKNOWN && rt_now() - begun < AT_ONCE && !fiber_canceled();
     return e;
 }
 

@@ -114,6 +114,16 @@ static bool may_open(struct delivery *d)
     return may;
 }
 
+/* It says nothing itself: when no word comes from anywhere it is no receiver's doing. */
+static void judge_unheard(struct delivery *d, const struct mx_list *l, struct verdict *why)
+{
+    char at[ENDPOINT_TEXT_MAX];
+    if (!why->unheard || !attempt_source_unheard(d->at, l->site)) return;
+    why->cut = true;
+    why->text = ar_printf(d->at->a, "its proxy %s ends every connection before a word comes from a receiver",
+                          endpoint_format(&d->conf.via->at, at));
+}
+
 /* What is known of the proxy by which it was tried, if there is one. */
 static void note_proxy(struct delivery *d, struct verdict *why, bool works)
 {
@@ -135,6 +145,7 @@ static void try_address(struct delivery *d, const struct mx_list *hosts, const s
     bool use_tls = host->policy.level != POLICY_ANY || reach_tls(l, &path);
     struct peer_to to = {host, ip, c, d->at->domain};
     int e = peer_open(&d->conf, hosts->route, d->at->a, &to, use_tls, &p, &why);
+    judge_unheard(d, hosts, &why);
     note_proxy(d, &why, p->via == VIA_WORKS);
     mx_note(&d->conf, hosts, host, p);
     if (e == 1) { /* opportunistic: rather in clear than not at all (RFC 7435) */

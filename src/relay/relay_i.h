@@ -16,6 +16,7 @@ struct verdict {
     struct slice text; /* in the attempt's arena */
     bool elsewhere;    /* permanent for this server only: another of the domain may take it */
     bool cut;          /* the proxy of the source did not do its part */
+    bool unheard;      /* it connected, and the connection ended at once, before a word came */
     bool policy;       /* it answers, but does not show what its domain promises of its TLS */
 };
 void verdict_set(struct verdict *v, enum attempt result, const char *enhanced, struct slice text);

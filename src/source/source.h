@@ -23,6 +23,7 @@ enum {
     SOURCE_GROWTH_MOST = 400, /* percent */
     SOURCE_LOGIN_MAX = 255,   /* bytes of a user's name, of a password (RFC 1929) */
     SOURCE_TROUBLE_MAX = 200,
+    SOURCE_UNHEARD = 5, /* sites in a row from which no word came */
 };
 #define SOURCE_MAIN "main"
 
@@ -169,6 +170,9 @@ bool source_out(struct sources *s, struct slice name, int64_t *until, char why[S
 /* It rests for half a minute, then for twice as long each time, ten minutes at most. */
 void source_failed(struct sources *s, struct slice name, struct slice why);
 void source_works(struct sources *s, struct slice name); /* it did its part: all is forgiven */
+/* A connection by a proxy that says nothing itself ended before a word came from the site. True: so did those
+ * to SOURCE_UNHEARD sites in a row, so it is the proxy, for anybody who looks at it. */
+bool source_unheard(struct sources *s, struct slice name, struct slice site);
 
 /* For `verify`: bad() is told of each row that cannot be read. */
 MUST_CHECK int sources_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg);

@@ -354,3 +354,28 @@ TEST(source_who_was_refused_hears_of_room)
     sources_close(&s);
     kv_close(&kv);
 }
+
+/* A proxy that ends every connection: what one site says, however often, is that one's. */
+TEST(source_a_proxy_that_no_word_comes_from_is_found_out)
+{
+    struct kv *kv;
+    struct sources *s;
+    char site[] = "site0";
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    CHECK_OK(sources_open(&s, kv));
+    for (int i = 0; i < 20; i++) CHECK(!source_unheard(s, SL("far"), SL("one")));
+    for (int i = 0; i < SOURCE_UNHEARD - 2; i++, site[4]++)
+        CHECK(!source_unheard(s, SL("far"), sl_cstr(site)));
+    source_works(s, SL("far")); /* a word came */
+    for (int i = 0; i < SOURCE_UNHEARD - 1; i++, site[4]++)
+        CHECK(!source_unheard(s, SL("far"), sl_cstr(site)));
+    CHECK(!source_unheard(s, SL("near"), SL("another")));
+    CHECK(source_unheard(s, SL("far"), SL("another")));
+    source_failed(s, SL("far"), SL("it ends every connection"));
+    CHECK(source_unheard(s, SL("far"), SL("one"))); /* after the rest one shows whether it is over */
+    source_works(s, SL("far"));
+    CHECK(!source_unheard(s, SL("far"), SL("one")));
+    CHECK(!source_unheard(NULL, SL("far"), SL("one")));
+    sources_close(&s);
+    kv_close(&kv);
+}

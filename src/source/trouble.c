@@ -14,7 +14,18 @@
 struct trouble {
     int64_t until, pause; /* rt_now() scale; how long it rests */
     char why[SOURCE_TROUBLE_MAX];
+    uint64_t unheard[SOURCE_UNHEARD]; /* sites by which no word came since one did; 0: none */
 };
+
+/* Under the lock. */
+static struct trouble *trouble_of(struct sources *s, struct slice name)
+{
+    struct trouble *t = map_get(&s->troubles, name);
+    if (t) return t;
+    t = xcalloc(1, sizeof *t);
+    map_put(&s->troubles, name, t);
+    return t;
+}
 
 bool source_out(struct sources *s, struct slice name, int64_t *until, char why[SOURCE_TROUBLE_MAX])
 {
@@ -33,11 +44,7 @@ void source_failed(struct sources *s, struct slice name, struct slice why)
     if (!s) return;
     int64_t now = rt_now();
     lock_take(&s->lock);
-    struct trouble *t = map_get(&s->troubles, name);
-    if (!t) {
-        t = xcalloc(1, sizeof *t);
-        map_put(&s->troubles, name, t);
-    }
+    struct trouble *t = trouble_of(s, name);
     bool news = t->until <= now; /* those that were under way when it began say nothing more */
     if (news) {
         t->pause = !t->pause ? FIRST : t->pause * 2 < MOST ? t->pause * 2 : MOST;
@@ -60,6 +67,20 @@ void source_works(struct sources *s, struct slice name)
     bool room = t && t->until > rt_now();
     free(t);
     if (room && s->room) s->room(s->ctx);
+}
+
+bool source_unheard(struct sources *s, struct slice name, struct slice site)
+{
+    if (!s) return false;
+    uint64_t mark = sl_hash(site) | 1;
+    lock_take(&s->lock);
+    uint64_t *seen = trouble_of(s, name)->unheard;
+    size_t i = 0;
+    while (i < SOURCE_UNHEARD && seen[i] && seen[i] != mark) i++;
+    if (i < SOURCE_UNHEARD) seen[i] = mark;
+    bool all = seen[SOURCE_UNHEARD - 1] != 0;
+    lock_release(&s->lock);
+    return all;
 }
 
 void trouble_close(struct sources *s)

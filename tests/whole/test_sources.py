@@ -230,3 +230,38 @@ def test_a_new_source_warms_up_and_others_take_over(world):
     until(lambda: len(receiver.seen) == 5 and receiver.seen[-1][0] == new, 20, "what waited")
     home.stop()
     receiver.server.close()
+
+
+def test_a_proxy_that_ends_every_connection_is_its_sources_trouble(world):
+    """It says nothing itself (PROXY protocol), so it is known by five sites in a row from which no word comes."""
+    proxy = socket.create_server((next_address(), 10080))
+
+    def end_all():
+        while True:
+            try:
+                proxy.accept()[0].close()
+            except OSError:
+                return
+
+    threading.Thread(target=end_all, daemon=True).start()
+    address, receiver = proxy.getsockname()[0], Receiver()
+    home = world.home("one.test", accounts=["alice"], config='queue_retry_first = "1h"')
+    names = [f"site{n}.test" for n in range(6)]
+    world.publish(extra="".join(f"{n}. MX 10 mx.{n}.\nmx.{n}. A {next_address()}\n" for n in names[:5]) + f"{names[5]}. MX 10 mx.{names[5]}.\nmx.{names[5]}. A {receiver.address}\n")
+    home.start()
+    home.tram("source", "add", "far", "--ip", home.address, "--via", f"proxy://{address}:10080")
+
+    def of(name):
+        return [r for q in home.json("queue", "list", f"bob@{name}")["letters"] for r in q["recipients"]][0]
+
+    for n, name in enumerate(names):
+        with home.submission("alice") as client:
+            client.sendmail("alice@one.test", [f"bob@{name}"], letter("alice@one.test", f"bob@{name}"))
+        until(lambda: of(name)["attempts"] == 1 or "its proxy" in of(name)["why"], 20, f"an attempt of {name}")
+        assert of(name)["attempts"] == (n < 4), "the fifth shows that it is the proxy"
+    assert "while waiting for the greeting" in of(names[0])["reply"]
+    assert f"the source far: its proxy {address}:10080 ends every connection before a word comes from a receiver" in of(names[5])["why"]
+    assert "ends every connection" in home.json("source", "list")["sources"][0]["trouble"]
+    proxy.close()
+    home.tram("source", "remove", "far")
+    until(lambda: len(receiver.seen) == 1, 20, "the letter that waited")
