@@ -10,16 +10,20 @@ FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 pytestmark = pytest.mark.skipif(not FAKETIME, reason="faketime is not here")
 
 
+def start(home, monkeypatch, **clock):
+    with monkeypatch.context() as wrong:
+        for name, value in {"LD_PRELOAD": FAKETIME[0], "FAKETIME_DONT_FAKE_MONOTONIC": 1, "FAKETIME_NO_CACHE": 1, **clock}.items():
+            wrong.setenv(name, str(value))
+        home.start()
+
+
 @pytest.fixture(params=["+365d", "-365d"])
 def pair(tmp_path, request, monkeypatch):
     world = World(tmp_path)
     one, two = world.home("one.test", accounts=["alice"]), world.home("two.test", accounts=["bob"])
     world.publish()
     two.start()
-    with monkeypatch.context() as wrong:
-        for name, value in {"LD_PRELOAD": str(FAKETIME[0]), "FAKETIME": request.param, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1"}.items():
-            wrong.setenv(name, value)
-        one.start()
+    start(one, monkeypatch, FAKETIME=request.param)
     yield world, one, two
     world.close()
 
@@ -58,3 +62,18 @@ def test_mail_flows_while_the_clock_is_wrong_and_after(pair):
     else:  # it has waited for longer than anything does: its sender is told
         assert subjects(one, "alice", 3) == ["Not delivered to bob@gone.test: to nobody now", "into a wrong year", "to now"]
 
+
+def test_of_a_time_that_has_not_come_nothing_is_known(tmp_path, monkeypatch):
+    """A server that started while the clock was ahead; then it is set right, and the server runs on."""
+    world = World(tmp_path)
+    home = world.home("ahead.test", accounts=["alice"])
+    world.publish()
+    clock = home.dir / "clock"
+    clock.write_text("+30d\n")
+    start(home, monkeypatch, FAKETIME_TIMESTAMP_FILE=clock)
+    clock.write_text("+0d\n")
+    images, = [f for f in home.json("doctor", status=1)["findings"] if f["what"] == "images"]
+    assert images["grade"] == "warning" and ("not known" in images["sentence"] or "never" in images["sentence"]), images
+    stats = home.json("stats")
+    assert "uptime_s" not in stats and stats.get("images_age_s", 0) >= 0, stats
+    world.close()
