@@ -108,7 +108,16 @@ void sendgrid_scopes(struct http_call *c);
 void sendgrid_keys_list(struct http_call *c);
 void sendgrid_key_get(struct http_call *c);
 void sendgrid_key_create(struct http_call *c);
+void sendgrid_key_change(struct http_call *c); /* PATCH: its name; PUT: its scopes, too */
 void sendgrid_key_delete(struct http_call *c);
+
+/* sendgrid_settings.c */
+void sendgrid_tracking_list(struct http_call *c);
+void sendgrid_tracking_get(struct http_call *c);
+void sendgrid_tracking_change(struct http_call *c);
+void sendgrid_mail_settings_list(struct http_call *c);
+void sendgrid_mail_settings_get(struct http_call *c);
+void sendgrid_mail_settings_change(struct http_call *c);
 
 /* Puts the active version of the template into the send. ERR_NOT_FOUND. SUSPENDS. */
 MUST_CHECK int sendgrid_use_template(struct http_call *c, struct sendgrid_mail *m);

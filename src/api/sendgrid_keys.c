@@ -88,6 +88,32 @@ void sendgrid_key_create(struct http_call *c)
     json_decref(body);
 }
 
+/* As it is now: PATCH tells no scopes. */
+static void change_told(struct http_call *c, struct slice name)
+{
+    struct api_key k;
+    int e = c->request->method == HTTP_PUT ? api_key_read(api_of(c)->core->keys, c->a, c->param[0], &k) : 0;
+    json_t *v = json_pack("{s:s%,s:s%}", "api_key_id", c->param[0].p, c->param[0].n, "name", name.p, name.n);
+    if (c->request->method == HTTP_PUT && !e) json_object_set_new(v, "scopes", scopes_json(k.scopes));
+    api_json(c, 200, v);
+}
+
+void sendgrid_key_change(struct http_call *c)
+{
+    json_t *body = api_body(c);
+    if (!body) return;
+    struct slice name;
+    unsigned scopes = 0; /* as they are */
+    int e = api_member_text(body, "name", &name);
+    if (!e && c->request->method == HTTP_PUT && json_array_size(json_object_get(body, "scopes")))
+        e = scopes_of(c, body, &scopes);
+    if (!e) e = api_key_change(api_of(c)->core->keys, c->param[0], c->key.account->id, name, scopes);
+    if (e == ERR_NOT_FOUND) http_fail(c, 404, "unable to find API Key");
+    else if (e) api_failed(c, e);
+    else change_told(c, name);
+    json_decref(body);
+}
+
 static int is_mine(void *arg, struct api_key *k)
 {
     struct listing *l = arg;

@@ -326,6 +326,43 @@ int api_key_remove(struct api_keys *keys, struct slice id)
     return e == ERR_NOT_FOUND ? err_set(e, "there is no key %.*s", SLF(sl_sub(id, 0, 60))) : e;
 }
 
+struct changing {
+    struct slice id;
+    const char *account;
+    struct api_key to; /* its name and scopes */
+};
+
+static int change_key(struct kv_tx *tx, void *arg)
+{
+    const struct changing *x = arg;
+    char room[API_KEY_ID + 3];
+    struct slice row;
+    struct api_key k;
+    struct arena a = {0};
+    struct buf b = BUF_INIT;
+    int e = kv_tx_get(tx, row_key('k', x->id, room), &row);
+    if (!e) e = key_parse(&a, x->id, row, &k);
+    if (!e && strcmp(k.account, x->account) != 0) e = ERR_NOT_FOUND;
+    if (!e) {
+        k.name = x->to.name;
+        if (x->to.scopes) k.scopes = x->to.scopes;
+        key_record(&b, &k);
+        kv_tx_put_record(tx, row_key('k', x->id, room), &b);
+    }
+    buf_free(&b);
+    ar_free(&a);
+    return e;
+}
+
+int api_key_change(struct api_keys *keys, struct slice id, const char *account, struct slice name,
+                   unsigned scopes)
+{
+    struct changing x = {id, account, {.name = name, .scopes = scopes}};
+    int e = check_new(&x.to);
+    if (!e) e = id.n == API_KEY_ID ? kv_transact(keys->kv, OBJECT, change_key, &x) : ERR_NOT_FOUND;
+    return e == ERR_NOT_FOUND ? err_set(e, "there is no key %.*s", SLF(sl_sub(id, 0, 60))) : e;
+}
+
 int api_key_each(struct api_keys *keys, int (*each)(void *arg, struct api_key *k), void *arg)
 {
     struct arena a;

@@ -76,6 +76,9 @@ void api_keys_close(struct api_keys **keys);
  * ERR_USAGE, ERR_LIMIT. */
 MUST_CHECK int api_key_add(struct api_keys *keys, struct arena *a, struct api_key *k, struct slice *whole);
 MUST_CHECK int api_key_remove(struct api_keys *keys, struct slice id); /* ERR_NOT_FOUND */
+/* Another name, and other scopes unless they are 0. ERR_NOT_FOUND: the account has no such key; ERR_USAGE. */
+MUST_CHECK int api_key_change(struct api_keys *keys, struct slice id, const char *account, struct slice name,
+                              unsigned scopes);
 /* All keys of an account that goes. */
 MUST_CHECK int api_keys_forget(struct api_keys *keys, const char *account);
 /* The account got another address: its keys go on. */

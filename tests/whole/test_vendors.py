@@ -206,9 +206,32 @@ def test_sendgrid_keys(home):
     assert ask(home, "POST", "/v3/mail/send", call(subject="less"), less)[0] == 202
     assert ask(home, "GET", "/v3/templates", None, less)[0] == 403
     assert sendgrid(home, "/v3/api_keys", {"name": "more", "scopes": ["admin"]})[0] == 403
-    assert sendgrid(home, f"/v3/api_keys/{made['api_key_id']}", method="GET")[2]["scopes"] == ["mail.send"]
+    one = f"/v3/api_keys/{made['api_key_id']}"
+    assert sendgrid(home, one, method="GET")[2]["scopes"] == ["mail.send"]
+    assert sendgrid(home, one, {"name": "renamed"}, "PATCH")[2] == {"api_key_id": made["api_key_id"], "name": "renamed"}
+    assert sendgrid(home, one, {"name": "wider", "scopes": ["mail.send", "templates"]}, "PUT")[2]["scopes"] == ["mail.send", "templates"]
+    assert ask(home, "GET", "/v3/templates", None, less)[0] == 200  # at once
+    assert sendgrid(home, one, {"name": "kept"}, "PUT")[2]["scopes"] == ["mail.send", "templates"]
+    for method, body, status in (("PUT", {"name": "x", "scopes": ["admin"]}, 403), ("PUT", {"name": "x", "scopes": ["nonsense"]}, 400), ("PATCH", {"name": ""}, 400), ("PATCH", {}, 400)):
+        assert sendgrid(home, one, body, method)[0] == status, body
+    assert sendgrid(home, one, method="GET")[2]["name"] == "kept"
+    others = home.tram("key", "add", "bob@one.test", "--name", "bobs", "--scope", "keys").stdout.split(".")[0]
+    for wrong in (others, "x" * 16, "short"):
+        assert sendgrid(home, f"/v3/api_keys/{wrong}", {"name": "mine"}, "PATCH")[0] == 404
     assert sendgrid(home, f"/v3/api_keys/{made['api_key_id']}", method="DELETE")[0] == 204
     assert ask(home, "POST", "/v3/mail/send", call(), less)[0] == 401
+
+
+def test_sendgrid_settings(home):
+    for where in ("/v3/tracking_settings", "/v3/mail_settings"):
+        listed = sendgrid(home, where, method="GET")[2]["result"]
+        assert listed and not any(s["enabled"] for s in listed)
+        for name in (s["name"] for s in listed):
+            off = sendgrid(home, f"{where}/{name}", method="GET")[2]
+            assert off["enabled"] is False and sendgrid(home, f"{where}/{name}", {"enabled": False}, "PATCH")[2] == off
+            status, _, answer = sendgrid(home, f"{where}/{name}", {"enabled": True}, "PATCH")
+            assert status == 400 and answer["errors"][0]["field"] == "enabled" and answer["errors"][0]["message"].startswith("is ")
+        assert ask(home, "GET", f"{where}/nothing", None, {"Authorization": f"Bearer {home.key}"})[0] == 404
 
 
 def test_sendgrid_numbers(home):
