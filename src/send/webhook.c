@@ -356,8 +356,8 @@ int webhook_read(struct sends *s, struct slice key, struct slice row, struct are
     out->name = rest;
     int e = get_settings(row, out, &pem);
     if (!e) e = read_place(s, a, out);
-    if (!e) e = es256_from_pem(pem, signs);
-    if (!e) out->public_key = webhook_public_key(a, *signs);
+    if (!e && signs) e = es256_from_pem(pem, signs);
+    if (!e && signs) out->public_key = webhook_public_key(a, *signs);
     return e;
 }
 
@@ -380,7 +380,7 @@ int webhook_get(struct sends *s, struct slice account, struct slice name, struct
     return e;
 }
 
-int webhook_each(struct sends *s, struct slice account, webhook_each_fn *each, void *arg)
+static int walk(struct sends *s, struct slice account, bool keys, webhook_each_fn *each, void *arg)
 {
     struct arena a = {0};
     struct kv_page page = {.more = true};
@@ -394,7 +394,7 @@ int webhook_each(struct sends *s, struct slice account, webhook_each_fn *each, v
         for (size_t i = 0; !e && i < page.n; i++) {
             struct webhook h;
             struct es256 *k = NULL;
-            int bad = webhook_read(s, page.row[i].key, page.row[i].value, &a, &h, &k);
+            int bad = webhook_read(s, page.row[i].key, page.row[i].value, &a, &h, keys ? &k : NULL);
             if (bad)
                 log_error("send", "the webhook %.*s cannot be read: %s", SLF(page.row[i].key), err_text(bad));
             else e = each(arg, &h);
@@ -405,4 +405,14 @@ int webhook_each(struct sends *s, struct slice account, webhook_each_fn *each, v
     }
     ar_free(&a);
     return e;
+}
+
+int webhook_each(struct sends *s, struct slice account, webhook_each_fn *each, void *arg)
+{
+    return walk(s, account, true, each, arg);
+}
+
+int webhook_each_keyless(struct sends *s, webhook_each_fn *each, void *arg)
+{
+    return walk(s, SL(""), false, each, arg);
 }

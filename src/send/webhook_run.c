@@ -207,7 +207,7 @@ void webhooks_run(void *sends)
     while (!s->stopping && !fiber_canceled()) {
         struct look l = {.s = s};
         sends_look(s, SENDS_HOOKS);
-        int e = webhook_each(s, SL(""), look_at, &l);
+        int e = webhook_each_keyless(s, look_at, &l);
         if (e && e != ERR_CANCELED) log_warn("send", "webhooks cannot be read now: %s", err_text(e));
         if (fiber_sleep(GATHER) != 0) break;
         if (sends_have_news(s, SENDS_HOOKS)) continue;
