@@ -106,6 +106,19 @@ static const struct httpd_way way = {"1.1", read, go_on, begin, write, end};
 
 /* ---- one request after another ---- */
 
+/* Who is still sending a body that is answered already would lose the answer when the connection went away
+ * under it: what comes is thrown away, until the client goes (RFC 9112 section 9.6). */
+static void linger(struct httpd_session *s)
+{
+    int64_t before = deadline_narrow(DEADLINE_IN(HTTPD_LINGER));
+    for (size_t all = 0; all < HTTPD_LINGER_MAX && !conn_error(s->c);) {
+        all += conn_peek(s->c).n;
+        conn_consume(s->c, conn_peek(s->c).n);
+        if (conn_fill(s->c) <= 0) break;
+    }
+    deadline_restore(before);
+}
+
 static void one_request(struct httpd_session *s, struct exchange *x)
 {
     httpd_exchange_begin(x, s, &way);
@@ -119,6 +132,8 @@ static void one_request(struct httpd_session *s, struct exchange *x)
         x->body_over = !x->r->chunked && !x->r->length;
         httpd_run(x);
         if (!x->ended || !httpd_swallow(x)) s->over = true;
+        bool comes = !x->body_over && (!x->r->expects || x->continued);
+        if (x->ended && s->over && comes) linger(s);
     }
     httpd_exchange_end(x);
 }

@@ -11,6 +11,7 @@ enum {
     HTTPD_STRANGER_MAX = 100,  /* of these without a key, each refused one counting for HTTPD_REFUSED */
     HTTPD_REFUSED = 5,
     HTTPD_SWALLOW_MAX = 1 << 20,       /* of a body that nobody wants, to keep the connection */
+    HTTPD_LINGER_MAX = 64 << 20,       /* of it that are read before the connection ends */
     HTTPD_RATE = 500,                  /* bytes a second of a body */
     HTTPD_HOLD_CONNECTION = 192 << 20, /* bodies and trees of JSON of a connection's calls */
     HTTPD_HOLD_ASKER = 256 << 20,      /* and of an account's, or of a network's that has shown no key */
@@ -23,6 +24,7 @@ enum {
 #define HTTPD_READ (60 * RT_S)   /* between two packets of a body */
 #define HTTPD_GRACE (60 * RT_S)  /* before the rate of a body counts */
 #define HTTPD_WRITE (120 * RT_S) /* for a client to take a piece of an answer */
+#define HTTPD_LINGER (10 * RT_S) /* for a client to read an answer that came before it had sent all */
 #define HTTPD_WORK (120 * RT_S)  /* for a function that does not stream */
 
 /* Who holds how much memory: accounts and networks with calls under way. */
