@@ -1,6 +1,7 @@
 """Letters to Postfix's smtp-sink(1) in each of its ill behaviours: the state that each reaches, and the sentence that says so."""
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -99,3 +100,35 @@ def test_the_sender_is_told_of_each_refusal_and_nothing_stood_still(home):
     assert len(reports) == len(refused) and all(address in text for address in refused)
     assert HARD in text and "550 This violates SMTP" in text
     assert home.json("queue", "stats")["stalled"] == 0
+
+
+MEMBERS, DOMAINS = 10000, 50
+
+
+def test_a_list_of_ten_thousand_is_written_to_at_once_and_delays_nobody(tmp_path_factory):
+    """As many members as a list may have: what is written to it is taken like any letter, becomes a letter to all in bounded steps, and others go on."""
+    world, address = World(tmp_path_factory.mktemp("list")), next_address()
+    home = world.home("one.test", accounts=["alice", "carol"])
+    sink = subprocess.Popen([SINK, "-u", "nobody", f"{address}:{25 + OFFSET}", "500"], stderr=subprocess.DEVNULL)
+    world.publish(extra="".join(f"d{n}.test. MX 10 mx.d{n}.test.\nmx.d{n}.test. A {address}\n" for n in range(DOMAINS)))
+    try:
+        home.start()
+        home.tram("list", "add", "all@one.test", "--owner", "alice@one.test")
+        for first in range(0, MEMBERS, 2000):
+            home.tram("list", "member", "add", "all@one.test", *(f"m{n}@d{n % DOMAINS}.test" for n in range(first, first + 2000)))
+        before, begun = home.resident_kb(), time.monotonic()
+        with home.submission("alice") as client:
+            client.sendmail("alice@one.test", ["all@one.test"], letter("alice@one.test", "all@one.test"))
+        taken = time.monotonic() - begun
+        with home.submission("alice") as client:
+            client.sendmail("alice@one.test", ["carol@one.test"], letter("alice@one.test", "carol@one.test"))
+        home.wait_for("carol", 1, seconds=5)
+        peak = []
+        until(lambda: peak.append(home.resident_kb()) or home.json("queue", "stats")["delivered"] >= MEMBERS + 1, 60, "all members")
+        print(f"taken after {taken:.3f} s, all delivered after {time.monotonic() - begun:.1f} s, {(max(peak) - before) // 1024} MB more memory")
+        assert taken < 3 and (max(peak) - before) < 150 * 1024
+        assert home.json("queue", "stats")["stalled"] == 0
+    finally:
+        sink.kill()
+        sink.wait()
+        world.close()
