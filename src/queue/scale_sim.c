@@ -1,4 +1,4 @@
-/* scale_sim.c - many domains on many sites, of which most behave badly in one of ten ways, over five days:
+/* scale_sim.c - many domains on many sites, of which most behave badly in one of eleven ways, over five days:
  * every letter ends delivered or bounced within its lifetime, a site that is well gets its letters at once,
  * whatever the others do, and no site gets more at once than it may. `make scale`: a million letters to
  * 10,000 domains on 300 sites, from several seeds. */
@@ -26,7 +26,8 @@ enum { SUBMITTED_DAYS = 3, LIFETIME_DAYS = 2 }; /* together five */
     X(BARS_US)  /* refuses our host for good, every second day */                                            \
     X(NOBODY)   /* there is no such address */                                                               \
     X(LOSES)    /* takes letters, and the connection breaks before it says so */                             \
-    X(NO_DNS)   /* its DNS does not answer */
+    X(NO_DNS)   /* its DNS does not answer */                                                                \
+    X(HALF_DNS) /* it answers half the time */
 enum kind {
 #define X(name) name,
     KINDS(X)
@@ -97,7 +98,7 @@ static void relay(void *ctx, struct attempt_letter *at)
     struct site_seen *s = &w->site[d % (uint64_t)w->sites];
     enum kind k = (enum kind)(d % (uint64_t)w->sites % NKINDS);
     int64_t begun = rt_now();
-    if (k == NO_DNS) {
+    if (k == NO_DNS || (k == HALF_DNS && rt_random_below(2))) {
         (void)fiber_sleep(5 * RT_S);
         return;
     }

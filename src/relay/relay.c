@@ -84,6 +84,12 @@ static bool use_peer(struct delivery *d, struct peer *p)
     size_t most = d->pool->limits.v[SHAPE_RECIPIENTS].n;
     if (p->rcpt_max && p->rcpt_max < most) most = p->rcpt_max;
     bool usable = true, fresh = false, kept = p->letters > 0;
+    if (kept &&
+        conn_peek(p->c).n) { /* it goes, or says what nobody asked: no answer would be to what we say */
+        peer_close(&p, false);
+        pool_leave(d->pool);
+        return false;
+    }
     if (kept) peer_serves(p, d->at->domain);
     for (size_t at = 0; usable && at < d->nopen; at += most) {
         size_t n = d->nopen - at < most ? d->nopen - at : most;
@@ -95,7 +101,7 @@ static bool use_peer(struct delivery *d, struct peer *p)
         for (size_t i = 0; i < d->nopen; i++)
             if (d->open[i]->code / 100 == 5)
                 reach_set_tls(d->pool->home, &(struct reach_path){p->ip, d->conf.source}, true);
-    if (usable && p->letters < letters) {
+    if (usable && p->letters < letters && !conn_peek(p->c).n) {
         pool_keep(d->pool, p);
     } else {
         peer_close(&p, true);

@@ -15,8 +15,8 @@ extern const char DROP[], SILENT[], ENDLESS[], LINES[], RESET[], EARLY[];
 /* How a server behaves, and what it saw. */
 struct server {
     struct serving door;
-    const char *say[STEPS]; /* instead of the usual; NULL = usual */
-    const char *caps;       /* lines of the EHLO answer, LF between */
+    const char *say[STEPS];      /* instead of the usual; NULL = usual */
+    const char *caps, *tls_caps; /* lines of the EHLO answer, LF between; under TLS, NULL: the same */
     struct tls_ctx *tls;
     bool broken_tls, lmtp, liar; /* liar: lets in who he cannot prove to know */
     uint32_t rounds;             /* of SCRAM; 0: as usual */

@@ -87,7 +87,8 @@ static bool hello(struct server *s, struct conn *c)
     if (s->say[EHLO]) return answer(s, c, EHLO, "");
     s->times[EHLO]++;
     conn_puts(c, "250-mx.test\r\n");
-    struct slice caps = sl_cstr(s->caps ? s->caps : ""), one;
+    const char *offers = conn_is_tls(c) && s->tls_caps ? s->tls_caps : s->caps;
+    struct slice caps = sl_cstr(offers ? offers : ""), one;
     while (sl_next(&caps, '\n', &one))
         if (!sl_eqi(one, SL("STARTTLS")) || !conn_is_tls(c)) conn_printf(c, "250-%.*s\r\n", SLF(one));
     conn_puts(c, "250 HELP\r\n");

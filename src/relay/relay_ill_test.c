@@ -1,0 +1,141 @@
+/* relay_ill_test.c - servers and zones that are worse than those of relay_test.c: answers that nobody asked
+ * for, words behind STARTTLS, other capabilities under TLS, hundreds of MX hosts, names that lead nowhere. */
+#include "base/text.h"
+#include "crypto/cert.h"
+#include "relay_test.h"
+
+static void offer_tls(struct server *s)
+{
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    struct slice name = SL("a.two.test");
+    CHECK_OK(tls_self_signed(&name, 1, 30, &chain, &key));
+    CHECK_OK(tls_server_new(&s->tls, NULL));
+    CHECK_OK(tls_server_add_cert(s->tls, buf_slice(&chain), buf_slice(&key)));
+    buf_free(&chain);
+    buf_free(&key);
+}
+
+/* Who answers twice to what ends a letter would have the next one taken for delivered by what was said of
+ * this. */
+TEST(relay_answers_that_nobody_asked_for_are_nobodys)
+{
+    static const char *const caps[] = {"", "PIPELINING", "PIPELINING\nCHUNKING"};
+    for (size_t i = 0; i < COUNT_OF(caps); i++) {
+        struct tester t;
+        REQUIRE(begin(&t));
+        t.a.caps = caps[i];
+        t.a.say[DOT] = "250 2.0.0 taken\r\n250 2.0.0 taken";
+        send(&t, "two.test", "ok@two.test");
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+        send(&t, "two.test", "no@two.test");
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+        HAS(t.rcpt[0].reply, "no such user");
+        CHECK_INT(t.a.sessions, 2);
+        t.a.say[DOT] = "552 5.2.2 full\r\n250 2.0.0 taken";
+        send(&t, "two.test", "ok@two.test");
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+        send(&t, "two.test", "later@two.test");
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+        HAS(t.rcpt[0].reply, "busy");
+        end(&t);
+    }
+}
+
+/* RFC 3207 section 6: somebody on the way puts words behind the answer to STARTTLS; none counts. */
+TEST(relay_words_behind_starttls_are_not_heard)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    offer_tls(&t.a);
+    t.a.caps = "PIPELINING\nSTARTTLS";
+    t.a.say[TLS] = "220 go ahead\r\n250-mx.test\r\n250 AUTH PLAIN";
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.a.tls_sessions, 0);
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(t.rcpt[0].tls, "not encrypted: TLS failed");
+    end(&t);
+}
+
+/* RFC 3207 section 4.2: what was offered in clear is forgotten. */
+TEST(relay_what_is_offered_under_tls_counts)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    offer_tls(&t.a);
+    t.a.caps = "STARTTLS\nSIZE 20\nCHUNKING\nDSN";
+    t.a.tls_caps = "PIPELINING";
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.a.tls_sessions, 1);
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED); /* 20 bytes were all that it would take in clear */
+    CHECK(sl_find(sl_cstr(t.a.log), SL("BDAT")) == SL_NONE);
+    CHECK(sl_find(sl_cstr(t.a.log), SL("SIZE=")) == SL_NONE &&
+          sl_find(sl_cstr(t.a.log), SL("NOTIFY")) == SL_NONE);
+    end(&t);
+}
+
+static void use_zone(struct tester *t, struct buf *text)
+{
+    relay_close(&t->relay);
+    dns_close(&t->dns);
+    CHECK_OK(dns_open_zone_text(&t->dns, buf_slice(text)));
+    t->conf.dns = t->dns;
+    CHECK_OK(relay_open(&t->relay, &t->conf));
+}
+
+/* Of an MX set of 200 hosts the most preferred are tried, and not one after another for hours. */
+TEST(relay_two_hundred_mx_hosts)
+{
+    struct tester t;
+    struct buf zone = BUF_INIT;
+    REQUIRE(begin(&t));
+    for (int i = 0; i < 200; i++)
+        buf_printf(&zone,
+                   "dead.test. MX %d h%d.test.\nlive.test. MX %d l%d.test.\nh%d.test. A 127.0.0.9\nl%d.test. "
+                   "A 127.0.0.%d\n",
+                   i + 1, i, i + 1, i, i, i, i == 5 ? 2 : 9);
+    use_zone(&t, &zone);
+    int64_t begun = rt_now();
+    send(&t, "dead.test", "ok@dead.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    HAS(t.rcpt[0].reply, "Connection refused");
+    send(&t, "live.test", "ok@live.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(t.rcpt[0].host, "l5.test [127.0.0.2]");
+    CHECK(rt_now() - begun < 5 * RT_S);
+    buf_free(&zone);
+    end(&t);
+}
+
+/* An MX that is an alias is wrong (RFC 2181 section 10.3) and followed all the same; one that leads nowhere,
+ * to itself or to us ends in words. */
+TEST(relay_mx_hosts_that_are_aliases)
+{
+    static const struct {
+        const char *domain;
+        enum attempt result;
+        const char *words;
+    } x[] = {
+        {"alias.test", ATTEMPT_DELIVERED, "taken"},
+        {"gone.test", ATTEMPT_PERMANENT, "no mail server of gone.test has an address"},
+        {"circle.test", ATTEMPT_TEMPORARY, "DNS gave no answer"},
+        {"home.test", ATTEMPT_PERMANENT, "comes back to this server"},
+        {"chain.test", ATTEMPT_DELIVERED, "taken"},
+    };
+    struct tester t;
+    struct buf zone = BUF_INIT;
+    REQUIRE(begin(&t));
+    buf_str(&zone, "alias.test. MX 10 www.test.\nwww.test. CNAME a.two.test.\na.two.test. A 127.0.0.2\n"
+                   "gone.test. MX 10 old.test.\nold.test. CNAME nowhere.test.\n"
+                   "circle.test. MX 10 c1.test.\nc1.test. CNAME c2.test.\nc2.test. CNAME c1.test.\n"
+                   "home.test. MX 10 me.test.\nme.test. CNAME self.test.\nself.test. A 127.0.0.1\n"
+                   "chain.test. CNAME far.test.\nfar.test. MX 10 www.test.\n");
+    use_zone(&t, &zone);
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        send(&t, x[i].domain, "ok@two.test");
+        if (t.rcpt[0].result != x[i].result || sl_find(t.rcpt[0].reply, sl_cstr(x[i].words)) == SL_NONE)
+            test_fail(__FILE__, __LINE__, "%s: %d, %.*s", x[i].domain, t.rcpt[0].result,
+                      SLF(t.rcpt[0].reply));
+    }
+    buf_free(&zone);
+    end(&t);
+}
