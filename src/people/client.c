@@ -13,27 +13,34 @@
 #include "base/text.h"
 #include "people_i.h"
 
-enum { KEPT = 4, ANSWER_MAX = 256 << 10, SECONDS = 5, MATCHES_MAX = 2 };
+enum { KEPT = 4, ANSWER_MAX = 256 << 10, MATCHES_MAX = 2 };
 
 struct kept {
     LDAP *ld;
     int64_t since; /* rt_now() when it was used last */
 };
 struct links {
-    int64_t kept_for, first_after;
+    struct links_times times;
     struct lock lock;
     struct kept searching[KEPT], proving[KEPT];
     size_t server;       /* which of the list is asked first now, */
     int64_t first_again; /* and when one question tries the first of the list again, rt_now() scale */
 };
 
-struct links *links_new(int64_t kept_for, int64_t first_after)
+struct links *links_new(const struct links_times *times)
 {
     struct links *l = xcalloc(1, sizeof *l);
-    l->kept_for = kept_for;
-    l->first_after = first_after;
+    l->times = *times;
     return l;
 }
+
+static struct timeval timeval_of(int64_t ns)
+{
+    return (struct timeval){.tv_sec = ns / RT_S, .tv_usec = ns % RT_S / 1000};
+}
+
+/* RFC 4511 section 4.5.1.5: what a server is told of it is whole seconds, and none would be no limit. */
+static int whole_seconds(int64_t ns) { return (int)((ns + RT_S - 1) / RT_S); }
 
 static void hang_up(LDAP *ld)
 {
@@ -56,7 +63,7 @@ static LDAP *take(struct links *l, struct kept *kept)
     LDAP *ld = NULL, *old[KEPT] = {NULL};
     lock_take(&l->lock);
     for (size_t i = 0; i < KEPT; i++) {
-        bool fresh = rt_now() - kept[i].since < l->kept_for;
+        bool fresh = rt_now() - kept[i].since < l->times.kept_for;
         if (!kept[i].ld || (ld && fresh)) continue;
         *(fresh ? &ld : &old[i]) = kept[i].ld;
         kept[i].ld = NULL;
@@ -106,11 +113,11 @@ static int not_ready(LDAP *ld, int rc, const char *what)
 }
 
 /* Nothing that an ldap.conf of the machine says makes a connection less safe than this. */
-static bool set_options(LDAP *ld, const struct people_conf *c, struct arena *a)
+static bool set_options(LDAP *ld, const struct people_conf *c, struct arena *a, int64_t patience)
 {
     int version = LDAP_VERSION3, never = LDAP_DEREF_NEVER, demand = LDAP_OPT_X_TLS_DEMAND, client = 0,
-        least = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2, limit = SECONDS;
-    struct timeval time = {.tv_sec = SECONDS};
+        least = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2, limit = whole_seconds(patience);
+    struct timeval time = timeval_of(patience);
     ber_len_t most = ANSWER_MAX;
     Sockbuf *sb = NULL;
     bool good = ldap_set_option(ld, LDAP_OPT_PROTOCOL_VERSION, &version) == 0 &&
@@ -136,11 +143,12 @@ static int bind_as(LDAP *ld, struct arena *a, struct slice dn, struct slice pass
 }
 
 /* *ld: connected, in TLS where it must be. */
-static int dial(const struct people_conf *c, struct slice server, struct arena *a, LDAP **ld)
+static int dial(const struct people_conf *c, struct slice server, struct arena *a, int64_t patience,
+                LDAP **ld)
 {
     int rc = ldap_initialize(ld, ar_cstr(a, server));
     if (rc) return failed(NULL, rc, "reached");
-    if (!set_options(*ld, c, a)) rc = LDAP_LOCAL_ERROR;
+    if (!set_options(*ld, c, a, patience)) rc = LDAP_LOCAL_ERROR;
     if (!rc && sl_starts(server, SL("ldap://")) && !people_is_near(server))
         rc = ldap_start_tls_s(*ld, NULL, NULL);
     if (!rc) return 0;
@@ -157,6 +165,7 @@ struct asking {
     struct arena *a;
     struct slice filter, dn, password; /* one or the others */
     struct people_entry *out;
+    int64_t patience;
     LDAP *ld;
     int rc; /* what libldap said of the question */
 };
@@ -168,7 +177,7 @@ static size_t first_server(struct links *l, size_t n)
     if (l->server >= n) l->server = 0;
     size_t from = l->server;
     if (from && rt_now() >= l->first_again) {
-        l->first_again = rt_now() + l->first_after;
+        l->first_again = rt_now() + l->times.first_after;
         from = 0;
     }
     lock_release(&l->lock);
@@ -184,19 +193,19 @@ static void stay_with(struct links *l, size_t from, size_t k)
         l->server = 0;
     } else if (k != from && l->server == from) {
         l->server = k;
-        l->first_again = rt_now() + l->first_after;
+        l->first_again = rt_now() + l->times.first_after;
     }
     lock_release(&l->lock);
 }
 
 /* Does the server answer anybody? Asked on a connection of its own about itself (RFC 4512 section 5.1), after
  * it did not answer something else in time; what it says to this does not matter. */
-static int answers(const struct people_conf *c, struct slice server, struct arena *a)
+static int answers(const struct asking *x, struct slice server)
 {
     char *none[] = {LDAP_NO_ATTRS, NULL};
     LDAPMessage *got = NULL;
     LDAP *ld = NULL;
-    int e = dial(c, server, a, &ld);
+    int e = dial(x->c, server, x->a, x->patience, &ld);
     if (e) return e;
     int rc =
         ldap_search_ext_s(ld, "", LDAP_SCOPE_BASE, "(objectClass=*)", none, 0, NULL, NULL, NULL, 1, &got);
@@ -210,14 +219,14 @@ static int answers(const struct people_conf *c, struct slice server, struct aren
 static int ask_one(struct asking *x, struct slice server, int (*step)(struct asking *x))
 {
     x->rc = 0;
-    int e = dial(x->c, server, x->a, &x->ld);
+    int e = dial(x->c, server, x->a, x->patience, &x->ld);
     if (e) return e;
     e = step(x);
     if (e != ERR_IO || x->rc != LDAP_TIMEOUT) return e;
-    int other = answers(x->c, server, x->a);
+    int other = answers(x, server);
     return other ? other
                  : err_set(ERR_IO, "the directory of people did not answer this question within %d seconds",
-                           SECONDS);
+                           whole_seconds(x->patience));
 }
 
 /* On a new connection, of each server in turn until one answers. ERR_UNREACHABLE: none answers anybody. */
@@ -324,7 +333,7 @@ static int search_on(struct asking *x)
     const struct people_conf *c = x->c;
     char *attributes[] = {c->address.n ? ar_cstr(x->a, c->address) : LDAP_NO_ATTRS,
                           c->id.n ? ar_cstr(x->a, c->id) : NULL, NULL};
-    struct timeval time = {.tv_sec = SECONDS};
+    struct timeval time = timeval_of(x->patience);
     LDAPMessage *got = NULL;
     x->rc = ldap_search_ext_s(x->ld, ar_cstr(x->a, c->base), LDAP_SCOPE_SUBTREE, ar_cstr(x->a, x->filter),
                               attributes, 0, NULL, NULL, &time, MATCHES_MAX, &got);
@@ -353,7 +362,7 @@ int ldap_ask(void *arg, const struct people_conf *c, struct slice filter, struct
              struct people_entry *out)
 {
     struct links *l = arg;
-    struct asking x = {.c = c, .a = a, .filter = filter, .out = out};
+    struct asking x = {.c = c, .a = a, .filter = filter, .out = out, .patience = l->times.patience};
     return ask_kept(l, l->searching, &x, search_on, search_anew);
 }
 
@@ -384,7 +393,7 @@ int ldap_prove(void *arg, const struct people_conf *c, struct slice dn, struct s
     struct links *l = arg;
     struct arena a;
     ar_init(&a, 0);
-    struct asking x = {.c = c, .a = &a, .dn = dn, .password = password};
+    struct asking x = {.c = c, .a = &a, .dn = dn, .password = password, .patience = l->times.patience};
     int e = ask_kept(l, l->proving, &x, prove_on, prove_on);
     ar_free(&a);
     return e;

@@ -29,6 +29,13 @@ static void *serve(void *arg)
     return NULL;
 }
 
+/* Who is silent is given up after a second. */
+static struct links *links_of(int64_t kept_for, int64_t first_after)
+{
+    return links_new(
+        &(struct links_times){.patience = RT_S, .kept_for = kept_for, .first_after = first_after});
+}
+
 /* At a free port of this machine; 0: there is none. */
 static int listen_here(struct server *s)
 {
@@ -45,7 +52,7 @@ static int listen_here(struct server *s)
 static int answered(const char *says, size_t n)
 {
     struct server s = {.says = says, .n = n};
-    struct links *l = links_new(60 * RT_S, 60 * RT_S);
+    struct links *l = links_of(60 * RT_S, 60 * RT_S);
     struct people_entry out;
     struct arena a;
     pthread_t t;
@@ -79,7 +86,7 @@ static void fails_over(struct server *first, enum how how)
 {
     static const char nobody[] = DONE("\x00");
     struct server second = {.says = nobody, .n = sizeof nobody - 1};
-    struct links *l = links_new(60 * RT_S, 60 * RT_S);
+    struct links *l = links_of(60 * RT_S, 60 * RT_S);
     struct people_entry out;
     struct arena a;
     pthread_t one, two;
@@ -116,7 +123,7 @@ TEST(client_asks_the_next_server_when_that_of_a_kept_connection_answers_nobody)
     static const char nobody[] = DONE("\x00"), unavailable[] = DONE_OF("\x02", "\x34");
     struct server first = {.says = nobody, .then = unavailable, .n = sizeof nobody - 1};
     struct server second = {.says = nobody, .n = sizeof nobody - 1};
-    struct links *l = links_new(60 * RT_S, 60 * RT_S);
+    struct links *l = links_of(60 * RT_S, 60 * RT_S);
     struct people_entry out;
     struct arena a;
     pthread_t one, two;
@@ -192,7 +199,7 @@ struct halting_world {
 static void halting_begin(struct halting_world *w)
 {
     int port[2];
-    *w = (struct halting_world){.l = links_new(60 * RT_S, 60 * RT_S)};
+    *w = (struct halting_world){.l = links_of(60 * RT_S, 60 * RT_S)};
     ar_init(&w->a, 0);
     for (int i = 0; i < 2; i++) {
         struct server s = {0};
@@ -253,7 +260,7 @@ TEST(client_does_not_ask_on_a_connection_that_is_old)
     struct people_entry out;
     halting_begin(&w);
     links_free(&w.l);
-    w.l = links_new(0, 60 * RT_S);
+    w.l = links_of(0, 60 * RT_S);
     for (int i = 1; i <= 3; i++) {
         CHECK_ERR(ldap_ask(w.l, &w.c, SL("(mail=bo@one.test)"), &w.a, &out), ERR_NOT_FOUND);
         CHECK_INT(w.h[0].conns, i);
@@ -278,7 +285,7 @@ TEST(client_one_question_alone_tries_the_first_server_again)
     pthread_t t;
     halting_begin(&w);
     links_free(&w.l);
-    w.l = links_new(0, RT_S / 2);
+    w.l = links_of(0, RT_S / 2);
     w.h[0].deaf = true;
     ask_once(&w);
     CHECK(w.h[0].conns > 0 && w.h[1].conns == 1);

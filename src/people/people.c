@@ -12,7 +12,8 @@ static const int64_t there_for = 60 * RT_S, absent_for = 15 * RT_S, silent_for =
 /* A question that took this long, and got no answer: the person's password is not asked about for a while. */
 static const int64_t slow_is = 4 * RT_S, slow_for = 30 * RT_S;
 /* What lies between forgets a connection that says nothing for long. */
-static const int64_t kept_for = 60 * RT_S, first_after = 60 * RT_S;
+static const struct links_times times = {
+    .patience = 5 * RT_S, .kept_for = 60 * RT_S, .first_after = 60 * RT_S};
 #define PATIENCE (20 * RT_S) /* with those who ask about passwords */
 
 /* What was said of an address: NUL between DN, id and the addresses; none of them has one. */
@@ -44,7 +45,7 @@ void people_open(struct people **out, const struct people_conf *c)
     struct people *p = *out = xcalloc(1, sizeof *p);
     p->conf = *c;
     if (!c->search) {
-        p->links = links_new(kept_for, first_after);
+        p->links = links_new(&times);
         p->conf.search = ldap_ask;
         p->conf.bind = ldap_prove;
         p->conf.arg = p->links;

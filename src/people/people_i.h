@@ -4,9 +4,12 @@
 
 /* client.c. arg: the links. BLOCK. */
 struct links;
-/* kept_for: a connection that was not used for so long is not asked any more; first_after: so often one
- * question tries whether the first server of the list answers again. */
-struct links *links_new(int64_t kept_for, int64_t first_after);
+struct links_times {     /* ns */
+    int64_t patience;    /* an answer is waited for so long; */
+    int64_t kept_for;    /* a connection that was not used for so long is not asked any more; */
+    int64_t first_after; /* so often one question tries whether the first server of the list answers again */
+};
+struct links *links_new(const struct links_times *times);
 void links_free(struct links **l);
 MUST_CHECK int ldap_ask(void *arg, const struct people_conf *c, struct slice filter, struct arena *a,
                         struct people_entry *out);
