@@ -64,7 +64,7 @@ static int rotate(struct packs *b, enum body_class cls, bool seal)
 static int ready_pack(struct packs *b, enum body_class cls)
 {
     struct pack *p = b->current[cls];
-    if (p && p->bytes < b->pack_bytes) return 0;
+    if (p && p->bytes < b->pack_bytes && !stamps_need_pack(b, p)) return 0;
     if (rotate(b, cls, true)) log_warn("body", "a pack could not be sealed: %s", err_text(ERR_IO));
     return pack_create(b, cls, &b->current[cls]);
 }

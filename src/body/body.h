@@ -100,8 +100,8 @@ MUST_CHECK int body_drop_pack(struct body_store *b, uint64_t number); /* ERR_BUS
  * new one. SUSPENDS. */
 MUST_CHECK int body_move(struct body_store *b, const struct body_ref *from, enum body_class cls,
                          struct body_ref *to);
-/* When a body was first written: microseconds since 1970, never less than the number of the newest pack at
- * that time, so that a clock that goes back makes none older than those before it by more than that. */
+/* When a body was first written: microseconds since 1970, but never less than the stamp before, so that a
+ * clock that goes back makes none older than those before it. */
 uint64_t body_stamp(struct body_store *b); /* of a body that would be written now */
 /* No body with a lower stamp waits for the index to refer to it: each was unpinned (or is pinned for more
  * than a day, which is a reference that nobody knows the end of). */

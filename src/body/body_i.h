@@ -54,6 +54,7 @@ struct packs {
     struct link born;   /* struct newborn, oldest first */
     struct map born_as; /* reference -> struct newborn */
     uint64_t newest;    /* number given last */
+    uint64_t stamped;   /* stamp given last */
     size_t files;       /* open ones */
 };
 
@@ -89,7 +90,13 @@ void pack_add(struct packs *b, struct pack *p);           /* takes the lock */
 void pack_remove(struct packs *b, struct pack *p);        /* under the lock */
 void pack_closes(struct packs *b, struct pack *p);        /* nothing is appended any more. Takes the lock */
 uint64_t pack_number_new(struct packs *b);                /* takes the lock */
-uint64_t stamp_new(struct packs *b);                      /* under the lock */
+uint64_t stamp_new(struct packs *b);                      /* under the lock; never less than the one before */
+/* The clock went back since the pack began: its number says less than the stamps that are given. */
+bool stamps_need_pack(struct packs *b, const struct pack *p); /* takes the lock */
+/* When the store is opened: stamps go on from those given before, whatever the clock did. By the numbers of
+ * packs, and when each class was last written to: keep() sees to that when the store is closed. BLOCK. */
+void stamps_go_on(struct packs *b);
+void stamps_keep(struct packs *b);
 /* A body begins to be: then it has a name, or (ref NULL) it came to nothing. */
 struct newborn *newborn_begin(struct packs *b);                                     /* takes the lock */
 void newborn_named(struct packs *b, struct newborn *n, const struct body_ref *ref); /* takes the lock */

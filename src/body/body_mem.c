@@ -28,7 +28,7 @@ struct mem {
     struct lock lock;
     struct link packs; /* oldest first */
     struct mem_pack *current[BODY_CLASSES];
-    uint64_t pack_bytes, newest;
+    uint64_t pack_bytes, newest, stamped;
 };
 struct mem_writer {
     struct body_writer base;
@@ -43,10 +43,11 @@ static struct mem_writer *writer_of(struct body_writer *w)
     return CONTAINER_OF(w, struct mem_writer, base);
 }
 
-static uint64_t stamp_now(const struct mem *m)
+static uint64_t stamp_now(struct mem *m)
 {
     uint64_t now = (uint64_t)rt_wall();
-    return now > m->newest ? now : m->newest;
+    if (now < m->newest) now = m->newest;
+    return m->stamped = now > m->stamped ? now : m->stamped;
 }
 
 static struct mem_pack *find_pack(struct mem *m, uint64_t number)

@@ -5,6 +5,8 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "body.h"
+#include "pack.h"
+#include "rt/file.h"
 #include "sim/power.h"
 
 enum { WRITERS = 3, ROUNDS = 4, BODIES = WRITERS * ROUNDS };
@@ -19,6 +21,9 @@ struct world {
     struct body_store *b;
     struct kept kept[BODIES];
     size_t readable;
+    uint64_t stamp;
+    int64_t skew;
+    int rounds;
 };
 
 struct writer {
@@ -134,7 +139,58 @@ TEST(packs_that_cannot_be_read_stop_no_start)
     power_end(&power, w);
 }
 
+static int half_written(void *arg)
+{
+    char name[PACK_NAME_MAX], path[PACK_NAME_MAX + 8];
+    (void)arg;
+    pack_name(BODY_MAIL, 1, true, name);
+    snprintf(path, sizeof path, "bodies/%s", name);
+    return path_mkdir(path); /* which unlink() does not remove */
+}
+
+TEST(a_half_written_pack_that_cannot_be_removed_stops_no_start)
+{
+    struct world *w = power_begin(&power, 1);
+    power_run(w, work);
+    power_run(w, half_written);
+    power_run(w, look);
+    power_end(&power, w);
+}
+
 /* ---- clocks ---- */
+
+/* Stamps while the clock goes back, and after it went back while nothing ran. */
+static int stamp_backwards(void *arg)
+{
+    struct world *w = arg;
+    struct body_ref ref;
+    int e = body_open(&w->b, "bodies", 12000);
+    if (e) return e;
+    CHECK(body_stamp(w->b) >= w->stamp);
+    CHECK_OK(body_put(w->b, BODY_MAIL, SL("letter"), SL(""), &ref));
+    body_unpin(w->b, &ref);
+    CHECK_OK(fiber_sleep(60 * RT_S));
+    CHECK_OK(body_put(w->b, BODY_MAIL, SL("another"), SL(""), &ref));
+    w->stamp = body_stamp(w->b);
+    w->skew -= INT64_C(3600) * 1000000;
+    sim_clock_skew(w->p.node, w->skew);
+    CHECK(body_stamp(w->b) >= w->stamp);
+    CHECK(body_settled(w->b) <= body_stamp(w->b));
+    body_unpin(w->b, &ref);
+    CHECK(body_settled(w->b) >= w->stamp);
+    if (w->rounds % 2) CHECK_OK(body_put(w->b, BODY_MAIL, SL("late"), SL(""), &ref));
+    if (w->rounds++ >= 4) sim_kill(w->p.node); /* the power goes */
+    body_close(&w->b);
+    return 0;
+}
+
+TEST(a_clock_that_goes_back_makes_no_stamp_lower)
+{
+    static const struct power_test empty = {.size = sizeof(struct world)};
+    struct world *w = power_begin(&empty, 1);
+    for (int i = 0; i < 8; i++) power_run(w, stamp_backwards);
+    power_end(&empty, w);
+}
 
 static const int64_t years = INT64_C(86400) * 365 * 1000000;
 

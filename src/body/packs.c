@@ -79,11 +79,13 @@ void pack_closes(struct packs *b, struct pack *p)
     lock_release(&b->lock);
 }
 
-/* Numbers are never used again, not even those of packs that are gone: they are microseconds. */
+/* Numbers are never used again, not even those of packs that are gone: they are microseconds. None is below
+ * the stamps before it, so a pack is what durably says that a clock went back. */
 uint64_t pack_number_new(struct packs *b)
 {
     uint64_t now = (uint64_t)rt_wall();
     lock_take(&b->lock);
+    if (now < b->stamped) now = b->stamped;
     b->newest = now > b->newest ? now : b->newest + 1;
     uint64_t number = b->newest;
     lock_release(&b->lock);
@@ -93,7 +95,52 @@ uint64_t pack_number_new(struct packs *b)
 uint64_t stamp_new(struct packs *b)
 {
     uint64_t now = (uint64_t)rt_wall();
-    return now > b->newest ? now : b->newest;
+    if (now < b->newest) now = b->newest;
+    return b->stamped = now > b->stamped ? now : b->stamped;
+}
+
+/* The clock is behind the stamps by more than a moment. */
+static bool went_back(const struct packs *b) { return (uint64_t)rt_wall() + 1000000 < b->stamped; }
+
+bool stamps_need_pack(struct packs *b, const struct pack *p)
+{
+    lock_take(&b->lock);
+    bool need = p->head.number < b->stamped && went_back(b);
+    lock_release(&b->lock);
+    return need;
+}
+
+static struct pack *newest_of(struct packs *b, enum body_class cls)
+{
+    struct pack *newest = NULL;
+    LIST_EACH(struct pack, p, &b->packs, link)
+    if (p->head.cls == cls && (!newest || newest->head.number < p->head.number)) newest = p;
+    return newest;
+}
+
+void stamps_go_on(struct packs *b)
+{
+    for (int cls = 0; cls < BODY_CLASSES; cls++) {
+        char path[BODY_PATH_MAX];
+        struct path_info info;
+        struct pack *p = newest_of(b, (enum body_class)cls);
+        if (!p) continue;
+        body_path(b, p->head.cls, p->head.number, false, path);
+        if (path_info(path, &info) || info.changed < 0) continue; /* then by the numbers alone */
+        uint64_t last = ((uint64_t)info.changed + 1) * 1000000;
+        if (last > b->stamped) b->stamped = last;
+    }
+}
+
+void stamps_keep(struct packs *b)
+{
+    char path[BODY_PATH_MAX];
+    for (int cls = 0; cls < BODY_CLASSES && went_back(b); cls++) {
+        struct pack *p = newest_of(b, (enum body_class)cls);
+        if (!p) continue;
+        body_path(b, p->head.cls, p->head.number, false, path);
+        (void)!path_set_time(path, (int64_t)(b->stamped / 1000000)); /* by the numbers alone, then */
+    }
 }
 
 uint64_t packs_stamp(struct body_store *base)

@@ -15,7 +15,9 @@ static int load_name(void *arg, const char *name)
     if (part) {
         char path[BODY_PATH_MAX];
         body_path(b, cls, number, true, path);
-        return path_unlink(path);
+        int e = path_unlink(path);
+        if (e) log_warn("body", "what a stop left half written stays, and does no harm: %s", err_text(e));
+        return 0;
     }
     if (pack_find(b, number)) { /* no program makes that; somebody copied files */
         log_error("body", "%s/%s: another pack has this number; this one is left alone and not read", b->dir,
@@ -40,6 +42,7 @@ static void store_free(struct packs *b)
 
 static int close_on_thread(void *arg)
 {
+    stamps_keep(arg);
     store_free(arg);
     return 0;
 }
@@ -91,6 +94,7 @@ int body_open(struct body_store **out, const char *dir, uint64_t pack_bytes)
     map_init(&b->born_as, false);
     int e = path_make(dir);
     if (e == 0) e = path_list(dir, load_name, b);
+    if (e == 0) stamps_go_on(b);
     if (e == 0) e = worker_new(&b->worker, "bodies", BODY_GROUP_MAX, writer_append_handle, b);
     if (e == 0) {
         *out = &b->base;
