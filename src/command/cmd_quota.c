@@ -80,21 +80,23 @@ int run_quota_list(struct request *r)
     return e;
 }
 
+/* what: one of them; "3 of 1 message", "1 mailbox". */
 static void print_limit(json_t *row, const char *has, const char *limit, const char *what, struct buf *out)
 {
     json_t *most = json_object_get(row, limit);
-    buf_printf(out, "  %lld", (long long)arg_number(row, has));
-    if (json_is_integer(most)) buf_printf(out, " of %lld", (long long)json_integer_value(most));
-    buf_printf(out, " %s", what);
+    long long n = (long long)arg_number(row, has);
+    buf_printf(out, "  %lld", n);
+    if (json_is_integer(most)) buf_printf(out, " of %lld", n = (long long)json_integer_value(most));
+    buf_printf(out, " %s%s", what, n == 1 ? "" : sl_ends(sl_cstr(what), SL("x")) ? "es" : "s");
 }
 
 void print_row_quota_list(json_t *args, json_t *row, size_t i, struct buf *out)
 {
     (void)args, (void)i;
     buf_printf(out, "%s", arg_text(row, "name"));
-    print_limit(row, "bytes", "storage", "bytes", out);
-    print_limit(row, "messages", "messages_limit", "messages", out);
-    print_limit(row, "mailboxes", "mailboxes_limit", "mailboxes", out);
+    print_limit(row, "bytes", "storage", "byte", out);
+    print_limit(row, "messages", "messages_limit", "message", out);
+    print_limit(row, "mailboxes", "mailboxes_limit", "mailbox", out);
     buf_printf(out, "  (the %s's)\n", arg_text(row, "by"));
 }
 

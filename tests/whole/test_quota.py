@@ -87,7 +87,7 @@ def test_a_tree_of_mailboxes_gets_full(world):
     assert (row["name"], row["messages"], row["messages_limit"], row["mailboxes_limit"], row["by"]) == ("Archive", 10, 10, None, "operator")
     home.tram("quota", "set", "bob@one.test", "INBOX", "--messages", "1")
     assert refusal(home, "bob@one.test")[0] == 452
-    assert "INBOX  " in home.tram("quota", "list", "bob@one.test").stdout
+    assert "of 1 message  1 mailbox  (the operator's)\n" in home.tram("quota", "list", "bob@one.test").stdout
     home.tram("account", "rename", "bob@one.test", "rob@one.test")  # found by a walk, once
     home.tram("quota", "set", "rob@one.test", "INBOX", "--messages", "20")
     home.tram("quota", "set", "rob@one.test", "Archive", "--messages", "11")
