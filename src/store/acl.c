@@ -154,6 +154,19 @@ int guest_means_tx(struct kv_tx *tx, const struct mailbox_guest *guest, struct s
     return err_set(ERR_NOT_FOUND, "the mailbox has another name now");
 }
 
+int guest_makes_tx(struct kv_tx *tx, const struct mailbox_guest *guest, size_t i, struct slice name)
+{
+    struct box_row b;
+    if (!guest) return 0;
+    while (mailbox_parent(name, &name)) {
+        int e = box_tx_named(tx, name, &b);
+        if (e == ERR_NOT_FOUND) continue;
+        if (e || b.m.id == guest->must[i].box) return e;
+        break;
+    }
+    return err_set(ERR_NOT_FOUND, "the mailbox above it has another name now");
+}
+
 int mailbox_transact(struct store *s, struct mailbox_ref box, size_t n, kv_fn *fn, void *arg)
 {
     struct as_guest x = {box.guest, fn, arg};

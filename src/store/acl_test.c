@@ -39,8 +39,8 @@ static int run(struct fixture *f, struct mailbox_ref box, unsigned act, uint32_t
     if (act == 5) e = annotation_set(f->s, box, BOB, &note, 1);
     if (act == 6) e = acl_change(f->s, box, SL("alice@x.test"), &carol, ACL_ADD);
     if (act == 7) e = mailbox_create_as(f->s, ACC, box.guest, SL("A/new"), 0, &f->a, &made);
-    if (act == 8) e = mailbox_rename_as(f->s, ACC, box.guest, SL("A"), SL("B"));
-    if (act == 9) e = mailbox_delete_as(f->s, ACC, box.guest, SL("B"));
+    if (act == 8) e = mailbox_rename_as(f->s, ACC, box.guest, SL("A"), SL("Drafts/B"));
+    if (act == 9) e = mailbox_delete_as(f->s, ACC, box.guest, SL("Drafts/B"));
     body_unpin(f->s->body, &m.body);
     return e;
 }
@@ -48,10 +48,11 @@ static int run(struct fixture *f, struct mailbox_ref box, unsigned act, uint32_t
 TEST(a_guest_changes_nothing_without_the_right_at_that_moment)
 {
     struct fixture f;
-    struct mailbox box, after;
+    struct mailbox box, after, drafts;
     if (!begin(&f)) return;
     CHECK_OK(mailbox_create(f.s, ACC, SL("A"), 0, &f.a, &box));
-    struct mailbox_guest bob = {BOB, {{box.id, ACL_WRITE | ACL_MARK}}};
+    CHECK_OK(mailbox_find(f.s, ACC, SL("Drafts"), &f.a, &drafts));
+    struct mailbox_guest bob = {BOB, {{box.id, ACL_WRITE | ACL_MARK}, {drafts.id, 0}}};
     struct mailbox_ref ref = {.account = ACC, .box = box.id, .guest = &bob};
     for (unsigned act = 0; act < 10; act++) {
         uint32_t uid = act < 8 ? add(&f, box.id, "old", 0) : 0;
@@ -103,6 +104,32 @@ TEST(a_guest_takes_away_the_mailbox_that_was_meant_not_one_of_its_name)
     CHECK_ERR(mailbox_rename_as(f.s, ACC, &bob, SL("A"), SL("C")), ERR_NOT_FOUND);
     CHECK_OK(mailbox_delete_as(f.s, ACC, &bob, SL("B")));
     CHECK_OK(mailbox_find(f.s, ACC, SL("A"), &f.a, &other));
+    fixture_end(&f);
+}
+
+TEST(a_guest_makes_a_mailbox_below_the_one_that_was_meant)
+{
+    struct fixture f;
+    struct mailbox box, below, other, made;
+    if (!begin(&f)) return;
+    CHECK_OK(mailbox_create(f.s, ACC, SL("A"), 0, &f.a, &box));
+    CHECK_OK(mailbox_create(f.s, ACC, SL("A/mine"), 0, &f.a, &below));
+    allow(&f, box.id, ACL_CREATE);
+    allow(&f, below.id, ACL_DELETE);
+    struct mailbox_guest makes = {BOB, {{box.id, ACL_CREATE}}},
+                         moves = {BOB, {{below.id, ACL_DELETE}, {box.id, ACL_CREATE}}},
+                         inbox = {BOB, {{0, 0}, {box.id, ACL_CREATE}}};
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("A"), SL("B")));
+    for (int there = 0; there < 2; there++) { /* nothing bears the name, then another mailbox does */
+        CHECK_ERR(mailbox_create_as(f.s, ACC, &makes, SL("A/x/new"), 0, &f.a, &made), ERR_NOT_FOUND);
+        CHECK_ERR(mailbox_rename_as(f.s, ACC, &moves, SL("B/mine"), SL("A/new")), ERR_NOT_FOUND);
+        CHECK_ERR(mailbox_rename_as(f.s, ACC, &inbox, SL("INBOX"), SL("A/new")), ERR_NOT_FOUND);
+        if (!there) CHECK_ERR(mailbox_find(f.s, ACC, SL("A"), &f.a, &other), ERR_NOT_FOUND);
+        if (!there) CHECK_OK(mailbox_create(f.s, ACC, SL("A"), 0, &f.a, &other));
+    }
+    CHECK_OK(mailbox_create_as(f.s, ACC, &makes, SL("B/x/new"), 0, &f.a, &made));
+    CHECK_OK(mailbox_rename_as(f.s, ACC, &moves, SL("B/mine"), SL("B/new")));
+    CHECK_OK(mailbox_rename_as(f.s, ACC, &inbox, SL("INBOX"), SL("B/old")));
     fixture_end(&f);
 }
 

@@ -19,9 +19,13 @@ MUST_CHECK int care_begin(struct care *c, struct store *s, const char *what); /*
 MUST_CHECK int care_check(struct care *c);
 void care_end(struct care *c);
 
-/* Inside a transaction on an account: bad() says which mailboxes have one name, and which names and
- * mailboxes do not belong together. */
-MUST_CHECK int verify_names(struct kv_tx *tx, void (*bad)(void *arg, const char *what), void *arg);
+/* bad() says which mailboxes have one name, and which names and mailboxes do not belong together. */
+MUST_CHECK int verify_names(const struct account_rows *rows, void (*bad)(void *arg, const char *what),
+                            void *arg);
+/* bad() says where the row of an account does not agree with what it counts, and the same of its limits and
+ * of the names of its mailboxes. Reads by pages, so that nobody waits for it. SUSPENDS. */
+MUST_CHECK int verify_account(struct store *s, const char *acc, void (*bad)(void *arg, const char *what),
+                              void *arg);
 /* Calls each() with the id of every account that has rows; its non-zero value ends the walk. */
 MUST_CHECK int accounts_each(struct store *s, int (*each)(void *arg, const char *acc), void *arg);
 /* Takes "m/BBBBBBBB/UUUUUUUU" and its value apart; false when they are damaged (box and uid are what

@@ -252,10 +252,20 @@ static unsigned use_of_name(struct kv_tx *tx, struct slice name)
 }
 
 struct create {
+    const struct mailbox_guest *guest;
     struct slice name;
     unsigned use;
     uint32_t id;
 };
+
+int mailbox_create_tx(struct kv_tx *tx, struct account_row *a, struct slice name, unsigned use,
+                      struct box_row *out)
+{
+    int e = box_tx_named(tx, name, out);
+    if (e == 0) return err_set(ERR_EXISTS, "the mailbox exists already");
+    if (e != ERR_NOT_FOUND) return e;
+    return mailbox_make(tx, a, name, use ? use : use_of_name(tx, name), out);
+}
 
 static int create(struct kv_tx *tx, void *arg)
 {
@@ -263,11 +273,8 @@ static int create(struct kv_tx *tx, void *arg)
     struct account_row a;
     struct box_row b;
     int e = account_tx(tx, &a);
-    if (e) return e;
-    e = box_tx_named(tx, c->name, &b);
-    if (e == 0) return err_set(ERR_EXISTS, "the mailbox exists already");
-    unsigned use = c->use ? c->use : use_of_name(tx, c->name);
-    if (e == ERR_NOT_FOUND) e = mailbox_make(tx, &a, c->name, use, &b);
+    if (e == 0) e = guest_makes_tx(tx, c->guest, 0, c->name);
+    if (e == 0) e = mailbox_create_tx(tx, &a, c->name, c->use, &b);
     if (e) return e;
     account_row_put(tx, &a);
     c->id = b.m.id;
@@ -283,7 +290,7 @@ int mailbox_create(struct store *s, const char *acc, struct slice name, unsigned
 int mailbox_create_as(struct store *s, const char *acc, const struct mailbox_guest *guest, struct slice name,
                       unsigned use, struct arena *a, struct mailbox *out)
 {
-    struct create c = {.use = use};
+    struct create c = {.guest = guest, .use = use};
     int e = mailbox_name(a, name, &c.name);
     if (e == 0) e = guest_transact(s, acc, guest, create, &c);
     return e ? e : mailbox_get(s, acc, c.id, a, out);

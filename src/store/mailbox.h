@@ -77,7 +77,7 @@ struct slice mailbox_pattern(struct arena *a, struct slice pattern);
  * has one and no other mailbox took it over. ERR_EXISTS, ERR_SYNTAX, ERR_LIMIT. */
 MUST_CHECK int mailbox_create(struct store *s, const char *acc, struct slice name, unsigned use,
                               struct arena *a, struct mailbox *out);
-/* The same for a guest, who may be NULL. */
+/* The same for a guest, who may be NULL; ERR_NOT_FOUND: it would not lie below must[0]. */
 MUST_CHECK int mailbox_create_as(struct store *s, const char *acc, const struct mailbox_guest *guest,
                                  struct slice name, unsigned use, struct arena *a, struct mailbox *out);
 /* Messages go with it; children stay. ERR_DENIED for INBOX. */
@@ -88,7 +88,8 @@ MUST_CHECK int mailbox_delete_as(struct store *s, const char *acc, const struct 
 /* Children move along, also those of a name that is no mailbox itself; ERR_EXISTS when one of them would
  * come upon another mailbox. Renaming INBOX moves its messages into the new mailbox (RFC 9051 6.3.6). */
 MUST_CHECK int mailbox_rename(struct store *s, const char *acc, struct slice from, struct slice to);
-/* The same for a guest, who may be NULL; ERR_NOT_FOUND: `from` leads to another mailbox than must[0]. */
+/* The same for a guest, who may be NULL; ERR_NOT_FOUND: `from` leads to another mailbox than must[0], or `to`
+ * would not lie below must[1]. */
 MUST_CHECK int mailbox_rename_as(struct store *s, const char *acc, const struct mailbox_guest *guest,
                                  struct slice from, struct slice to);
 /* A subscription is a name and may outlive the mailbox (RFC 3501 section 6.3.9). */

@@ -5,6 +5,7 @@
  *   b/<box>                a mailbox
  *   c/<box>                who else may do what with a mailbox
  *   d/<delivery id>        a delivery that was made
+ *   f/<box>                INBOX is being renamed to this mailbox
  *   g/<box>/...            a range of uids whose messages came as a batch
  *   h/<box>/<batch>        a batch that nobody sees yet
  *   i/<box>/<part>         image of a mailbox: uid, flags and modseq of each message
@@ -121,6 +122,14 @@ MUST_CHECK int object_range(struct store *s, struct slice object, struct slice f
 /* The same of an account. */
 MUST_CHECK int rows_each(struct store *s, const char *acc, struct slice from, struct slice to,
                          int (*each)(void *arg, struct slice key, struct slice value), void *arg);
+/* The rows of an account, of one moment (tx) or page by page while it changes (then it SUSPENDS). */
+struct account_rows {
+    struct kv_tx *tx; /* or NULL, and: */
+    struct store *s;
+    const char *acc;
+};
+MUST_CHECK int account_rows_each(const struct account_rows *r, struct slice from, struct slice to,
+                                 kv_visit *each, void *arg);
 /* Counts what changed when a message's flags did. */
 void count_flags(struct box_row *b, uint64_t old, uint64_t now);
 /* Counts a message in or out. */
@@ -198,6 +207,11 @@ MUST_CHECK int batch_care(struct store *s, const char *acc);
 MUST_CHECK int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range *near,
                           struct message *out);
 
+/* ---- message_change.c ---- */
+
+/* MOVE within an account, whatever its limits: it was asked before whether all fits. SUSPENDS. */
+MUST_CHECK int message_move_promised(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to);
+
 /* ---- mailbox.c ---- */
 
 /* The row by which a mailbox is found by its name. */
@@ -206,6 +220,10 @@ void mailbox_name_del(struct kv_tx *tx, struct slice name, uint32_t id);
 /* Makes the mailbox, which must not exist, and what is missing above it. */
 MUST_CHECK int mailbox_make(struct kv_tx *tx, struct account_row *a, struct slice name, unsigned use,
                             struct box_row *out);
+
+/* The same of a name that is asked for: ERR_EXISTS; use 0: what the name stands for. */
+MUST_CHECK int mailbox_create_tx(struct kv_tx *tx, struct account_row *a, struct slice name, unsigned use,
+                                 struct box_row *out);
 
 /* Inside a transaction on an account without mailboxes: makes its row and the special-use ones. */
 MUST_CHECK int mailbox_defaults(struct kv_tx *tx, void *arg);
@@ -265,6 +283,14 @@ bool leb_take(struct slice *s, uint64_t *v); /* false at the end, or when it is 
 /* Finishes deletions that a crash interrupted. SUSPENDS. */
 MUST_CHECK int mailbox_finish_deletes(struct store *s, const char *acc);
 
+/* ---- inbox_rename.c ---- */
+
+/* SUSPENDS. An error after the mailbox was made: the rest moves later. */
+MUST_CHECK int inbox_rename(struct store *s, const char *acc, const struct mailbox_guest *guest,
+                            struct slice to);
+/* Moves on what a crash left half way. SUSPENDS. */
+MUST_CHECK int inbox_rename_finish(struct store *s, const char *acc);
+
 /* ---- urlkey.c ---- */
 
 /* The key of the secret that goes with a mailbox of the user's own. */
@@ -281,6 +307,10 @@ MUST_CHECK int mailbox_transact(struct store *s, struct mailbox_ref box, size_t 
 /* Within a transaction: a guest (NULL: nothing is asked) changes by its name the mailbox that was looked at,
  * must[0], not one that has its name now. ERR_NOT_FOUND. */
 MUST_CHECK int guest_means_tx(struct kv_tx *tx, const struct mailbox_guest *guest, struct slice name);
+/* Within a transaction: a guest (NULL: nothing is asked) makes a mailbox of this name below the one that was
+ * looked at, must[i], not below one that has its name now. ERR_NOT_FOUND. */
+MUST_CHECK int guest_makes_tx(struct kv_tx *tx, const struct mailbox_guest *guest, size_t i,
+                              struct slice name);
 /* Within a transaction: the mailbox gets the access list of the one above it. */
 MUST_CHECK int acl_inherit_tx(struct kv_tx *tx, uint32_t above, uint32_t box);
 
@@ -316,6 +346,13 @@ MUST_CHECK int quota_tree_fit(struct kv_tx *tx, const struct account_row *a, str
                               struct slice into, struct quota_load more);
 /* The mailbox is not any more as b->was says, but as b->m, or gone. */
 void quota_trees_moved(struct kv_tx *tx, const struct account_row *a, const struct box_row *b, bool gone);
+/* Many mailboxes get other names: what each tree holds is read once, asked and put once, however many they
+ * are. Each is put with box_row_put(tx, NULL, b). end: ERR_QUOTA. */
+struct quota_moves;
+MUST_CHECK int quota_moves_begin(struct kv_tx *tx, const struct account_row *a, struct arena *arena,
+                                 struct quota_moves **out);
+void quota_moves_add(struct quota_moves *m, const struct box_row *b);
+MUST_CHECK int quota_moves_end(struct kv_tx *tx, uint64_t modseq, struct quota_moves *m);
 bool quota_tree_row_good(struct slice value);
 
 /* ---- quota_trees.c ---- */
@@ -325,7 +362,7 @@ MUST_CHECK int quota_trees_settle(struct kv_tx *tx, struct account_row *a, size_
 /* The same as a transaction of its own. arg: NULL, or size_t *wrong. */
 MUST_CHECK int quota_trees_recount(struct kv_tx *tx, void *arg);
 /* bad() for each number that is wrong. */
-MUST_CHECK int quota_trees_check(struct kv_tx *tx, const struct account_row *a,
+MUST_CHECK int quota_trees_check(const struct account_rows *rows, const struct account_row *a,
                                  void (*bad)(void *arg, const char *what), void *arg);
 
 /* ---- image.c ---- */

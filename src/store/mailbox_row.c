@@ -316,6 +316,12 @@ int rows_each(struct store *s, const char *acc, struct slice from, struct slice 
     return object_range(s, account_object(acc, room), from, to, each, arg);
 }
 
+int account_rows_each(const struct account_rows *r, struct slice from, struct slice to, kv_visit *each,
+                      void *arg)
+{
+    return r->tx ? kv_tx_scan(r->tx, from, to, each, arg) : rows_each(r->s, r->acc, from, to, each, arg);
+}
+
 /* ---- counting ---- */
 
 /* The index for a new name; MAILBOX_KEYWORDS_MAX when every one has its messages. */

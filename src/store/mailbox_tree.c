@@ -10,18 +10,19 @@ struct rename {
     struct slice from, to;
 };
 
-static int move_box(struct kv_tx *tx, struct account_row *a, uint32_t id, struct slice to)
+static int move_box(struct kv_tx *tx, struct account_row *a, struct quota_moves *moves, uint32_t id,
+                    struct slice to)
 {
     struct box_row b;
     int e = box_tx(tx, id, &b);
-    if (e == 0) e = quota_tree_fit(tx, a, b.m.name, to, (struct quota_load){b.m.size, b.m.exists, 1});
     if (e) return e;
     mailbox_name_del(tx, b.m.name, id);
     mailbox_name_put(tx, to, id);
     b.m.name = to;
     b.m.modseq = ++a->modseq;
     journal_put(tx, a, &(struct journal_box){.box = id, .kind = JOURNAL_RENAMED}, 1);
-    box_row_put(tx, a, &b);
+    quota_moves_add(moves, &b);
+    box_row_put(tx, NULL, &b);
     return 0;
 }
 
@@ -82,6 +83,14 @@ static int names_are_free(struct kv_tx *tx, const struct below *l)
     return 0;
 }
 
+static int move_all(struct kv_tx *tx, struct account_row *a, const struct below *l)
+{
+    struct quota_moves *moves;
+    int e = quota_moves_begin(tx, a, l->r->a, &moves);
+    for (size_t i = 0; e == 0 && i < l->n; i++) e = move_box(tx, a, moves, l->id[i], l->to[i]);
+    return e ? e : quota_moves_end(tx, a->modseq, moves);
+}
+
 /* A name that only stands above others (\Noselect in LIST) takes them along as well. */
 static int rename_tree(struct kv_tx *tx, void *arg)
 {
@@ -94,6 +103,7 @@ static int rename_tree(struct kv_tx *tx, void *arg)
     int e = account_tx(tx, &a);
     if (e) return e;
     e = guest_means_tx(tx, r->guest, r->from);
+    if (e == 0) e = guest_makes_tx(tx, r->guest, 1, r->to);
     if (e) return e;
     e = box_tx_named(tx, r->to, &b);
     if (e == 0) return err_set(ERR_EXISTS, "a mailbox with the new name exists already");
@@ -101,61 +111,8 @@ static int rename_tree(struct kv_tx *tx, void *arg)
     if (e == 0 && !l.n) e = err_set(ERR_NOT_FOUND, "there is no mailbox of this name");
     if (e == 0) e = names_are_free(tx, &l);
     if (e == 0) e = make_parents(tx, &a, r->to);
-    for (size_t i = 0; e == 0 && i < l.n; i++) e = move_box(tx, &a, l.id[i], l.to[i]);
+    if (e == 0) e = move_all(tx, &a, &l);
     if (e == 0) account_row_put(tx, &a);
-    return e;
-}
-
-static int copy_annotations(struct kv_tx *tx, void *arg)
-{
-    return annotations_copy_tx(tx, INBOX_ID, *(const uint32_t *)arg);
-}
-
-struct inbox_move {
-    struct slice to;
-    uint32_t before; /* UIDs below this one move */
-};
-
-/* Asked before anything is done: the messages move some at a time, and a limit in the middle would leave
- * them in two mailboxes. */
-static int all_fits(struct kv_tx *tx, void *arg)
-{
-    struct inbox_move *x = arg;
-    struct account_row a;
-    struct box_row b;
-    int e = account_tx(tx, &a);
-    if (e == 0) e = box_tx(tx, INBOX_ID, &b);
-    if (e) return e;
-    x->before = b.m.uidnext;
-    return quota_tree_fit(tx, &a, b.m.name, x->to, (struct quota_load){b.m.size, b.m.exists, 1});
-}
-
-/* RFC 9051 section 6.3.6: the messages move to a new mailbox, INBOX and what is below it stay. So do
- * messages that come meanwhile. */
-static int rename_inbox(struct store *s, const char *acc, const struct mailbox_guest *guest, struct slice to,
-                        struct arena *a)
-{
-    struct arena page;
-    struct mailbox box;
-    struct inbox_move x = {.to = to};
-    int e = guest_transact(s, acc, guest, all_fits, &x);
-    if (e == 0) e = mailbox_create_as(s, acc, guest, to, 0, a, &box);
-    if (e == 0) e = account_transact(s, acc, copy_annotations, &box.id); /* RFC 5464 section 4.1 */
-    ar_init(&page, 0);
-    for (uint32_t from = 1; e == 0 && from < x.before; ar_reset(&page)) {
-        struct message *m;
-        uint32_t uids[KV_PAGE_MAX];
-        struct message_copied c;
-        size_t n, all;
-        e = message_list(s, (struct mailbox_ref){.account = acc, .box = INBOX_ID}, from, KV_PAGE_MAX, &page,
-                         &m, &all);
-        for (n = 0; e == 0 && n < all && m[n].uid < x.before; n++) uids[n] = m[n].uid;
-        if (e || !n) break;
-        from = uids[n - 1] + 1;
-        e = message_copy(s, (struct mailbox_ref){.account = acc, .box = INBOX_ID}, (struct uids){uids, n},
-                         box.id, true, &page, &c);
-    }
-    ar_free(&page);
     return e;
 }
 
@@ -174,9 +131,10 @@ int mailbox_rename_as(struct store *s, const char *acc, const struct mailbox_gue
     if (e == 0) e = mailbox_name(&a, to, &r.to);
     if (e == 0 && mailbox_below(r.to, r.from) && !sl_eq(r.from, SL("INBOX")))
         e = err_set(ERR_SYNTAX, "a mailbox cannot be moved below itself");
-    if (e == 0)
-        e = sl_eq(r.from, SL("INBOX")) ? rename_inbox(s, acc, guest, r.to, &a)
-                                       : guest_transact(s, acc, guest, rename_tree, &r);
+    if (e == 0) /* every mailbox is looked at: others go first */
+        e = sl_eq(r.from, SL("INBOX"))
+                ? inbox_rename(s, acc, guest, r.to)
+                : mailbox_transact(s, (struct mailbox_ref){acc, 0, guest}, CHANGE_MAX, rename_tree, &r);
     ar_free(&a);
     return e;
 }

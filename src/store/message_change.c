@@ -286,7 +286,7 @@ struct copy {
     uint32_t from, to;
     const uint32_t *uid;
     size_t n;
-    bool move;
+    bool move, promised; /* promised: whatever the limits */
     struct gather old, new;
     struct expunged *remembered;
     size_t before;
@@ -341,7 +341,7 @@ static int copy_end(struct kv_tx *tx, struct copy *c, struct account_row *a, str
 {
     struct quota_load more = {to->m.size - to->was.size, to->m.exists - to->was.exists, 0};
     int e = c->move ? 0 : quota_check(a, 0, 0); /* they are counted */
-    if (e == 0) e = quota_tree_fit(tx, a, c->move ? from->m.name : SL(""), to->m.name, more);
+    if (e == 0 && !c->promised) e = quota_tree_fit(tx, a, c->move ? from->m.name : SL(""), to->m.name, more);
     if (e) return e;
     to->m.modseq = a->modseq;
     if (c->move) {
@@ -443,20 +443,40 @@ static int copy_seen(struct store *s, struct mailbox_ref box, uint32_t to, const
     return e;
 }
 
+static struct copy copy_new(struct store *s, uint32_t from, uint32_t to, bool move)
+{
+    return (struct copy){.from = from,
+                         .to = to,
+                         .move = move,
+                         .remembered = s->expunged,
+                         .journal = {{.box = from}, {.box = to}}};
+}
+
+static void copy_free(struct copy *c)
+{
+    for (int i = 0; i < 2; i++) journal_free(&c->journal[i]);
+    free(c->old.v);
+    free(c->new.v);
+}
+
 int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to, bool move,
                  struct arena *a, struct message_copied *out)
 {
-    struct copy c = {.from = box.box,
-                     .to = to,
-                     .move = move,
-                     .remembered = s->expunged,
-                     .journal = {{.box = box.box}, {.box = to}}};
+    struct copy c = copy_new(s, box.box, to, move);
     int e = !move && uids.n > MOVE_MAX ? copy_batch(s, box, &c, uids) : copy_parts(s, box, &c, uids);
     if (e && !move) c.new.n = 0;
     if (move) digest_forget(s, box, c.old.v, c.old.n);
-    for (int i = 0; i < 2; i++) journal_free(&c.journal[i]);
     *out = (struct message_copied){c.uidvalidity, gather_keep(&c.old, a), gather_keep(&c.new, a), c.new.n};
-    free(c.old.v);
-    free(c.new.v);
+    copy_free(&c);
     return e || !box.guest ? e : copy_seen(s, box, to, out);
+}
+
+int message_move_promised(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to)
+{
+    struct copy c = copy_new(s, box.box, to, true);
+    c.promised = true;
+    int e = copy_parts(s, box, &c, uids);
+    digest_forget(s, box, c.old.v, c.old.n);
+    copy_free(&c);
+    return e;
 }

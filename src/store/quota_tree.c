@@ -152,6 +152,75 @@ static int fits_tree(void *arg, struct slice key, struct slice value)
     return grows ? fits_load(&r.t, &f->more) : 0;
 }
 
+/* ---- many mailboxes at once ---- */
+
+struct quota_moves {
+    struct arena *a;
+    struct {
+        struct quota_tree_row row;
+        struct quota_load came, went;
+    } * tree;
+    size_t n, cap;
+};
+
+static int know_tree(void *arg, struct slice key, struct slice value)
+{
+    struct quota_moves *m = arg;
+    struct quota_tree_row r;
+    (void)key;
+    if (quota_tree_get(value, &r)) return 0; /* told of where one mailbox is counted */
+    if (m->n == m->cap) m->tree = ar_grow(m->a, m->tree, &m->cap, sizeof *m->tree);
+    r.t.name = ar_dup(m->a, r.t.name);
+    memset(&m->tree[m->n], 0, sizeof *m->tree);
+    m->tree[m->n++].row = r;
+    return 0;
+}
+
+int quota_moves_begin(struct kv_tx *tx, const struct account_row *a, struct arena *arena,
+                      struct quota_moves **out)
+{
+    struct quota_moves *m = *out = ar_new(arena, struct quota_moves);
+    *m = (struct quota_moves){.a = arena};
+    return a->trees ? kv_tx_scan(tx, SL("q/"), SL("q0"), know_tree, m) : 0;
+}
+
+static void load_add(struct quota_load *l, uint64_t bytes, uint64_t messages)
+{
+    l->bytes += bytes;
+    l->messages += messages;
+    l->boxes++;
+}
+
+void quota_moves_add(struct quota_moves *m, const struct box_row *b)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        bool was = quota_tree_has(&m->tree[i].row.t, b->was.name);
+        bool is = quota_tree_has(&m->tree[i].row.t, b->m.name);
+        if (was) load_add(&m->tree[i].went, b->was.size, b->was.exists);
+        if (is) load_add(&m->tree[i].came, b->m.size, b->m.exists);
+    }
+}
+
+static uint64_t beyond(uint64_t came, uint64_t went) { return came > went ? came - went : 0; }
+
+int quota_moves_end(struct kv_tx *tx, uint64_t modseq, struct quota_moves *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        struct quota_tree_row *r = &m->tree[i].row;
+        const struct quota_load *came = &m->tree[i].came, *went = &m->tree[i].went;
+        struct quota_load more = {beyond(came->bytes, went->bytes), beyond(came->messages, went->messages),
+                                  beyond(came->boxes, went->boxes)};
+        int e = fits_load(&r->t, &more);
+        if (e) return e;
+        if (!came->boxes && !went->boxes) continue;
+        r->t.has.bytes += came->bytes - went->bytes;
+        r->t.has.messages += came->messages - went->messages;
+        r->t.has.boxes += came->boxes - went->boxes;
+        quota_tree_put(tx, modseq, r);
+    }
+    return 0;
+}
+
 int quota_tree_fit(struct kv_tx *tx, const struct account_row *a, struct slice from, struct slice into,
                    struct quota_load more)
 {

@@ -120,6 +120,40 @@ TEST(trees_within_trees_count_each_for_itself)
     fixture_end(&f);
 }
 
+/* Each mailbox changes what every tree holds: that is put once, not once for each. */
+TEST(a_large_tree_is_renamed_into_many_limits)
+{
+    enum { MANY = 4000, TREES = 15 };
+    struct fixture f;
+    struct quota_tree *t;
+    char name[80];
+    size_t n;
+    REQUIRE(fixture_begin(&f));
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "many/%u", i);
+        box(&f, name);
+    }
+    add(&f, box(&f, "many/0"), "12345", 0);
+    memset(name, 0, sizeof name);
+    for (int i = 0; i < TREES; i++) {
+        strcat(name, i ? "/x" : "x");
+        CHECK_OK(limit(&f, name, 5, 1, MANY + 20));
+    }
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("many"), sl_cstr(name)));
+    CHECK_OK(quota_trees(f.s, ACC, SL(""), &f.a, &t, &n));
+    CHECK_INT(n, TREES);
+    for (size_t i = 0; i < n; i++)
+        CHECK(t[i].has.bytes == 5 && t[i].has.messages == 1 && t[i].has.boxes > MANY);
+    CHECK_OK(limit(&f, "few", N, N, MANY)); /* one less than they are */
+    CHECK_ERR(mailbox_rename(f.s, ACC, sl_cstr(name), SL("few")), ERR_QUOTA);
+    CHECK_OK(limit(&f, "few", N, N, MANY + 1));
+    CHECK_OK(mailbox_rename(f.s, ACC, sl_cstr(name), SL("few")));
+    CHECK_SL(holds(&f, "few"), "5 1 4001");
+    CHECK_SL(holds(&f, "x/x"), "0 0 13");
+    check_whole(&f);
+    fixture_end(&f);
+}
+
 /* A batch that is written unseen counts when it is seen, and stops early where it would not fit. */
 TEST(a_large_copy_keeps_the_limit_of_a_tree)
 {

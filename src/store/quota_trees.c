@@ -45,13 +45,13 @@ static int count_box(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
-static int count(struct kv_tx *tx, struct arena *a, struct counting *c)
+static int count(const struct account_rows *rows, struct arena *a, struct counting *c)
 {
     *c = (struct counting){.a = a, .cap = QUOTA_TREES_MAX, .room = QUOTA_TREES_MAX};
     c->v = ar_array(a, struct quota_tree_row, c->cap);
     c->found = ar_array(a, struct quota_load, c->room);
-    int e = kv_tx_scan(tx, SL("q/"), SL("q0"), count_tree, c);
-    return e || !c->n ? e : kv_tx_scan(tx, SL("b/"), SL("b0"), count_box, c);
+    int e = account_rows_each(rows, SL("q/"), SL("q0"), count_tree, c);
+    return e || !c->n ? e : account_rows_each(rows, SL("b/"), SL("b0"), count_box, c);
 }
 
 static bool differs(const struct quota_load *x, const struct quota_load *y)
@@ -64,7 +64,7 @@ int quota_trees_settle(struct kv_tx *tx, struct account_row *a, size_t *wrong)
     struct arena arena;
     struct counting c;
     ar_init(&arena, 0);
-    int e = count(tx, &arena, &c);
+    int e = count(&(struct account_rows){.tx = tx}, &arena, &c);
     *wrong = e == 0 && a->trees != c.rows;
     for (size_t i = 0; e == 0 && i < c.n; i++) {
         if (!differs(&c.v[i].t.has, &c.found[i])) continue;
@@ -87,13 +87,13 @@ int quota_trees_recount(struct kv_tx *tx, void *arg)
     return e;
 }
 
-int quota_trees_check(struct kv_tx *tx, const struct account_row *a, void (*bad)(void *arg, const char *what),
-                      void *arg)
+int quota_trees_check(const struct account_rows *rows, const struct account_row *a,
+                      void (*bad)(void *arg, const char *what), void *arg)
 {
     struct arena arena;
     struct counting c;
     ar_init(&arena, 0);
-    int e = count(tx, &arena, &c);
+    int e = count(rows, &arena, &c);
     if (e == 0 && a->trees != c.rows)
         bad(arg, ar_printf(&arena, "counts %u limits of mailboxes, has %u", a->trees, c.rows).p);
     if (e == 0 && c.damaged) bad(arg, ar_printf(&arena, "%u limits of mailboxes are damaged", c.damaged).p);
@@ -191,11 +191,13 @@ static int set_tree(struct kv_tx *tx, void *arg)
     if (e) return e;
     int found = find_row(tx, x, &r);
     if (found && found != ERR_NOT_FOUND) return found;
-    a.modseq++; /* nothing changes without a change of the account's row */
+    a.modseq++;                          /* nothing changes without a change of the account's row */
+    bool counted = !found && r.t.name.n; /* one that is damaged says nothing */
     if (!is_none(x->limit)) e = put_row(tx, &a, x, &r, found != 0);
     else if (found) e = err_set(ERR_NOT_FOUND, "these mailboxes have no limit");
     else kv_tx_del(tx, quota_tree_key(x->name, room));
-    if (e == 0) e = quota_trees_settle(tx, &a, &wrong);
+    if (e == 0 && is_none(x->limit)) a.trees -= a.trees > 0;
+    else if (e == 0 && !counted) e = quota_trees_settle(tx, &a, &wrong);
     if (e == 0) account_row_put(tx, &a);
     return e;
 }
@@ -207,7 +209,7 @@ int quota_tree_set(struct store *s, const char *acc, const struct mailbox_guest 
     struct set x = {.guest = guest, .limit = limit, .by_operator = by_operator};
     ar_init(&a, 0);
     int e = mailbox_name(&a, name, &x.name);
-    /* every mailbox is looked at: others go first */
+    /* for a new one every mailbox is looked at: others go first */
     if (e == 0) e = mailbox_transact(s, (struct mailbox_ref){acc, 0, guest}, CHANGE_MAX, set_tree, &x);
     ar_free(&a);
     return e;

@@ -307,6 +307,58 @@ TEST(a_large_copy_is_whole_or_not_there_after_a_power_cut)
                                               .least = 20});
 }
 
+/* ---- INBOX is renamed ---- */
+
+static int rename_work(void *arg)
+{
+    struct crowd *c = arg;
+    struct world *w = &c->w;
+    struct arena a = {0};
+    struct mailbox old;
+    int e = open_store(w);
+    if (e) return e;
+    e = mailbox_make_defaults(w->s, acc);
+    if (e == 0 && !c->appended) c->appended = append_crowd(w) == 0;
+    if (e == 0 && mailbox_find(w->s, acc, SL("Work/old"), &a, &old) == ERR_NOT_FOUND)
+        e = mailbox_rename(w->s, acc, SL("INBOX"), SL("Work/old"));
+    ar_free(&a);
+    store_close(&w->s);
+    return e;
+}
+
+/* All of it is where it was, or where it goes, as soon as the care has looked. */
+static int rename_look(void *arg)
+{
+    struct crowd *c = arg;
+    struct world *w = &c->w;
+    struct arena a;
+    struct mailbox box;
+    struct sweep_report report;
+    size_t waiting = 0;
+    REQUIRE_OK(open_store(w));
+    ar_init(&a, 0);
+    if (mailbox_get(w->s, acc, 1, &a, &box) == 0) {
+        CHECK_OK(store_verify(w->s, NULL, NULL, complain, NULL));
+        CHECK_OK(store_sweep(w->s, NULL, 0, 0, &report));
+        bool renamed = mailbox_find(w->s, acc, SL("Work/old"), &a, &box) == 0;
+        size_t here = crowd_in(w, &a, 1), there = renamed ? crowd_in(w, &a, box.id) : 0;
+        CHECK(!renamed || !here);
+        CHECK((here + there) % BATCH == 0 && (here + there || !c->appended));
+        CHECK_OK(rows_each(w->s, acc, SL("f/"), SL("f0"), one_row, &waiting));
+        CHECK_INT(waiting, 0);
+        CHECK_OK(store_verify(w->s, NULL, NULL, complain, NULL));
+    }
+    ar_free(&a);
+    store_close(&w->s);
+    return 0;
+}
+
+TEST(inbox_is_renamed_wholly_or_not_at_all_after_a_power_cut)
+{
+    power_cut_everywhere(&(struct power_test){
+        .size = sizeof(struct crowd), .work = rename_work, .look = rename_look, .least = 20});
+}
+
 /* ---- a disk that lies ---- */
 
 static const struct power_test plain = {.size = sizeof(struct world)};

@@ -7,6 +7,7 @@
  * account that did not change is not read again. */
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "rescue_i.h"
 #include "sweep_i.h"
 
@@ -161,7 +162,7 @@ static int read_row(void *arg, struct slice key, struct slice value)
 }
 
 /* Rows of mailboxes that are being deleted, and of batches that are given up, go without a change of the
- * modseq. */
+ * modseq; an INBOX half renamed is looked at again. */
 static int found(void *arg, struct slice key, struct slice value)
 {
     (void)arg, (void)key, (void)value;
@@ -170,8 +171,11 @@ static int found(void *arg, struct slice key, struct slice value)
 
 static bool may_remember(struct reading *r, uint64_t modseq)
 {
-    return modseq && !r->damaged && rows_each(r->w->s, r->w->acc, SL("x/"), SL("x0"), found, NULL) == 0 &&
-           rows_each(r->w->s, r->w->acc, SL("h/"), SL("h0"), found, NULL) == 0;
+    static const char *const waiting[][2] = {{"x/", "x0"}, {"h/", "h0"}, {"f/", "f0"}};
+    bool may = modseq && !r->damaged;
+    for (size_t i = 0; may && i < COUNT_OF(waiting); i++)
+        may = rows_each(r->w->s, r->w->acc, sl_cstr(waiting[i][0]), sl_cstr(waiting[i][1]), found, NULL) == 0;
+    return may;
 }
 
 static struct known *known_from(struct reading *r, uint64_t modseq)
@@ -194,14 +198,26 @@ static void remember(struct sweep *w, struct known *k)
     map_put(&m->accounts, sl_cstr(w->acc), k);
 }
 
+/* What a crash left half done; what cannot be is read as it is. */
+static int finish(struct sweep *w)
+{
+    int e = mailbox_finish_deletes(w->s, w->acc);
+    if (e == 0) e = batch_care(w->s, w->acc);
+    if (e == ERR_CORRUPT) e = 0;
+    int moved = e ? 0 : inbox_rename_finish(w->s, w->acc);
+    if (moved == ERR_CANCELED) return moved;
+    if (moved)
+        log_warn("care", "account %s: INBOX is being renamed, and some of it cannot be moved: %s", w->acc,
+                 err_text(moved));
+    return e;
+}
+
 static int mark_by_reading(struct sweep *w, uint64_t modseq)
 {
     struct reading r = {.w = w};
     map_init(&r.parts, false);
     w->report->accounts_read++;
-    int e = mailbox_finish_deletes(w->s, w->acc);
-    if (e == 0) e = batch_care(w->s, w->acc);
-    if (e == ERR_CORRUPT) e = 0; /* what could not be deleted is read */
+    int e = finish(w);
     if (e == 0) e = account_walk(w->s, w->acc, "my", read_row, &r, &modseq);
     if (e == ERR_CORRUPT) {
         read_damage(&r, (struct slice){0});

@@ -236,72 +236,21 @@ static int check_box(struct verify *v)
     return err_is_damage(e) ? 0 : e; /* told of already */
 }
 
-struct sum {
-    struct verify *v;
-    uint64_t bytes, messages;
-};
-
-static int sum_box(void *arg, struct slice key, struct slice value)
-{
-    struct sum *t = arg;
-    struct box_row b;
-    uint64_t id;
-    if (row_number(key, &id) || box_row_get(value, (uint32_t)id, &b)) {
-        say(t->v, "account %s: the record of a mailbox is damaged", t->v->acc);
-        return 0;
-    }
-    t->bytes += b.m.size;
-    t->messages += b.m.exists;
-    return 0;
-}
-
-static void bad_name(void *arg, const char *what)
+static void bad_account(void *arg, const char *what)
 {
     struct verify *v = arg;
     say(v, "account %s: %s", v->acc, what);
 }
 
-static int sum_note(void *arg, struct slice key, struct slice value)
-{
-    *(uint64_t *)arg += key.n + value.n;
-    return 0;
-}
-
-static int count_account(struct kv_tx *tx, void *arg)
-{
-    struct verify *v = arg;
-    struct account_row a;
-    struct sum t = {.v = v};
-    int e = account_tx(tx, &a);
-    if (e == ERR_NOT_FOUND) return 0; /* being erased */
-    if (e) {
-        say(v, "account %s: its record is damaged: %s", v->acc, err_text(e));
-        return 0;
-    }
-    e = kv_tx_scan(tx, SL("b/"), SL("b0"), sum_box, &t);
-    if (e == 0 && (t.bytes != a.bytes || t.messages != a.messages))
-        say(v, "account %s: counts %llu messages with %llu bytes, has %llu with %llu", v->acc,
-            (unsigned long long)a.messages, (unsigned long long)a.bytes, (unsigned long long)t.messages,
-            (unsigned long long)t.bytes);
-    uint64_t noted = 0;
-    if (e == 0) e = kv_tx_scan(tx, SL("t/"), SL("t0"), sum_note, &noted);
-    if (e == 0 && noted != a.noted)
-        say(v, "account %s: counts %llu bytes of annotations, has %llu", v->acc, (unsigned long long)a.noted,
-            (unsigned long long)noted);
-    if (e == 0) e = quota_trees_check(tx, &a, bad_name, v);
-    return e ? e : verify_names(tx, bad_name, v);
-}
-
 static int check_account(void *arg, const char *acc)
 {
     struct verify *v = arg;
-    char room[KEY_ROOM];
     struct arena a;
     struct mailbox *box;
     size_t n = 0;
     v->acc = acc;
     ar_init(&a, 0);
-    int e = kv_transact(v->s->kv, account_object(acc, room), count_account, v);
+    int e = verify_account(v->s, acc, bad_account, v);
     if (e == 0) e = mailbox_list(v->s, acc, &a, &box, &n);
     if (err_is_damage(e)) e = 0; /* told of already */
     for (size_t i = 0; e == 0 && i < n; i++) {

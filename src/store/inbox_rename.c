@@ -1,0 +1,113 @@
+/* inbox_rename.c - RENAME of INBOX (RFC 9051 section 6.3.6): its messages move to a new mailbox, INBOX and
+ * what is below it stay. So do messages that come meanwhile.
+ *
+ * One transaction asks all there is to ask, makes the mailbox, and leaves word (f/BOX) of what is to move;
+ * from then on it is done, some messages at a time. What a crash leaves half way the care moves on. */
+#include "mailbox_i.h"
+
+enum { MOVING_ROW = 1 };
+
+struct inbox_move {
+    struct arena *a;
+    const struct mailbox_guest *guest;
+    struct slice to;
+    uint32_t box;
+    uint32_t before; /* UIDs below this one move */
+};
+
+static int moving_get(struct slice value, uint32_t *before)
+{
+    struct rec r;
+    int e = rec_open(&r, value, MOVING_ROW);
+    *before = 0;
+    while (e == 0 && rec_next(&r))
+        if (r.tag == 'u') *before = (uint32_t)rec_u64(&r);
+    return e ? e : rec_error(&r);
+}
+
+static void moving_put(struct kv_tx *tx, const struct inbox_move *x)
+{
+    char room[KEY_ROOM];
+    struct buf b = BUF_INIT;
+    rec_begin(&b, MOVING_ROW);
+    rec_put_u64(&b, 'u', x->before);
+    kv_tx_put_record(tx, box_key('f', x->box, room), &b);
+    buf_free(&b);
+}
+
+static int begin(struct kv_tx *tx, void *arg)
+{
+    struct inbox_move *x = arg;
+    struct account_row a;
+    struct box_row inbox, b;
+    int e = account_tx(tx, &a);
+    if (e == 0) e = guest_makes_tx(tx, x->guest, 1, x->to);
+    if (e == 0) e = box_tx(tx, INBOX_ID, &inbox);
+    if (e == 0)
+        e = quota_tree_fit(tx, &a, inbox.m.name, x->to, (struct quota_load){inbox.m.size, inbox.m.exists, 1});
+    x->before = inbox.m.uidnext;
+    if (e == 0) e = mailbox_create_tx(tx, &a, x->to, 0, &b);
+    if (e) return e;
+    x->box = b.m.id;
+    moving_put(tx, x);
+    account_row_put(tx, &a);
+    return annotations_copy_tx(tx, INBOX_ID, b.m.id); /* RFC 5464 section 4.1 */
+}
+
+static int end(struct kv_tx *tx, void *arg)
+{
+    char room[KEY_ROOM];
+    kv_tx_del(tx, box_key('f', *(const uint32_t *)arg, room));
+    return 0;
+}
+
+/* The mailbox may be gone since: what is in INBOX still stays there, then. */
+static int move_on(struct store *s, const char *acc, const struct inbox_move *x)
+{
+    struct arena page;
+    struct mailbox_ref inbox = {.account = acc, .box = INBOX_ID};
+    char room[KEY_ROOM];
+    int e = 0;
+    ar_init(&page, 0);
+    for (uint32_t from = 1; e == 0 && from < x->before; ar_reset(&page)) {
+        struct message *m;
+        uint32_t uids[KV_PAGE_MAX];
+        size_t n, all;
+        e = message_list(s, inbox, from, KV_PAGE_MAX, &page, &m, &all);
+        for (n = 0; e == 0 && n < all && m[n].uid < x->before; n++) uids[n] = m[n].uid;
+        if (e || !n) break;
+        from = uids[n - 1] + 1;
+        e = message_move_promised(s, inbox, (struct uids){uids, n}, x->box);
+        fiber_breathe();
+    }
+    ar_free(&page);
+    int ended =
+        e && e != ERR_NOT_FOUND ? 0 : kv_transact(s->kv, account_object(acc, room), end, (void *)&x->box);
+    return e ? e : ended;
+}
+
+int inbox_rename(struct store *s, const char *acc, const struct mailbox_guest *guest, struct slice to)
+{
+    struct inbox_move x = {.guest = guest, .to = to};
+    int e = guest_transact(s, acc, guest, begin, &x);
+    return e ? e : move_on(s, acc, &x);
+}
+
+int inbox_rename_finish(struct store *s, const char *acc)
+{
+    char room[KEY_ROOM];
+    struct arena a;
+    struct kv_page page;
+    ar_init(&a, 0);
+    int e = kv_scan(s->kv, account_object(acc, room), SL("f/"), SL("f0"), KV_PAGE_MAX, &a, &page);
+    for (size_t i = 0; e == 0 && i < page.n; i++) {
+        struct inbox_move x = {0};
+        uint64_t id;
+        if (row_number(page.row[i].key, &id) || moving_get(page.row[i].value, &x.before)) continue;
+        x.box = (uint32_t)id;
+        e = move_on(s, acc, &x);
+        if (e == ERR_NOT_FOUND) e = 0;
+    }
+    ar_free(&a);
+    return e;
+}
