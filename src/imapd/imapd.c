@@ -28,6 +28,7 @@ int imapd_open(struct imapd **out, const struct imapd_conf *conf)
     map_init(&d->recent, false);
     map_init(&d->sessions, false);
     list_init(&d->kept);
+    d->tails = reader_tails_new();
     *out = d;
     return 0;
 }
@@ -40,6 +41,7 @@ void imapd_close(struct imapd **s)
     map_free(&d->recent);
     map_free(&d->sessions);
     imapd_kept_end(d);
+    reader_tails_free(&d->tails);
     free(d);
 }
 

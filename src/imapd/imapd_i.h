@@ -99,6 +99,7 @@ struct imapd_session {
     uint32_t names; /* of the mailbox, when the keywords were read */
     struct imapd_recent recent;
     size_t told;        /* EXISTS as the client knows it */
+    uint32_t told_uid;  /* the highest UID that it was told */
     uint32_t *vanished; /* uids of a VANISHED that is being made, in the command's arena */
     size_t nvanished, vanished_size;
     uint64_t told_modseq; /* it was told of all changes up to this one */
@@ -126,6 +127,7 @@ struct imapd {
     bool indexing;       /* a fiber makes parts of a text index */
     struct link kept;    /* of struct imapd_kept, the one that was asked for last first */
     size_t kept_bytes;
+    struct reader_tails *tails;
 };
 
 /* ---- the table ---- */
@@ -178,7 +180,8 @@ void imapd_progress(struct imapd_session *s, size_t done, size_t all);
 /* "MESSAGELIMIT n uid" in the command's arena when only messages from uid `cut` up were worked on (RFC 9738);
  * NULL when cut is 0: all were. */
 const char *imapd_limit_code(struct imapd_session *s, uint32_t cut);
-/* "* 7 FETCH (" and, when `uid`, "UID 12 "; after ENABLE UIDONLY "* 12 UIDFETCH (". Into s->out. */
+/* "* 7 FETCH (" and, when `uid`, "UID 12 "; without it the caller tells told_uid; after ENABLE UIDONLY "* 12
+ * UIDFETCH (". Into s->out. */
 void imapd_put_fetch(struct imapd_session *s, size_t i, bool uid);
 void imapd_failed(struct imapd_session *s,
                   int e); /* NO with the code that fits, or BAD; the sentence is err_text(e) */

@@ -96,21 +96,29 @@ static int make_id(struct reader *rd, struct arena *a, struct buf *out)
 static int (*const makers[READER_KINDS])(struct reader *rd, struct arena *a, struct buf *out) = {
     make_head, make_envelope, make_structure, make_preview, make_order, make_id};
 
-/* What cannot be made is not there; what could be made another time leaves the part for then. */
-static int make_one(struct reader_digests *x, const struct message *m, struct digest *d)
+/* m: its record, or NULL. ERR_TOO_LONG: it is not to be kept. */
+static int make_bytes(struct reader_digests *x, uint32_t uid, const struct message *m, struct buf *out)
 {
     struct reader *rd;
     struct arena a;
-    struct buf b;
     ar_init(&a, 0);
-    buf_init(&b, DIGEST_MAX);
-    int e = reader_open(&rd, x->store, x->key.box, m->uid, m);
-    if (!e) e = makers[x->kind](rd, &a, &b);
-    if (!e && !b.over) d->v[m->uid % DIGEST_PART] = ar_dup(&x->kept_a, buf_slice(&b));
+    buf_init(out, DIGEST_MAX);
+    int e = reader_open(&rd, x->store, x->key.box, uid, m);
+    if (!e) e = makers[x->kind](rd, &a, out);
+    if (!e && out->over) e = ERR_TOO_LONG;
     reader_close(&rd);
-    buf_free(&b);
     ar_free(&a);
     fiber_breathe();
+    return e;
+}
+
+/* What cannot be made is not there; what could be made another time leaves the part for then. */
+static int make_one(struct reader_digests *x, const struct message *m, struct digest *d)
+{
+    struct buf b;
+    int e = make_bytes(x, m->uid, m, &b);
+    if (!e) d->v[m->uid % DIGEST_PART] = ar_dup(&x->kept_a, buf_slice(&b));
+    buf_free(&b);
     return err_is_temporary(e) || err_is_damage(e) || e == ERR_NOT_FOUND ? e : 0;
 }
 
@@ -163,6 +171,7 @@ void reader_digests_begin(struct reader_digests *x, struct store *store, struct 
     x->span = x->failed = 0;
     x->nthere = 0;
     x->nkept = 0;
+    x->tail = (struct buf)BUF_INIT;
     ar_init(&x->a, 0);
     ar_init(&x->kept_a, 0);
 }
@@ -170,6 +179,7 @@ void reader_digests_begin(struct reader_digests *x, struct store *store, struct 
 void reader_digests_end(struct reader_digests *x)
 {
     write_kept(x);
+    buf_free(&x->tail);
     ar_free(&x->a);
     ar_free(&x->kept_a);
 }
@@ -217,8 +227,22 @@ static const struct digest *find_part(struct reader_digests *x, uint32_t uid)
     return make ? make_part(x, part) : d;
 }
 
+/* One of the newest: made when many are asked for, and kept in memory. */
+static bool tail_digest(struct reader_digests *x, uint32_t uid, struct slice *out)
+{
+    buf_free(&x->tail);
+    bool there = reader_tails_get(x->asker.tails, &x->key, uid, &x->tail);
+    if (!there && x->make && !memory_over() && make_bytes(x, uid, NULL, &x->tail) == 0) {
+        reader_tails_put(x->asker.tails, &x->key, uid, buf_slice(&x->tail));
+        there = true;
+    }
+    *out = x->tail.n ? buf_slice(&x->tail) : SL("");
+    return there;
+}
+
 bool reader_digest(struct reader_digests *x, uint32_t uid, struct slice *out)
 {
+    if (x->asker.tails && !is_full(x, uid / DIGEST_PART)) return tail_digest(x, uid, out);
     const struct digest *d = find_part(x, uid);
     if (d) *out = d->v[uid % DIGEST_PART];
     return d && out->p;

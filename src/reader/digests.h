@@ -1,11 +1,13 @@
 /* digests.h - what is told of messages again and again, computed once (store/digest.h): asked for in
  * ascending order of UIDs. A part that is missing is made when somebody asks for many messages, and for
  * READER_ENOUGH of that part or all that are there: no choice of UIDs has more read than a few times as much.
- * The newest messages, whose part is not full yet, what is too long, and all of a part of which something
- * cannot be read at this time, are computed each time by whoever asks. */
+ * What is made of the newest messages, whose part is not full yet, is kept in memory (tails.h). What is too
+ * long, and all of a part of which something cannot be read at this time, is computed each time by whoever
+ * asks. */
 #pragma once
 #include "reader.h"
 #include "store/digest.h"
+#include "tails.h"
 
 enum reader_digest_kind {
     READER_HEAD,      /* the fields of reader_digest_has(), as they are, with an empty line */
@@ -22,6 +24,7 @@ struct reader_digests_asker {
     size_t (*count)(void *arg, uint32_t from, uint32_t to); /* messages that have UIDs in [from, to) */
     int (*go_on)(void *arg);                                /* an error: nobody waits for them any more */
     void *arg;
+    struct reader_tails *tails; /* or NULL */
 };
 struct reader_digests {
     struct store *store;
@@ -41,6 +44,7 @@ struct reader_digests {
     struct digest kept[READER_KEPT_MAX]; /* made, and to be written */
     struct arena kept_a;
     size_t nkept;
+    struct buf tail; /* of the newest, what was asked for last */
 };
 /* many: so many messages are asked for (READER_MANY and more: parts are made). The text in `box` outlives
  * it. */
