@@ -107,7 +107,7 @@ TEST(imapd_acl_messages)
     TALK(b, "11 EXPUNGE", "11 NO [NOPERM] ~\n");
     TALK(b, "12 MOVE 1 Trash", "12 NO [NOPERM] ~\n");
     TALK(b, "13 CLOSE", "13 OK ~\n");
-    TALK(a, "14 NOOP", "* 1 FETCH (UID 1 FLAGS (\\Answered \\Deleted mine))\n14 OK ~\n");
+    TALK(a, "14 NOOP", "* 1 FETCH (FLAGS (\\Answered \\Deleted mine))\n14 OK ~\n");
     TALK(b, "15 APPEND #user/alice@x.test/INBOX {4+}\r\na: b", "15 NO [NOPERM] ~\n");
     TALK(a, "16 SETACL INBOX bob@x.test lrsie", "16 OK ~\n");
     TALK(b, "17 APPEND #user/alice@x.test/INBOX (\\Seen \\Flagged word) {4+}\r\na: b",
@@ -199,9 +199,9 @@ TEST(imapd_acl_seen_is_everybodys_own)
          "* 1 FETCH (FLAGS (\\Seen \\Flagged))\n* 2 FETCH (FLAGS (\\Seen \\Flagged))\n4 OK ~\n");
     TALK(b, "5 STORE 1 -FLAGS (\\Seen)", "* 1 FETCH (FLAGS (\\Flagged))\n5 OK ~\n");
     TALK(b2, "6 NOOP",
-         "* 1 FETCH (UID 1 FLAGS (\\Flagged))\n* 2 FETCH (UID 2 FLAGS (\\Seen \\Flagged))\n6 OK ~\n");
+         "* 1 FETCH (FLAGS (\\Flagged))\n* 2 FETCH (FLAGS (\\Seen \\Flagged))\n6 OK ~\n");
     TALK(a, "7 NOOP",
-         "* 1 FETCH (UID 1 FLAGS (\\Seen \\Flagged))\n* 2 FETCH (UID 2 FLAGS (\\Flagged))\n7 OK ~\n");
+         "* 1 FETCH (FLAGS (\\Seen \\Flagged))\n* 2 FETCH (FLAGS (\\Flagged))\n7 OK ~\n");
     TALK(b, "8 SEARCH UNSEEN", "* SEARCH 1 3\n8 OK ~\n");
     TALK(a, "9 SEARCH UNSEEN", "* SEARCH 2 3\n9 OK ~\n");
     TALK(b, "10 STATUS #user/alice@x.test/Team (UNSEEN)", "* STATUS ~ (UNSEEN 2)\n10 OK ~\n");
@@ -209,7 +209,7 @@ TEST(imapd_acl_seen_is_everybodys_own)
     TALK(a, "12 FETCH 3 FLAGS", "* 3 FETCH (FLAGS ())\n~\n12 OK ~\n");
     TALK(b, "13 STORE 3 FLAGS (\\Answered)", "* 3 FETCH (FLAGS (\\Answered))\n13 OK ~\n");
     TALK(a, "14 STORE 3 FLAGS (\\Seen)", "* 3 FETCH (FLAGS (\\Seen))\n14 OK ~\n");
-    TALK(b, "15 FETCH 3 FLAGS", "* 3 FETCH (~)\n* 3 FETCH (UID 3 FLAGS ())\n15 OK ~\n");
+    TALK(b, "15 FETCH 3 FLAGS", "* 3 FETCH (~)\n* 3 FETCH (FLAGS ())\n15 OK ~\n");
     TALK(b, "16 COPY 2 #user/alice@x.test/Team", "* 4 EXISTS\n* ~ RECENT\n16 OK ~\n"); /* seen as before */
     TALK(b, "17 APPEND #user/alice@x.test/Team (\\Seen) {4+}\r\na: b", "* 5 EXISTS\n* ~ RECENT\n17 OK ~\n");
     TALK(b, "18 SEARCH SEEN", "* SEARCH 2 4 5\n18 OK ~\n");

@@ -79,6 +79,7 @@ static void put_view_items(struct fetch *f, unsigned kinds)
     if (kinds & KIND(UID)) {
         item(f, "UID ");
         buf_u64(&s->out, m.uid);
+        if (m.uid > s->told_uid) s->told_uid = m.uid;
     }
     /* \Seen that this very command sets is told as well. */
     if (kinds & KIND(FLAGS) || changed) {

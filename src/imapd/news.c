@@ -46,13 +46,21 @@ static void tell_exists(struct imapd_session *s)
     imapd_tell_counts(s);
 }
 
+/* A client that has not asked for the newest messages yet hears of their flags without their UIDs:
+ * Thunderbird takes the highest UID that it ever hears of for the one up to which it knows all, and never
+ * asks for those before. Where UIDs must be told (RFC 9051 section 7.5.2, RFC 7162 section 3.2.4) they are. */
+static bool tells_uid(const struct imapd_session *s, uint32_t uid)
+{
+    return uid <= s->told_uid || s->rev2 || s->condstore || s->uidonly;
+}
+
 static void tell_changed(struct imapd_session *s)
 {
     struct view *v = s->view;
     for (size_t i = 0; (i = view_next_changed(v, i)) < s->told; i++) {
         struct view_msg m = view_at(v, i);
         if (m.gone) continue;
-        imapd_put_fetch(s, i, true);
+        imapd_put_fetch(s, i, tells_uid(s, m.uid));
         buf_str(&s->out, "FLAGS ");
         imapd_put_flags(s, i);
         if (s->condstore) buf_printf(&s->out, " MODSEQ (%llu)", (unsigned long long)m.modseq);

@@ -48,6 +48,7 @@ void imapd_put_fetch(struct imapd_session *s, size_t i, bool uid)
     buf_u64(&s->out, s->uidonly ? u : i + 1);
     buf_str(&s->out, s->uidonly ? " UIDFETCH (" : " FETCH (");
     if (uid && !s->uidonly) buf_printf(&s->out, "UID %u ", u);
+    if (u > s->told_uid) s->told_uid = u;
 }
 
 void imapd_put_answer(struct imapd_session *s, struct slice tag, const char *word, const char *code,

@@ -26,6 +26,7 @@ void imapd_unselect(struct imapd_session *s)
     s->nkeywords = 0;
     s->news = s->retry = false;
     s->recent.n = 0;
+    s->told_uid = 0;
     if (s->state == IMAPD_SELECTED) s->state = IMAPD_AUTH;
 }
 
