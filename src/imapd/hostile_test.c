@@ -28,6 +28,37 @@ TEST(imapd_names_of_every_byte)
     stop();
 }
 
+/* A literal of a gigabyte is neither kept nor read, keys nested 10,000 deep are no recursion; what leaves the
+ * session a place to go on from lets it go on. */
+TEST(imapd_bounds_who_is_logged_in)
+{
+    static const char *const deep[] = {"(", "NOT ", "OR ALL "};
+    start();
+    struct conn *c = login();
+    select_inbox(c);
+    TALK(c, "1 APPEND INBOX {1073741824}", "1 NO [TOOBIG] ~\n");
+    TALK(c, "2 REPLACE 1 INBOX {1073741824}", "2 NO ~\n");
+    TALK(c, "3 APPEND INBOX CATENATE (TEXT {1073741824}", "3 NO [TOOBIG] ~\n");
+    TALK(c, "4 SEARCH SUBJECT {1073741824}", "4 BAD the literal is too large\n");
+    TALK(c, "5 APPEND INBOX {18446744073709551616}", "5 BAD ~\n");
+    for (size_t k = 0; k < COUNT_OF(deep); k++) {
+        size_t n = strlen(deep[k]) * 10000 < 39000 ? 10000 : 39000 / strlen(deep[k]);
+        conn_puts(c, "6 SEARCH ");
+        for (size_t i = 0; i < n; i++) conn_puts(c, deep[k]);
+        TALK(c, "ALL", "6 BAD byte ~: the search keys are nested too deep\n");
+        TALK(c, "7 NOOP", "7 OK done\n");
+    }
+    TALK(c, "8 SEARCH EMAILID \"\"", "8 BAD ~\n");
+    TALK(c, "9 SEARCH SUBJECT {1073741824+}", "9 BAD the literal is too large\n");
+    EXPECT(c, "* BYE [TOOBIG] the literal is too large\n");
+    conn_close(&c);
+    c = login();
+    TALK(c, "1 APPEND INBOX {1073741824+}", "1 NO [TOOBIG] ~\n");
+    EXPECT(c, "* BYE [TOOBIG] ~\n");
+    conn_close(&c);
+    stop();
+}
+
 static struct slice without_cr(struct buf *b, struct slice text)
 {
     buf_clear(b);

@@ -6,6 +6,7 @@ enum takes {
     NOTHING,
     FILTER,
     ASTRING,
+    OBJECTID, /* RFC 8474 section 4 */
     DATE,
     NUMBER,
     SECONDS,
@@ -57,8 +58,8 @@ static const struct key_word words[] = {
     {SL_INIT("OLDER"), IMAP_KEY_OLDER, SECONDS, 0, false, {0}},
     {SL_INIT("YOUNGER"), IMAP_KEY_YOUNGER, SECONDS, 0, false, {0}},
     {SL_INIT("MODSEQ"), IMAP_KEY_MODSEQ, MODSEQ, 0, false, {0}},
-    {SL_INIT("EMAILID"), IMAP_KEY_EMAILID, ASTRING, 0, false, {0}},
-    {SL_INIT("THREADID"), IMAP_KEY_THREADID, ASTRING, 0, false, {0}},
+    {SL_INIT("EMAILID"), IMAP_KEY_EMAILID, OBJECTID, 0, false, {0}},
+    {SL_INIT("THREADID"), IMAP_KEY_THREADID, OBJECTID, 0, false, {0}},
     {SL_INIT("FILTER"), IMAP_KEY_FILTER, FILTER, 0, false, {0}},
     {SL_INIT("FUZZY"), IMAP_KEY_FUZZY, ONE_KEY, 0, false, {0}},
     {SL_INIT("FROM"), IMAP_KEY_ADDRESS, ASTRING, 0, false, SL_INIT("From")},
@@ -128,6 +129,10 @@ static void take_arguments(struct search_parser *p, const struct key_word *w, st
         p->filters = true;
         break;
     case ASTRING: k->text = imap_astring(in); break;
+    case OBJECTID:
+        k->text = imap_astring(in);
+        if (!k->text.n) imap_fail(in, ERR_SYNTAX, "an id has at least one character");
+        break;
     case DATE: k->day = imap_date(in); break;
     case NUMBER: k->number = imap_number(in, INT64_MAX); break;
     case SECONDS: /* RFC 5032: nz-number */
