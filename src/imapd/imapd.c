@@ -99,6 +99,7 @@ static void resume(void *arg)
                   s->state == IMAPD_LOGGED_OUT ? "log in sooner next time" : "you were idle for too long");
     else if (fiber_canceled()) imapd_bye(s, "UNAVAILABLE", "the server is shutting down");
     else if (guard_gave_way(s->visit)) imapd_bye(s, "UNAVAILABLE", GAVE_WAY);
+    else if (s->retry && rt_now() >= s->wake) s->news = true;
     else if (s->idling && rt_now() >= s->wake) imapd_untagged(s, "OK still here"); /* for NATs on the way */
     session_run(s);
 }
@@ -108,6 +109,8 @@ static void park(struct imapd_session *s)
 {
     release_buffers(s);
     s->wake = s->idling && s->until - rt_now() > IMAPD_KEEPALIVE ? rt_now() + IMAPD_KEEPALIVE : s->until;
+    bool waits = s->retry && (s->idling || s->notify);
+    if (waits && s->wake > rt_now() + IMAPD_AGAIN) s->wake = rt_now() + IMAPD_AGAIN;
     conn_park(s->c, s->g, s->wake, resume, s);
 }
 

@@ -36,7 +36,8 @@ enum {
 /* RFC 8474 section 4: account and mailbox, since who shares mailboxes sees those of several accounts. */
 #define IMAPD_MAILBOX_ID "M%s-%u"
 #define IMAPD_KEEPALIVE                                                                                      \
-    (3 * 60 * RT_S) /* in IDLE something is sent this often: NATs forget after 4 minutes */
+    (3 * 60 * RT_S)            /* in IDLE something is sent this often: NATs forget after 4 minutes */
+#define IMAPD_AGAIN (2 * RT_S) /* for news that could not be read, while somebody waits for them */
 #define IMAPD_INDEX_PAUSE (RT_S / 1000) /* after each message that is indexed */
 #define IMAPD_IDLE (30 * 60 * RT_S)     /* RFC 9051 section 5.4: at least 30 minutes */
 #define IMAPD_STRANGER (60 * RT_S)      /* to log in, from the greeting on */

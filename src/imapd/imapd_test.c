@@ -307,6 +307,44 @@ TEST(imapd_a_changed_flag_names_no_uid_that_was_not_asked_for)
     }
 }
 
+static int put_box(struct kv_tx *tx, void *arg)
+{
+    kv_tx_put(tx, SL("b/00000001"), *(struct slice *)arg);
+    return 0;
+}
+
+TEST(imapd_idle_hears_what_could_not_be_told_at_once)
+{
+    struct arena x = {0};
+    struct account alice;
+    struct slice row, bad = SL("\1damaged");
+    start();
+    struct conn *a = login(), *b = login();
+    CHECK_OK(account_get(w.store->directory, &x, SL("alice@x.test"), &alice));
+    struct slice object = ar_cat(&x, SL("u:"), sl_cstr(alice.id));
+    append(b, "INBOX", "", a_letter);
+    select_inbox(a);
+    TALK(a, "1 IDLE", "+ idling\n");
+    kv_mem_inject(w.kv, KV_FAULT_UNKNOWN_DONE, 1);
+    TALK(b, "1 APPEND INBOX {6+}\r\na: b\r\n", "* BYE [UNAVAILABLE] ~\n");
+    EXPECT(a, "* 2 EXISTS\n* 2 RECENT\n");
+    TALK(a, "DONE", "1 OK ~\n");
+    conn_close(&b);
+    b = login();
+    append(b, "INBOX", "", a_letter);
+    CHECK_OK(kv_get(w.kv, object, SL("b/00000001"), &x, &row));
+    CHECK_OK(kv_transact(w.kv, object, put_box, &bad));
+    TALK(a, "2 IDLE", "+ idling\n");
+    CHECK_OK(fiber_sleep(RT_S / 2));
+    CHECK_OK(kv_transact(w.kv, object, put_box, &row)); /* and nobody is told */
+    EXPECT(a, "* 3 EXISTS\n* 3 RECENT\n");
+    TALK(a, "DONE", "2 OK ~\n");
+    bye(&a);
+    bye(&b);
+    ar_free(&x);
+    stop();
+}
+
 TEST(imapd_idle)
 {
     start();

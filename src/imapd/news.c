@@ -48,7 +48,8 @@ static void tell_exists(struct imapd_session *s)
 
 /* A client that has not asked for the newest messages yet hears of their flags without their UIDs:
  * Thunderbird takes the highest UID that it ever hears of for the one up to which it knows all, and never
- * asks for those before. Where UIDs must be told (RFC 9051 section 7.5.2, RFC 7162 section 3.2.4) they are. */
+ * asks for those before. Where UIDs must be told (RFC 9051 section 7.5.2, RFC 7162 section 3.2.4) they are.
+ */
 static bool tells_uid(const struct imapd_session *s, uint32_t uid)
 {
     return uid <= s->told_uid || s->rev2 || s->condstore || s->uidonly;
@@ -92,7 +93,7 @@ void imapd_sync(struct imapd_session *s)
     size_t added;
     if (s->state != IMAPD_SELECTED || s->over || (!s->news && !s->retry)) return;
     s->news = false;
-    s->retry = view_sync(s->view, &added) != 0; /* with the next command, then */
+    s->retry = view_sync(s->view, &added) != 0; /* with the next command, or soon (park()) */
     if (s->retry) return;
     if (imapd_rights_now(s) && s->over) return;
     if (s->view->deleted) imapd_bye(s, NULL, "the mailbox was deleted");

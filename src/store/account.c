@@ -90,7 +90,7 @@ int account_erase(struct store *s, const char *acc)
 {
     char room[KEY_ROOM];
     int e = kv_erase(s->kv, account_object(acc, room), SL(""), SL(""));
-    if (e == 0) kv_notify(s->kv, account_object(acc, room));
+    if (e == 0 || e == ERR_UNKNOWN) kv_notify(s->kv, account_object(acc, room));
     return e;
 }
 

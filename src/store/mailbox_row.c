@@ -285,7 +285,7 @@ int account_transact_part(struct store *s, const char *acc, size_t n, kv_fn *fn,
     char room[KEY_ROOM];
     struct slice object = account_object(acc, room);
     int e = (n > CHANGE_FEW ? kv_transact_large : kv_transact)(s->kv, object, fn, arg);
-    if (e >= 0) kv_notify(s->kv, object);
+    if (e >= 0 || e == ERR_UNKNOWN) kv_notify(s->kv, object); /* it may be done */
     return e;
 }
 
