@@ -279,7 +279,8 @@ static int tell_other(struct store *s, struct mailbox_ref box, struct slice owne
     struct hint h = {box.account, owner, e->id[0] != 0};
     struct slice object = h.mine ? account_object(e->id, room) : SHARED;
     int r = kv_transact(s->kv, object, put_hint, &h);
-    if (r == 0 || r == ERR_UNKNOWN) kv_notify(s->kv, object); /* sessions that watch what is shared with them look anew */
+    if (r == 0 || r == ERR_UNKNOWN)
+        kv_notify(s->kv, object); /* sessions that watch what is shared with them look anew */
     return r;
 }
 
