@@ -20,7 +20,7 @@ static json_t *told(struct dialect_send *s, const struct send_addrs *list, struc
     json_t *all = json_array();
     struct letter_id id;
     send_letter_id(&s->taken.id, 0, &id);
-    json_int_t number = (json_int_t)(hash_stable(sl_cstr(id.s), false) >> 11);
+    json_int_t number = (json_int_t)send_number(&s->taken.id);
     struct slice href =
         ar_printf(c->a, "https://%.*s/v3/REST/message/%lld", SLF(c->request->host), (long long)number);
     for (size_t i = 0; i < list->n; i++)
@@ -138,6 +138,8 @@ static void mailjet_send(struct http_call *c)
 static const struct http_route routes[] = {
     HTTP_ROUTE(POST, "/v3.1/send", MAIL_SEND, mailjet_send, "sends up to 50 messages (Mailjet)",
                .body_max = DIALECT_BODY_MAX),
+};
+static const struct http_route rest[] = {
     HTTP_ROUTE(POST, TEMPLATE, TEMPLATES, mailjet_template_create, "makes a template (Mailjet)"),
     HTTP_ROUTE(GET, TEMPLATE, TEMPLATES, mailjet_template_list, "lists templates (Mailjet)"),
     HTTP_ROUTE(GET, TEMPLATE "/{id}", TEMPLATES, mailjet_template_get, "shows a template (Mailjet)"),
@@ -146,6 +148,10 @@ static const struct http_route routes[] = {
                "sets the texts of a template (Mailjet)", .body_max = 3 << 20),
     HTTP_ROUTE(GET, TEMPLATE "/{id}/detailcontent", TEMPLATES, mailjet_content_get,
                "shows the texts of a template (Mailjet)"),
+    HTTP_ROUTE(GET, "/v3/REST/message/{id}", MESSAGES_READ, mailjet_message_get,
+               "what became of a message (Mailjet)"),
+    HTTP_ROUTE(GET, "/v3/REST/messagehistory/{id}", MESSAGES_READ, mailjet_message_history,
+               "what happened to a message, in order (Mailjet)"),
     HTTP_ROUTE(POST, SENDER, SENDERS, mailjet_sender_create, "claims a domain to send as (Mailjet)"),
     HTTP_ROUTE(GET, SENDER, SENDERS, mailjet_sender_list, "lists whom the account sends as (Mailjet)"),
     HTTP_ROUTE(GET, SENDER "/{id}", SENDERS, mailjet_sender_get, "shows a sender (Mailjet)"),
@@ -164,3 +170,11 @@ const struct http_group api_mailjet = {.name = "mailjet",
                                        .auth = api_auth,
                                        .watch = api_watch,
                                        .error = refuse};
+/* Addresses under it that are no route are refused in Mailjet's form, not in SendGrid's. */
+const struct http_group api_mailjet_rest = {.name = "mailjet",
+                                            .prefix = "/v3/REST/",
+                                            .route = rest,
+                                            .n = COUNT_OF(rest),
+                                            .auth = api_auth,
+                                            .watch = api_watch,
+                                            .error = refuse};

@@ -30,6 +30,10 @@ void mailjet_template_delete(struct http_call *c);
 void mailjet_content_put(struct http_call *c);
 void mailjet_content_get(struct http_call *c);
 
+/* mailjet_messages.c */
+void mailjet_message_get(struct http_call *c);
+void mailjet_message_history(struct http_call *c);
+
 /* mailjet_senders.c */
 void mailjet_sender_create(struct http_call *c);
 void mailjet_sender_list(struct http_call *c);
@@ -39,4 +43,4 @@ void mailjet_sender_validate(struct http_call *c);
 void mailjet_dns_list(struct http_call *c);
 void mailjet_dns_get(struct http_call *c);
 void mailjet_dns_check(struct http_call *c);
-extern const struct http_group api_mailjet;
+extern const struct http_group api_mailjet, api_mailjet_rest;

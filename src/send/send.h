@@ -246,6 +246,10 @@ struct send_info {
     uint64_t queued, waiting; /* recipients whose letters came into the queue; and are at no end */
     uint64_t delivered, bounced, dropped, failed, deferred, late, complained, unsubscribed, opened, clicked;
 };
+/* A number of 53 bits for those who want one, and the send of the account (its id) that has it.
+ * ERR_NOT_FOUND. SUSPENDS. */
+uint64_t send_number(const struct letter_id *id);
+MUST_CHECK int send_numbered(struct sends *s, struct slice account, uint64_t number, struct letter_id *out);
 /* In a. ERR_NOT_FOUND. */
 MUST_CHECK int send_show(struct sends *s, const struct letter_id *id, struct arena *a, struct send_info *out);
 /* Sends of an account (by its id; empty: of all) with a campaign or batch, oldest first; as far as they can

@@ -193,3 +193,30 @@ def test_json_that_is_none_is_told_in_each_form(home, body):
     assert status == 400 and answer["errors"][0]["message"], answer
     status, _, answer = v.ask(home, "POST", "/v3.1/send", body, basic)
     assert status == 400 and (answer.get("ErrorMessage") or answer["Messages"]), answer
+
+
+# ---- what docs/moving.md says is not offered ----
+
+@pytest.mark.parametrize("path", ["/v3/subusers", "/v3/teammates", "/v3/ips", "/v3/ips/pools", "/v3/ips/warmup", "/v3/whitelabel/ips", "/v3/whitelabel/dns/email", "/v3/marketing/contacts", "/v3/marketing/lists",
+                                  "/v3/marketing/singlesends", "/v3/designs", "/v3/verified_senders", "/v3/validations/email", "/v3/messages", "/v3/suppression/bounces/classifications/x", "/v3/devices/stats",
+                                  "/v3/clients/stats", "/v3/geo/stats", "/v3/mailbox_providers/stats", "/v3/user/webhooks/parse/stats", "/v3/alerts", "/v3/sso/integrations", "/v3/access_settings/whitelist",
+                                  "/v3/user/settings/enforced_tls", "/v3/user/profile"])
+def test_sendgrid_says_what_is_not_offered(home, path):
+    status, _, answer = v.ask(home, "GET", path, None, {"Authorization": f"Bearer {home.key}"})
+    assert status == 404 and answer["errors"][0]["message"], answer
+
+
+@pytest.mark.parametrize("method,path", [("GET", "message"), ("GET", "messageinformation/1"), ("GET", "statcounters"), ("GET", "contact"), ("GET", "contactslist"), ("GET", "campaign"),
+                                         ("GET", "newsletter"), ("GET", "eventcallbackurl"), ("GET", "parseroute"), ("GET", "apikey"), ("GET", "metasender")])
+def test_mailjet_says_what_is_not_offered(home, method, path):
+    status, _, answer = v.ask(home, method, f"/v3/REST/{path}", {} if method == "POST" else None)
+    assert status == 404 and answer["ErrorMessage"] and answer["StatusCode"] == 404, answer
+
+
+@pytest.mark.parametrize("method,path", [("GET", "contact-lists"), ("GET", "custom-verification-email-templates"), ("GET", "configuration-sets"), ("GET", "dedicated-ips"), ("GET", "dedicated-ip-pools"),
+                                         ("GET", "deliverability-dashboard"), ("POST", "metrics/batch"), ("GET", "insights/x"), ("GET", "import-jobs/x"), ("GET", "export-jobs/x"), ("POST", "tenants"),
+                                         ("GET", "identities/x.test/policies"), ("PUT", "account/details"), ("PUT", "account/sending"), ("PUT", "identities/x.test/feedback"),
+                                         ("PUT", "identities/x.test/configuration-set"), ("POST", "outbound-custom-verification-emails")])
+def test_ses_says_what_is_not_offered(home, method, path):
+    status, headers, answer = v.ses(home, method, f"/v2/email/{path}", {} if method in ("PUT", "POST") else None)
+    assert status == 404 and headers["x-amzn-ErrorType"] == "NotFoundException" and answer["message"], answer

@@ -392,6 +392,35 @@ def test_mailjet_sends(home):
     came(home, "carol", "mj Bob")
 
 
+def test_mailjet_tells_what_became_of_a_message(home):
+    key = home.tram("key", "add", "alice@one.test", "--name", "reads", "--scope", "messages.read").stdout.splitlines()[0]
+
+    def get(path, key=key):
+        return ask(home, "GET", path, None, {"Authorization": "Basic " + base64.b64encode(key.replace(".", ":", 1).encode()).decode()})
+    sent = [mailjet(home, {"Messages": [message(Subject=f"followed {n}")] * 3})[2]["Messages"] for n in range(2)]
+    told = [m["To"][0] for call in sent for m in call]
+    assert len({t["MessageID"] for t in told}) == 6 and all(0 < t["MessageID"] < 2**53 for t in told)
+    came(home, "bob", "followed 0")
+    for t in told:
+        path = "/v3/REST/" + t["MessageHref"].partition("/v3/REST/")[2]  # what the sending was answered with leads there
+        assert t["MessageHref"].endswith(path)
+
+        def is_sent():
+            status, _, answer = get(path)
+            assert status == 200 and answer["Count"] == answer["Total"] == 1, answer
+            one = answer["Data"][0]
+            assert (one["ID"], one["UUID"]) == (t["MessageID"], t["MessageUUID"])
+            return one["Status"] == "sent"
+        w.until(is_sent, what="the state")
+        history = get(path.replace("/message/", "/messagehistory/"))[2]["Data"]
+        assert [h["EventType"] for h in history][-1] == "sent" and all(h["Comment"] and h["EventAt"] for h in history), history
+    others = home.tram("key", "add", "bob@one.test", "--name", "reads", "--scope", "messages.read").stdout.splitlines()[0]
+    for wrong, who in ((told[0]["MessageID"], others), (told[0]["MessageID"] ^ 1, key), (0, key), (2**62, key), ("x", key), (-1, key)):
+        for kind in ("message", "messagehistory", "nothing"):
+            status, _, answer = get(f"/v3/REST/{kind}/{wrong}", who)
+            assert status == 404 and answer["ErrorMessage"] and answer["StatusCode"] == 404, (wrong, answer)
+
+
 def test_mailjet_templates(home):
     pair = {"Authorization": "Basic " + base64.b64encode(home.key.replace(".", ":", 1).encode()).decode()}
     where = "/v3/REST/template"
