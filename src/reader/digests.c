@@ -167,6 +167,7 @@ void reader_digests_begin(struct reader_digests *x, struct store *store, struct 
     x->uidnext = uidnext;
     x->asker = *asker;
     x->make = many >= READER_MANY;
+    x->make_tail = many >= READER_SOME;
     x->missed_in = 0;
     x->span = x->failed = 0;
     x->nthere = 0;
@@ -227,12 +228,12 @@ static const struct digest *find_part(struct reader_digests *x, uint32_t uid)
     return make ? make_part(x, part) : d;
 }
 
-/* One of the newest: made when many are asked for, and kept in memory. */
+/* One of the newest: made when some are asked for, and kept in memory. */
 static bool tail_digest(struct reader_digests *x, uint32_t uid, struct slice *out)
 {
     buf_free(&x->tail);
     bool there = reader_tails_get(x->asker.tails, &x->key, uid, &x->tail);
-    if (!there && x->make && !memory_over() && make_bytes(x, uid, NULL, &x->tail) == 0) {
+    if (!there && x->make_tail && !memory_over() && make_bytes(x, uid, NULL, &x->tail) == 0) {
         reader_tails_put(x->asker.tails, &x->key, uid, buf_slice(&x->tail));
         there = true;
     }

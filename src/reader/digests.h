@@ -18,7 +18,7 @@ enum reader_digest_kind {
     READER_ID,        /* the EMAILID */
     READER_KINDS
 };
-enum { READER_MANY = 64, READER_ENOUGH = 8, READER_KEPT_MAX = 8, READER_AHEAD = 8 };
+enum { READER_MANY = 64, READER_SOME = 8, READER_ENOUGH = 8, READER_KEPT_MAX = 8, READER_AHEAD = 8 };
 /* Who asks. */
 struct reader_digests_asker {
     size_t (*count)(void *arg, uint32_t from, uint32_t to); /* messages that have UIDs in [from, to) */
@@ -33,6 +33,7 @@ struct reader_digests {
     uint32_t uidnext;
     struct reader_digests_asker asker;
     bool make;                         /* parts that are missing */
+    bool make_tail;                    /* what is missing of the newest */
     uint32_t missed_in;                /* the part, + 1, */
     unsigned missed;                   /* of which so many were asked for in vain, */
     uint32_t missed_last;              /* this one last */
@@ -46,8 +47,8 @@ struct reader_digests {
     size_t nkept;
     struct buf tail; /* of the newest, what was asked for last */
 };
-/* many: so many messages are asked for (READER_MANY and more: parts are made). The text in `box` outlives
- * it. */
+/* many: so many messages are asked for (READER_MANY and more: parts are made; READER_SOME: what is kept in
+ * memory only). The text in `box` outlives it. */
 void reader_digests_begin(struct reader_digests *x, struct store *store, struct mailbox_ref box,
                           uint32_t uidvalidity, uint32_t uidnext, enum reader_digest_kind kind, size_t many,
                           const struct reader_digests_asker *asker);
