@@ -171,10 +171,11 @@ static struct slice news_object(const char *acc, char room[KV_KEY_MAX])
     return sl(room, (size_t)snprintf(room, KV_KEY_MAX, "a:%s", acc));
 }
 
-static void account_notify(struct directory *dir, const char *acc)
+/* Who looks on an account looks again when it was changed (e: how that ended), or may have been. */
+static void account_notify(struct directory *dir, const char *acc, int e)
 {
     char room[KV_KEY_MAX];
-    kv_notify(dir->kv, news_object(acc, room));
+    if (e == 0 || e == ERR_UNKNOWN) kv_notify(dir->kv, news_object(acc, room));
 }
 
 struct kv_watch *account_watch(struct directory *dir, const char *acc, void (*fn)(void *), void *arg)
@@ -435,7 +436,7 @@ int account_change(struct directory *dir, struct slice address, struct account_c
         e = directory_transact(dir, domain, change_account, c);
         if (e == ERR_NOT_FOUND && !c->missing) e = no_such_account(address);
     }
-    if (!e) account_notify(dir, c->acc.id);
+    account_notify(dir, c->acc.id, e);
     ar_free(&a);
     return e;
 }
@@ -595,7 +596,7 @@ int account_rename(struct directory *dir, struct slice address, struct slice to)
         e = directory_transact(dir, r.domain, rename_account, &r);
         if (e == ERR_NOT_FOUND) e = no_such_account(address);
     }
-    if (!e) account_notify(dir, r.acc.id);
+    account_notify(dir, r.acc.id, e);
     ar_free(&a);
     return e;
 }
@@ -694,10 +695,8 @@ int account_remove(struct directory *dir, struct slice address)
                     "--repair` takes it from the image of the domain",
                     SLF(address));
     }
-    if (!e) {
-        account_notify(dir, b.acc.id);
-        e = erase_buried(dir, domain, b.tombstone, b.row);
-    }
+    account_notify(dir, b.acc.id, e);
+    if (!e) e = erase_buried(dir, domain, b.tombstone, b.row);
     ar_free(&a);
     return e;
 }

@@ -418,7 +418,8 @@ TEST(imap_an_idle_session_ends_when_its_account_changes)
 {
     static const char gone[] = "* BYE [EXPIRED] the account was changed: log in again\n";
     static int (*const change[])(struct directory *, struct slice) = {passwd, disable, account_remove};
-    for (size_t i = 0; i < COUNT_OF(change); i++) {
+    for (size_t i = 0; i < 2 * COUNT_OF(change); i++) {
+        bool unknown = i >= COUNT_OF(change); /* whether it was changed; it was */
         start();
         CHECK_OK(account_add(w.store->directory, SL("bob@x.test"), SL("builder")));
         struct conn *idle = login(), *parked = login(), *bob = dial(true);
@@ -428,7 +429,9 @@ TEST(imap_an_idle_session_ends_when_its_account_changes)
         read_until(idle, SL("+ idling"));
         conn_puts(bob, "b LOGIN bob@x.test builder\r\n");
         read_until(bob, SL("b OK"));
-        CHECK_OK(change[i](w.store->directory, SL("alice@x.test")));
+        if (unknown) kv_mem_inject(w.kv, KV_FAULT_UNKNOWN_DONE, 1);
+        CHECK_ERR(change[i % COUNT_OF(change)](w.store->directory, SL("alice@x.test")),
+                  unknown ? ERR_UNKNOWN : 0);
         EXPECT(idle, gone);
         EXPECT(parked, gone);
         conn_puts(bob, "n NOOP\r\n"); /* another account's goes on */
