@@ -253,3 +253,44 @@ TEST(relay_a_route_needs_no_source)
     CHECK(sl_find(sl_cstr(t.a.log), SL("six.test")) == SL_NONE);
     end(&t);
 }
+
+/* A certificate whose time is over is as good as none where any will do, and keeps the letter where one must
+ * hold; a name that is another's likewise. */
+TEST(relay_certificates_that_are_no_good)
+{
+    static const char *const routes[] = {"two.test via a.two.test:%u tls=verified"};
+    static const struct {
+        const char *name;
+        int days;
+        const char *words;
+    } x[] = {{"a.two.test", -1, "certificate has expired"}, {"b.two.test", 30, "hostname mismatch"}};
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        struct tester t;
+        struct buf chain = BUF_INIT, key = BUF_INIT;
+        struct slice name = sl_cstr(x[i].name);
+        REQUIRE(begin(&t));
+        CHECK_OK(tls_self_signed(&name, 1, x[i].days, &chain, &key));
+        CHECK_OK(tls_server_new(&t.a.tls, NULL));
+        CHECK_OK(tls_server_add_cert(t.a.tls, buf_slice(&chain), buf_slice(&key)));
+        struct tls_ctx *stranger = t.client;
+        CHECK_OK(tls_client_new(&t.client, buf_slice(&chain))); /* which it would trust */
+        t.conf.tls = t.client;
+        t.a.caps = "STARTTLS";
+        set_routes(&t, routes, 1);
+        send(&t, "pair.test", "ok@pair.test");
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+        HAS(t.rcpt[0].tls, "certificate not verified: ");
+        if (sl_find(t.rcpt[0].tls, sl_cstr(x[i].words)) == SL_NONE)
+            test_fail(__FILE__, __LINE__, "%.*s", SLF(t.rcpt[0].tls));
+        send(&t, "two.test", "ok@two.test");
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+        if (sl_find(t.rcpt[0].reply, sl_cstr(x[i].words)) == SL_NONE)
+            test_fail(__FILE__, __LINE__, "%.*s", SLF(t.rcpt[0].reply));
+        relay_close(&t.relay);
+        tls_free(&stranger);
+        CHECK_OK(relay_open(&t.relay, &t.conf));
+        buf_free(&chain);
+        buf_free(&key);
+        end(&t);
+    }
+}
