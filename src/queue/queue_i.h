@@ -109,6 +109,10 @@ struct slice queue_key_accepting(struct arena *a, const struct letter_id *id);
 static inline bool q_is_single(const struct q_envelope *e) { return e->groups == 1 && e->rcpts == 1; }
 void q_envelope_put(struct buf *b, const struct q_envelope *e);
 MUST_CHECK int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelope *e);
+/* What a walk over very many passes most of them over by, at a fraction of the work. False: it is to be read
+ * whole. */
+bool q_envelope_peek(struct slice row, struct slice *sender, int64_t *received);
+bool q_rcpt_peek(struct slice row, struct slice *address);
 void q_group_put(struct buf *b, const struct q_group *g);
 MUST_CHECK int q_group_get(struct slice row, uint32_t n, struct q_group *g);
 void q_due_of(struct q_due *d, const struct q_envelope *e, const struct q_group *g, int64_t due, bool tell);

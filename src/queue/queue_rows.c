@@ -192,6 +192,19 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e)
     rec_opt_u64(b, 'W', e->unscheduled);
 }
 
+bool q_envelope_peek(struct slice row, struct slice *sender, int64_t *received)
+{
+    struct rec r;
+    if (rec_open(&r, row, ROW_VERSION) != 0) return false;
+    for (bool sent = false; rec_next(&r);) {
+        if (r.tag == 'f') *sender = r.field, sent = true;
+        if (r.tag != 't') continue;
+        *received = (int64_t)rec_u64(&r);
+        return sent && !r.bad;
+    }
+    return false;
+}
+
 int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelope *e)
 {
     struct rec r;
@@ -282,6 +295,14 @@ void q_rcpt_put(struct buf *b, const struct q_rcpt *r)
     rec_opt_u64(b, 'u', r->uncertain);
     rec_opt_u64(b, 'x', r->expired);
     rec_opt_u64(b, 'H', r->barred);
+}
+
+bool q_rcpt_peek(struct slice row, struct slice *address)
+{
+    struct rec r;
+    if (rec_open(&r, row, ROW_VERSION) != 0 || !rec_next(&r) || r.tag != 'a') return false;
+    *address = r.field;
+    return true;
 }
 
 static int rcpt_fields(struct rec *r, struct q_rcpt *out)

@@ -358,3 +358,27 @@ TEST(a_damaged_or_lost_number_of_shards_stops_no_start)
     }
     end(&t);
 }
+
+/* What passes most rows over says what the whole row does, and nothing of one that is damaged in front. */
+TEST(queue_rows_are_told_by_their_front)
+{
+    struct q_envelope e = {.l = {.sender = SL("a@one.test"), .received = 1700000000, .subject = SL("s")},
+                           .groups = 1};
+    struct q_rcpt r = {.address = SL("b@two.test"), .reply = SL("450 later")};
+    struct buf b = BUF_INIT;
+    struct slice text = {0};
+    int64_t at = 0;
+    q_envelope_put(&b, &e);
+    CHECK(q_envelope_peek(buf_slice(&b), &text, &at) && at == 1700000000);
+    CHECK_SL(text, "a@one.test");
+    for (size_t n = 0; n < 20; n++)
+        CHECK(!q_envelope_peek(sl_sub(buf_slice(&b), 0, n), &text, &at)); /* cut before the time */
+    q_rcpt_put(&b, &r);
+    CHECK(q_rcpt_peek(buf_slice(&b), &text));
+    CHECK_SL(text, "b@two.test");
+    CHECK(!q_rcpt_peek(sl_sub(buf_slice(&b), 0, 5), &text) && !q_rcpt_peek(SL(""), &text));
+    CHECK(!q_envelope_peek(SL("\x7f"
+                              "f"),
+                           &text, &at));
+    buf_free(&b);
+}

@@ -239,12 +239,17 @@ static bool asks_for_rcpts(const struct queue_filter *f)
     return f->address.n || f->domain.n || asks_for_waiting(f);
 }
 
+static bool address_matches(const struct queue_filter *f, struct slice address)
+{
+    if (f->address.n && !sl_eqi(f->address, address)) return false;
+    size_t at = f->domain.n ? sl_rchr(address, '@') : 0;
+    return !f->domain.n || (at != SL_NONE && sl_eqi(f->domain, sl_from(address, at + 1)));
+}
+
 static bool rcpt_matches(const struct queue_filter *f, const struct q_rcpt *r)
 {
-    size_t at = sl_rchr(r->address, '@');
     bool waits = r->state == Q_WAITING || r->state == Q_HELD || r->state == Q_FAILED;
-    if (f->address.n && !sl_eqi(f->address, r->address)) return false;
-    if (f->domain.n && (at == SL_NONE || !sl_eqi(f->domain, sl_from(r->address, at + 1)))) return false;
+    if (!address_matches(f, r->address)) return false;
     if (asks_for_waiting(f) && !waits) return false;
     return (!f->class.n || sl_eqi(f->class, r->class)) && (!f->host.n || of_host(r->host, f->host)) &&
            (!f->source.n || sl_eq(f->source, r->source)) && (!f->uncertain || r->uncertain);
@@ -285,10 +290,21 @@ static bool has_row(struct walk *w, struct slice from)
            page.n;
 }
 
+/* As its row says in front: most are passed over by that. */
+static bool is_no_match(const struct queue_filter *f, struct slice row)
+{
+    struct slice sender;
+    int64_t received;
+    if (!q_envelope_peek(row, &sender, &received)) return false;
+    return (f->sender.n && !sl_eqi(f->sender, sender)) || (f->before && received >= f->before) ||
+           (asks_for_rcpts(f) && !sl_eqi(f->address, sender));
+}
+
 /* Without regard to recipients; or, when those are asked for, letters that match by their sender. */
 static int envelope_row(struct walk *w, const struct kv_row *row, const struct letter_id *id)
 {
     struct q_envelope e;
+    if (is_no_match(w->f, row->value)) return 0;
     bool whole = q_envelope_get(row->value, id, &e) == 0, rcpts = asks_for_rcpts(w->f);
     if (rcpts && (!whole || !sl_eqi(w->f->address, e.l.sender))) return 0;
     return letter_matches(w->f, whole ? &e : NULL, id) ? w->each(w->arg, id) : 0;
@@ -309,6 +325,8 @@ static bool rcpts_letter_matches(struct walk *w, const struct letter_id *id)
 static int rcpt_row(struct walk *w, const struct kv_row *row, const struct letter_id *id)
 {
     struct q_rcpt r;
+    struct slice address;
+    if (q_rcpt_peek(row->value, &address) && !address_matches(w->f, address)) return 0;
     if (strcmp(id->s, w->last.s) == 0 || q_rcpt_get(row->key, row->value, &r) != 0) return 0;
     if (!rcpt_matches(w->f, &r)) return 0;
     w->last = *id;
