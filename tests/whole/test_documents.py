@@ -67,6 +67,14 @@ def test_each_figure_of_the_dashboard_is_one_of_the_nodes(home):
     assert told and told <= have, told - have
 
 
+def test_each_test_that_cuts_the_power_is_there_as_the_page_says():
+    page = (ROOT / "docs" / "format.md").read_text().split("## 9. ")[1]
+    told = re.findall(r"`(\w+/\w+\.c)` `(\w+)`", page)
+    assert len(told) > 20
+    for file, name in told:
+        assert f"TEST({name})" in (ROOT / "src" / file).read_text(), (file, name)
+
+
 def test_every_library_that_is_linked_is_named_with_its_reason():
     linked = re.findall(r"NEEDED.*\[(lib\w+?)(?:-[\d.]+)?\.so", subprocess.run(["readelf", "-d", TRAM], capture_output=True, text=True, check=True).stdout)
     table = (ROOT / "ARCHITECTURE.md").read_text().split("## Dependencies")[1]
