@@ -53,3 +53,8 @@ def test_ports_of_the_socket_unit_are_those_that_are_served(installed, tmp_path)
     serve = (ROOT / "src" / "app" / "serve.c").read_text()
     table = re.search(r"services\[\] = \{(.*?)\n\};", serve, re.S).group(1)
     assert ports == set(map(int, re.findall(r"^\s+\{(\d+),", table, re.M)))
+
+
+def test_the_package_has_the_programs_version():
+    first = (ROOT / "debian" / "changelog").read_text().splitlines()[0]
+    assert re.match(r"tram \((.*)\)", first)[1] == subprocess.run([TRAM, "--version"], capture_output=True, text=True).stdout.split()[1]
