@@ -196,6 +196,10 @@ def test_a_proof_that_the_dns_swallows_is_told_and_the_old_one_stays(home_withou
     assert done.returncode in (1, 3) and "does not show it: is that name an alias?" in done.stderr, done.stderr
     assert served(home, 993) == before
     update(zone, "update delete _acme-challenge.mail.one.test CNAME")
+    for _ in range(3):  # the other ways have their turn first
+        if home.tram("cert", "renew", ok=False).returncode == 0:
+            break
+    assert served(home, 993) != before
 
 
 def test_a_dns_that_takes_no_proof_is_told_and_the_old_one_stays(home_without_ports, zone):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from world import ROOT
+from world import ROOT, TRAM
 
 
 @pytest.fixture(scope="module")
