@@ -71,7 +71,8 @@ struct config {
     size_t nproxy_from, nxclient_from;
     struct slice oauth_keys, oauth_issuer, oauth_audience;                                 /* login/login.h */
     struct slice oauth_introspection, oauth_client, oauth_secret, oauth_user, oauth_scope; /* login/login.h */
-    struct slice ldap, ldap_base, ldap_filter, ldap_address, ldap_id, ldap_login, ldap_password; /* people/ */
+    struct slice ldap, ldap_base, ldap_filter, ldap_address, ldap_id, ldap_quota, ldap_login,
+        ldap_password; /* people/ */
     struct slice *ldap_domain;
     size_t nldap_domains;
     struct filter filter[FILTERS_MAX];

@@ -21,6 +21,9 @@ struct account_home {
     /* Is what is there made with this mark? */
     int (*made_as)(void *ctx, const char *id, struct slice mark, bool *yes);
     int (*erase)(void *ctx, const char *id); /* 0 also when nothing is there */
+    /* How many bytes it may hold, 0: any number; nothing when that is so already. NULL: it has no such limit.
+     */
+    int (*limit)(void *ctx, const char *id, uint64_t bytes);
 };
 /* Reads which domains are here, and finishes what was cut off: accounts half made or half removed. kv stays
  * the caller's and outlives it. */

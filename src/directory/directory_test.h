@@ -58,7 +58,8 @@ static inline int test_home_erase(void *kv, const char *id)
 
 static inline int dir_fixture_open(struct dir_fixture *f)
 {
-    struct account_home home = {f->kv, test_home_make, test_home_made_as, test_home_erase};
+    struct account_home home = {
+        .ctx = f->kv, .make = test_home_make, .made_as = test_home_made_as, .erase = test_home_erase};
     return directory_open(&f->dir, f->kv, &home);
 }
 

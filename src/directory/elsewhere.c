@@ -265,6 +265,20 @@ static void cannot_tell(struct directory *dir, const struct account *acc)
                  SLF(acc->address));
 }
 
+/* What is remembered was said before, and was done then. */
+static void follow_quota(struct directory *dir, const struct account *acc, const struct people_entry *p)
+{
+    uint64_t bytes;
+    if (!p->fresh || !p->quota.n || !dir->home.limit) return;
+    if (!num_size(p->quota, &bytes)) {
+        log_warn("directory", "the directory elsewhere says that %.*s may hold \"%.*s\", which is no size",
+                 SLF(acc->address), SLF(p->quota));
+        return;
+    }
+    int e = dir->home.limit(dir->home.ctx, acc->id, bytes);
+    if (e) log_warn("directory", "how much %.*s may hold is not set: %s", SLF(acc->address), err_text(e));
+}
+
 void account_refresh(struct directory *dir, struct arena *a, uint64_t asker, struct account *acc)
 {
     struct people_entry p;
@@ -272,6 +286,7 @@ void account_refresh(struct directory *dir, struct arena *a, uint64_t asker, str
     int e = person_of(dir, a, acc, asker, &p);
     if (e == ERR_NOT_FOUND && !people_id_counts(dir->people, acc->elsewhere)) cannot_tell(dir, acc);
     else if (!e || e == ERR_NOT_FOUND) set_gone(dir, acc, e != 0);
+    if (!e) follow_quota(dir, acc, &p);
 }
 
 int account_prove(struct directory *dir, const struct account *acc, struct slice password, uint64_t asker)
@@ -299,6 +314,9 @@ int account_elsewhere(struct directory *dir, struct arena *a, struct slice local
         if (e != ERR_EXISTS) break;
     }
     if (e == ERR_EXISTS) return err_set(ERR_BUSY, "the account of a person elsewhere is being made");
-    if (!e && out->elsewhere.n) set_gone(dir, out, false);
+    if (!e && out->elsewhere.n) {
+        set_gone(dir, out, false);
+        follow_quota(dir, out, &p);
+    }
     return e;
 }

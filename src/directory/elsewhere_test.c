@@ -279,7 +279,7 @@ TEST(elsewhere_an_alias_that_comes_meanwhile_is_not_taken)
     struct world w;
     struct account acc;
     REQUIRE(begin(&w));
-    struct account_home home = {&w, make_late, made_late, erase_late};
+    struct account_home home = {.ctx = &w, .make = make_late, .made_as = made_late, .erase = erase_late};
     directory_close(&w.f.dir);
     CHECK_OK(directory_open(&w.f.dir, w.f.kv, &home));
     directory_set_people(w.f.dir, w.people);
@@ -360,5 +360,50 @@ TEST(elsewhere_another_ldap_id_gives_nobody_the_mail_of_others)
     acc = get(&w, "carol@one.test");
     CHECK_ERR(account_prove(w.f.dir, &acc, SL("new"), 0), ERR_DENIED);
     CHECK_OK(account_prove(w.f.dir, &acc, SL("secret"), 0));
+    end(&w);
+}
+
+/* ---- how much an account may hold ---- */
+
+static struct {
+    char id[20];
+    uint64_t bytes;
+    int times;
+} limited;
+
+static int note_limit(void *ctx, const char *id, uint64_t bytes)
+{
+    (void)ctx;
+    snprintf(limited.id, sizeof limited.id, "%s", id);
+    limited.bytes = bytes;
+    limited.times++;
+    return 0;
+}
+
+TEST(elsewhere_says_how_much_an_account_may_hold)
+{
+    static const char *const no_size[] = {NULL, "many", "-1", "5 G", ""};
+    struct world w;
+    REQUIRE(begin(&w));
+    w.f.dir->home.limit = note_limit;
+    limited.times = 0;
+    w.t.quota[0] = "5G";
+    for (int i = 0; i < 3; i++) CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+    CHECK_INT(limited.times, 1); /* what is remembered was said before */
+    CHECK_INT(limited.bytes, (uint64_t)5 << 30);
+    CHECK_SL(sl_cstr(limited.id), get(&w, "carol@one.test").id);
+    CHECK(reaches(&w.f, "bob", "one.test", "bob@one.test")); /* ours: no business of theirs */
+    CHECK_INT(limited.times, 1);
+    set_people(&w);
+    w.t.quota[0] = "0";
+    CHECK(reaches(&w.f, "cc", "one.test", "carol@one.test"));
+    CHECK_INT(limited.times, 2);
+    CHECK_INT(limited.bytes, 0);
+    for (size_t i = 0; i < COUNT_OF(no_size); i++) {
+        set_people(&w);
+        w.t.quota[0] = no_size[i];
+        CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+        CHECK_INT(limited.times, 2);
+    }
     end(&w);
 }

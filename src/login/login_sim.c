@@ -32,7 +32,8 @@ struct world {
 
 static void begin(struct world *w)
 {
-    static const struct account_home home = {NULL, home_does, home_made_as, home_erases};
+    static const struct account_home home = {
+        .make = home_does, .made_as = home_made_as, .erase = home_erases};
     *w = (struct world){.t = {.v = {{"uid=carol", "7", {"carol@one.test"}, "secret"}}, .n = 1}};
     struct people_conf c = table_conf(&w->t);
     ar_init(&w->a, 0);

@@ -307,6 +307,16 @@ static int read_id(LDAP *ld, LDAPMessage *entry, const char *attribute, struct a
     return e;
 }
 
+/* One that cannot be meant so is none: mail goes on. */
+static void read_quota(LDAP *ld, LDAPMessage *entry, const char *attribute, struct arena *a,
+                       struct people_entry *out)
+{
+    struct berval **v = ldap_get_values_len(ld, entry, attribute);
+    if (v && ldap_count_values_len(v) == 1 && v[0]->bv_len <= PEOPLE_QUOTA_MAX && !has_nul(value_slice(v[0])))
+        out->quota = ar_dup(a, value_slice(v[0]));
+    ldap_value_free_len(v);
+}
+
 static int read_entry(LDAP *ld, LDAPMessage *entry, const struct people_conf *c, struct arena *a,
                       struct people_entry *out)
 {
@@ -317,6 +327,7 @@ static int read_entry(LDAP *ld, LDAPMessage *entry, const struct people_conf *c,
     ldap_memfree(dn);
     if (!e && c->address.n) e = read_addresses(ld, entry, ar_cstr(a, c->address), a, out);
     if (!e && c->id.n) e = read_id(ld, entry, ar_cstr(a, c->id), a, out);
+    if (!e && c->quota.n) read_quota(ld, entry, ar_cstr(a, c->quota), a, out);
     return e;
 }
 
@@ -331,8 +342,10 @@ static int nobody(LDAP *ld, LDAPMessage *got)
 static int search_on(struct asking *x)
 {
     const struct people_conf *c = x->c;
-    char *attributes[] = {c->address.n ? ar_cstr(x->a, c->address) : LDAP_NO_ATTRS,
-                          c->id.n ? ar_cstr(x->a, c->id) : NULL, NULL};
+    const struct slice wanted[] = {c->address, c->id, c->quota};
+    char *attributes[COUNT_OF(wanted) + 1] = {LDAP_NO_ATTRS};
+    for (size_t n = 0, to = 0; n < COUNT_OF(wanted); n++)
+        if (wanted[n].n) attributes[to++] = ar_cstr(x->a, wanted[n]);
     struct timeval time = timeval_of(x->patience);
     LDAPMessage *got = NULL;
     x->rc = ldap_search_ext_s(x->ld, ar_cstr(x->a, c->base), LDAP_SCOPE_SUBTREE, ar_cstr(x->a, x->filter),

@@ -123,7 +123,7 @@ int people_check(const struct people_conf *c)
                        "ldap_filter \"%.*s\" must be a filter in parentheses that asks for %%s, the address, "
                        "or %%u, what stands before its @ (%%d: its domain)",
                        SLF(c->filter));
-    if (!people_is_attribute(c->address) || !people_is_attribute(c->id))
+    if (!people_is_attribute(c->address) || !people_is_attribute(c->id) || !people_is_attribute(c->quota))
         return err_set(ERR_SYNTAX,
                        "ldap_address and ldap_id must be names of attributes, of %d bytes at most",
                        PEOPLE_ATTRIBUTE_MAX);

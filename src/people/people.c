@@ -16,7 +16,7 @@ static const struct links_times times = {
     .patience = 5 * RT_S, .kept_for = 60 * RT_S, .first_after = 60 * RT_S};
 #define PATIENCE (20 * RT_S) /* with those who ask about passwords */
 
-/* What was said of an address: NUL between DN, id and the addresses; none of them has one. */
+/* What was said of an address: NUL between DN, id, quota and the addresses; none of them has one. */
 struct known {
     int64_t until;
     bool there;
@@ -80,6 +80,7 @@ static void unpack(struct arena *a, struct slice text, struct people_entry *out)
     *out = (struct people_entry){0};
     (void)sl_next(&rest, 0, &out->dn);
     (void)sl_next(&rest, 0, &out->id);
+    (void)sl_next(&rest, 0, &out->quota);
     for (struct slice one; rest.n && sl_next(&rest, 0, &one);) {
         if (out->n == cap) out->address = ar_grow(a, out->address, &cap, sizeof one);
         out->address[out->n++] = one;
@@ -107,6 +108,8 @@ static void keep(struct people *p, struct slice address, const struct people_ent
         buf_put(&b, who->dn);
         buf_char(&b, 0);
         buf_put(&b, who->id);
+        buf_char(&b, 0);
+        buf_put(&b, who->quota);
         for (size_t i = 0; i < who->n; i++) {
             buf_char(&b, 0);
             buf_put(&b, who->address[i]);
@@ -193,6 +196,7 @@ bool people_id_counts(const struct people *p, struct slice id)
 static int search(struct people *p, uint64_t asker, struct question *q)
 {
     int e = ask(p, asker, q);
+    q->out->fresh = !e;
     if (!e && q->out->id.n)
         q->out->id = ar_printf(q->a, "%.*s=%.*s", SLF(ar_lower(q->a, p->conf.id)), SLF(q->out->id));
     return e;

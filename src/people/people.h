@@ -20,6 +20,7 @@ enum {
     PEOPLE_ID_MAX = 64,        /* bytes of the value */
     PEOPLE_ATTRIBUTE_MAX = 60, /* and of the attribute's name: both are in the key of a row */
     PEOPLE_FILTER_MAX = 2000,
+    PEOPLE_QUOTA_MAX = 40, /* bytes of its text */
 };
 
 /* An entry. */
@@ -28,6 +29,9 @@ struct people_entry {
     struct slice id; /* the attribute that never changes, as NAME=HEX with the name in lower case; or empty */
     struct slice *address;
     size_t n;
+    struct slice
+        quota;  /* how many bytes the account may hold, as the directory says it; empty: it does not */
+    bool fresh; /* it was asked just now, not remembered */
 };
 
 struct people_conf;
@@ -47,6 +51,7 @@ struct people_conf {
     struct slice filter;  /* RFC 4515, with %s the address, %u what stands before its @, %d its domain */
     struct slice address; /* the attribute that holds a person's addresses; empty: the one asked for */
     struct slice id;      /* the attribute that is the person's for ever; empty: there is none */
+    struct slice quota;   /* the attribute that says how much an account may hold; empty: none does */
     struct slice login, password; /* as whom it is asked; or empty: anonymously */
     struct slice authorities;     /* PEM file; empty: as libldap's ldap.conf says */
     const struct slice *domain;   /* whose people are there; none: of every domain here */

@@ -12,6 +12,7 @@ struct table_person {
 struct table {
     struct table_person v[4];
     const char *number[4]; /* employeeNumber, or NULL */
+    const char *quota[4];  /* the same */
     size_t n, searches, binds;
     int fails;                          /* what every question ends with, or 0 */
     const char *hangs;                  /* the DN whose password it does not answer about in time, or NULL */
@@ -49,6 +50,7 @@ static inline int table_search(void *arg, const struct people_conf *c, struct sl
         *out = (struct people_entry){
             .dn = sl_cstr(p->dn), .id = ar_dup(a, buf_slice(&hex)), .address = ar_array(a, struct slice, 3)};
         buf_free(&hex);
+        if (t->quota[i]) out->quota = sl_cstr(t->quota[i]);
         while (out->n < 3 && p->address[out->n]) {
             out->address[out->n] = sl_cstr(p->address[out->n]);
             out->n++;

@@ -111,7 +111,14 @@ static int erase(void *store, const char *acc)
     return e;
 }
 
+static int limit(void *store, const char *acc, uint64_t bytes)
+{
+    struct account_usage u;
+    int e = account_usage(store, acc, &u);
+    return e || u.quota_bytes == bytes ? e : account_set_quota(store, acc, bytes);
+}
+
 struct account_home account_home(struct store *s)
 {
-    return (struct account_home){s, account_make, account_made_as, erase};
+    return (struct account_home){s, account_make, account_made_as, erase, limit};
 }

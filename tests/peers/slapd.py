@@ -41,6 +41,7 @@ objectClass: inetOrgPerson
 uid: carol
 cn: Carol (of the office)
 sn: C
+employeeType: 5G
 mail: carol@home.test
 mail: office@home.test
 userPassword: secret

@@ -17,6 +17,7 @@ ldap_base = "{BASE}"
 ldap_filter = "(&(objectClass=inetOrgPerson)(mail=%s))"
 ldap_login = "cn=tram,{BASE}"
 ldap_password = "{slapd.folder}/password"
+ldap_quota = "employeeType"
 '''
 
 
@@ -105,3 +106,30 @@ def test_a_certificate_of_others_is_not_believed(net):
         client.mail("x@client.test")
         assert client.rcpt("carol@other.test")[0] == 451
     other.stop()
+
+
+def test_how_much_an_account_may_hold_is_what_the_directory_says(net):
+    def quota():
+        return net.home.json("account", "show", "carol@home.test")["quota"]
+
+    def says(value):
+        """From the next question on; what was remembered ends with the server."""
+        net.slapd.change(f"dn: uid=carol,{{base}}\nchangetype: modify\nreplace: employeeType\n{value}")
+        net.home.stop()
+        net.home.start()
+        return rcpt(net, "carol@home.test")
+
+    assert login(net, "carol@home.test", "secret") == 235
+    assert quota() == 5 << 30
+    says("employeeType: 700\n")
+    assert quota() == 700
+    with net.home.mx() as client, pytest.raises(smtplib.SMTPRecipientsRefused) as full:
+        client.sendmail("x@client.test", ["carol@home.test"], letter("x@client.test", "carol@home.test", subject="x" * 800))
+    assert full.value.recipients["carol@home.test"][0] in (452, 552)
+    says("")  # no value: what it was stays
+    assert quota() == 700
+    says("employeeType: many\n")
+    net.home.logged("which is no size")
+    assert quota() == 700
+    assert says("employeeType: 0\n") == 250
+    assert quota() is None
