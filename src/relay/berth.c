@@ -10,7 +10,7 @@ struct berth *berth_get(struct relay *r, struct slice key, unsigned limit)
     lock_take(&r->lock);
     struct berth *p = map_get(&r->berths, key);
     if (!p) {
-        p = xcalloc(1, sizeof *p + (size_t)rt_loops() * sizeof p->idle[0]);
+        p = xcalloc(1, sizeof *p + (size_t)rt_loops() * sizeof p->of[0]);
         p->key = xstrndup(key.p, key.n);
         map_put(&r->berths, key, p);
     }
@@ -67,7 +67,7 @@ static int take_first(uint64_t *set, int but)
 static int loop_with_idle(const struct berth *p, int but)
 {
     for (int i = 0; i < rt_loops(); i++)
-        if (i != but && p->idle[i]) return i;
+        if (i != but && p->of[i].idle) return i;
     return -1;
 }
 
@@ -91,6 +91,13 @@ int berth_want(struct relay *r, struct berth *p, int loop)
     return idle;
 }
 
+void berth_unwant(struct relay *r, struct berth *p, int loop)
+{
+    lock_take(&r->lock);
+    p->wanted[loop / 64] &= ~(UINT64_C(1) << loop % 64);
+    lock_release(&r->lock);
+}
+
 int berth_next(struct relay *r, struct berth *p, int loop)
 {
     lock_take(&r->lock);
@@ -102,7 +109,7 @@ int berth_next(struct relay *r, struct berth *p, int loop)
 void berth_idle(struct relay *r, struct berth *p, int loop, int more)
 {
     lock_take(&r->lock);
-    p->idle[loop] += (unsigned)more;
+    p->of[loop].idle += (unsigned)more;
     lock_release(&r->lock);
 }
 

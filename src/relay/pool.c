@@ -159,7 +159,7 @@ static void give_idle(void *arg)
     struct relay_loop *l = x->loop;
     struct relay *r = l->relay;
     struct pool *same = l->closing ? NULL : map_get(&l->pools, sl_cstr(x->key));
-    bool given = same && pass_idle(same);
+    bool given = same && same->berth == x->berth && pass_idle(same);
     struct map_iter it = {0};
     while (!l->closing && !given && map_next(&l->pools, &it)) { /* of another MX set: it makes room */
         struct pool *s = it.value;
@@ -179,16 +179,6 @@ static void ask(struct pool *s, int loop)
     berth_call(r, loop, give_idle, x);
 }
 
-static struct pool *waiting_at(struct relay_loop *l, const struct berth *b)
-{
-    struct map_iter it = {0};
-    while (map_next(&l->pools, &it)) {
-        struct pool *s = it.value;
-        if (s->berth == b && s->waiting) return s;
-    }
-    return NULL;
-}
-
 /* It is for who waits for the same MX set, and kept when nobody waits any more; else it makes room. */
 static void arrive(void *arg)
 {
@@ -196,8 +186,9 @@ static void arrive(void *arg)
     struct relay_loop *l = x->to;
     struct relay *r = l->relay;
     struct pool *s = l->closing ? NULL : map_get(&l->pools, sl_cstr(x->key));
+    if (s && s->berth != x->berth) s = NULL; /* its place is one of the other */
     conn_enter(x->peer->c);
-    if (s && (s->waiting || !waiting_at(l, x->berth))) {
+    if (s && (s->waiting || !s->berth->of[rt_loop_id()].waiting)) {
         s->connections++;
         idle_add(s, x->peer);
         if (s->waiting > 1) ask(s, berth_want(r, s->berth, rt_loop_id()));
@@ -213,6 +204,20 @@ static void arrive(void *arg)
 
 /* ---- for a letter, and back ---- */
 
+/* For a connection of the site to be closed, or to come. */
+static int wait_for_room(struct pool *s, int idle)
+{
+    struct relay *r = s->home->relay;
+    int loop = rt_loop_id();
+    s->waiting++;
+    s->berth->of[loop].waiting++;
+    ask(s, idle);
+    int e = waitq_wait(&s->room);
+    s->waiting--;
+    if (--s->berth->of[loop].waiting == 0) berth_unwant(r, s->berth, loop);
+    return e;
+}
+
 int pool_enter(struct pool *s, struct peer **kept)
 {
     int idle;
@@ -226,10 +231,7 @@ int pool_enter(struct pool *s, struct peer **kept)
             s->connections++;
             return 0;
         }
-        s->waiting++;
-        ask(s, idle);
-        int e = waitq_wait(&s->room);
-        s->waiting--;
+        int e = wait_for_room(s, idle);
         if (e) return e;
     }
 }

@@ -74,6 +74,9 @@ static void close_open(struct delivery *d)
 
 /* ---- one session ---- */
 
+/* Nothing is under way, in either direction: an answer that came before its command leaves that unsent. */
+static bool is_quiet(const struct peer *p) { return !conn_peek(p->c).n && !conn_pending(p->c); }
+
 /* Lets the peer take the open recipients, in as many transactions as it wants. The session is
  * kept or closed afterwards; the place at the site is given up with it. False: a kept session
  * had gone stale, and nothing was said. */
@@ -101,7 +104,7 @@ static bool use_peer(struct delivery *d, struct peer *p)
         for (size_t i = 0; i < d->nopen; i++)
             if (d->open[i]->code / 100 == 5)
                 reach_set_tls(d->pool->home, &(struct reach_path){p->ip, d->conf.source}, true);
-    if (usable && p->letters < letters && !conn_peek(p->c).n) {
+    if (usable && p->letters < letters && is_quiet(p)) {
         pool_keep(d->pool, p);
     } else {
         peer_close(&p, true);
@@ -438,6 +441,22 @@ static void leave_from(struct delivery *d, const struct source *from)
     if (from->helo.n) d->conf.hostname = from->helo;
 }
 
+/* The host by which share/shaping knows the site, whichever of them comes first by chance: none (empty) where
+ * it names only some of those that are preferred alike, or else a stranger's MX set that has a provider's
+ * host beside his own would use up what that provider gets. */
+static struct slice shaped_by(const struct delivery *d, const struct mx_list *l)
+{
+    struct slice rest = sl_trim(l->site), name, first = SL("");
+    struct shape_limits all = {0}, one;
+    if (!sl_starts(l->site, SL(" "))) return l->v[0].name; /* of a route, or an address */
+    while (sl_next(&rest, ' ', &name)) {
+        shaping_limits(d->relay->shaping, name, &one);
+        if (!first.n) first = name, all = one;
+        else if (!sl_eq(one.site, all.site)) return SL("");
+    }
+    return first;
+}
+
 static void deliver(struct delivery *d)
 {
     struct mx_list hosts;
@@ -452,10 +471,11 @@ static void deliver(struct delivery *d)
     hosts.anyhow = d->at->letter->wants.tls_optional;
     if (requires_tls(d->at->letter) && !is_proved(d, &hosts)) return;
     d->at->routed = hosts.route != NULL;
-    if (!attempt_place(d->at, hosts.site, hosts.v[0].name, families_of(&hosts))) return;
+    struct slice host = shaped_by(d, &hosts);
+    if (!attempt_place(d->at, hosts.site, host, families_of(&hosts))) return;
     if (hosts.route) d->at->from = (struct source){0};
     leave_from(d, &d->at->from);
-    d->pool = pool_get(&d->relay->loop[rt_loop_id()], d->at->from.name, hosts.site, hosts.v[0].name);
+    d->pool = pool_get(&d->relay->loop[rt_loop_id()], d->at->from.name, hosts.site, host);
     put_first(&hosts, d->at->first_host);
     const char *down = site_down(d, &hosts);
     if (down)

@@ -80,7 +80,10 @@ struct berth {
     char *key;
     unsigned users, used, limit;           /* sites of loops; connections */
     uint64_t wanted[RELAY_LOOPS_MAX / 64]; /* loops with somebody who waits for a connection */
-    unsigned idle[];                       /* of each loop, connections that nobody uses */
+    struct {
+        unsigned idle;    /* connections that nobody uses */
+        unsigned waiting; /* fibers that wait for one; the loop's own */
+    } of[];               /* each loop */
 };
 struct berth *berth_get(struct relay *r, struct slice key, unsigned limit);
 void berth_put(struct relay *r, struct berth *p);
@@ -91,6 +94,7 @@ bool berth_take(struct relay *r, struct berth *p, int loop, int *idle);
 void berth_give(struct relay *r, struct berth *p);
 /* Somebody waits still. Returns as *idle above. */
 int berth_want(struct relay *r, struct berth *p, int loop);
+void berth_unwant(struct relay *r, struct berth *p, int loop); /* nobody there waits any more */
 /* Another loop with somebody who waits, who is not counted as waiting any more; or -1. */
 int berth_next(struct relay *r, struct berth *p, int loop);
 void berth_idle(struct relay *r, struct berth *p, int loop, int more); /* so many more, or fewer */

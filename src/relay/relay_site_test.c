@@ -133,6 +133,26 @@ TEST(relay_connection_goes_from_loop_to_loop)
     end(&t);
 }
 
+/* It answers RSET before that was said, which is left unsaid: such a session goes nowhere. */
+TEST(relay_session_that_is_not_quiet_is_not_kept)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    relay_close(&t.relay);
+    t.conf.site_connections = 1;
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    prepare(&t, "two.test", "ok@two.test");
+    t.a.caps = "8BITMIME";
+    t.a.say[RCPT] = "550 5.1.1 nobody\r\n250 2.0.0 reset, was it not?";
+    for (int i = 0; i < 4; i++) {
+        struct elsewhere x = {.x = {.t = &t}, .loop = i % rt_loops()};
+        deliver_elsewhere(&x);
+        CHECK_INT(x.x.rcpt.result, ATTEMPT_PERMANENT);
+    }
+    CHECK_INT(t.a.sessions, 4);
+    end(&t);
+}
+
 TEST(relay_connection_with_tls_goes_from_loop_to_loop)
 {
     struct tester t;
@@ -185,6 +205,18 @@ TEST(relay_letters_and_recipients_are_limited)
     relay_deliver(t.relay, &t.at);
     CHECK_INT(t.rcpt[119].result, ATTEMPT_DELIVERED);
     CHECK_INT(t.a.times[MAIL], 2); /* a hundred a transaction */
+    end(&t);
+}
+
+/* A stranger's server beside a provider's: neither are his letters the provider's, nor goes that by chance.
+ */
+TEST(relay_site_is_a_providers_only_when_all_its_hosts_are)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    for (int i = 0; i < 6; i++) send(&t, "half-apple.test", "ok@half-apple.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.sessions + t.b.sessions, 1);
     end(&t);
 }
 

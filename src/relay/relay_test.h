@@ -55,6 +55,7 @@ static const char relay_zone[] =
     "bare.test. A 127.0.0.2\n"
     "apple.test. MX 10 mx1.icloud.com.\nmx1.icloud.com. A 127.0.0.2\n"
     "other-apple.test. MX 10 mx2.icloud.com.\nmx2.icloud.com. A 127.0.0.2\n"
+    "half-apple.test. MX 10 mx1.icloud.com.\nhalf-apple.test. MX 10 b.two.test.\n"
     "alias.test. CNAME two.test.\n"
     "nullmx.test. MX 0 .\n"
     "noaddr.test. MX 10 nowhere.test.\n"

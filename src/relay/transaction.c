@@ -447,6 +447,10 @@ static void end_empty(struct talk *t)
 static void reset(struct talk *t)
 {
     struct smtp_reply r;
+    if (conn_peek(t->p->c).n) { /* it has answered what nobody asked */
+        t->broken = true;
+        return;
+    }
     peer_say(t->p, SL("RSET\r\n"));
     if (peer_hear(t->p, t->at->a, RSET_TIME, &r) != 0 || r.code != 250) t->broken = true;
 }

@@ -177,6 +177,7 @@ void sock_ack(struct sock *s) { (void)s; }
 
 ssize_t sock_recv(struct sock *s, void *p, size_t n)
 {
+    ASSERT(s->loop == rt_loop_id());
     if (s->error == ERR_CANCELED) return failure(s);
     if (s->in.n) {
         if (n > s->in.n) n = s->in.n;
@@ -209,6 +210,7 @@ static void send_bytes(struct sock *s, const char *p, size_t n)
 
 ssize_t sock_send(struct sock *s, const struct iovec *v, int n)
 {
+    ASSERT(s->loop == rt_loop_id());
     if (s->error) return failure(s);
     if (s->state != SOCK_OPEN) return SOCK_AGAIN;
     size_t space = net_space(s), sent = 0;

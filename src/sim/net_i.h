@@ -22,6 +22,7 @@ struct port {
 
 enum sock_state { SOCK_LISTENING, SOCK_SYN_SENT, SOCK_SYN_ANSWERED, SOCK_SYN_REFUSED, SOCK_OPEN };
 
+enum { ON_NO_LOOP = -1 };
 struct sock {
     struct link link; /* in prog->socks */
     struct link of_port;
@@ -42,6 +43,7 @@ struct sock {
     size_t flying;        /* bytes in them */
     unsigned tries;       /* of the first segment, or of the SYN, while cut off */
     struct timer arrival, dial;
+    int loop; /* whose it is; ON_NO_LOOP: it is on its way to another, or nobody has accepted it */
     int want;
     void *watcher; /* struct sim_place: on which loop fn is called */
     void (*fn)(void *);

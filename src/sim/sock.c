@@ -14,6 +14,7 @@ struct sock *sock_new(struct sim_prog *p, enum sock_state state)
     struct sock *s = xcalloc(1, sizeof *s);
     s->prog = p;
     s->state = state;
+    s->loop = rt_loop_id();
     s->id = ++the_sim->socks;
     list_init(&s->of_port);
     list_init(&s->ringing);
@@ -50,6 +51,7 @@ void net_ring(struct sock *s)
 
 void sock_watch(struct sock *s, int want, void (*fn)(void *), void *arg)
 {
+    ASSERT(!want || s->loop == rt_loop_id());
     list_remove(&s->ringing);
     s->want = want;
     s->watcher = the_sim->loop.node;
@@ -58,8 +60,17 @@ void sock_watch(struct sock *s, int want, void (*fn)(void *), void *arg)
     net_ring(s);
 }
 
-void sock_leave(struct sock *s) { ASSERT(!s->want); }
-void sock_enter(struct sock *s) { ASSERT(!s->want); }
+void sock_leave(struct sock *s)
+{
+    ASSERT(!s->want && s->loop == rt_loop_id());
+    s->loop = ON_NO_LOOP;
+}
+
+void sock_enter(struct sock *s)
+{
+    ASSERT(!s->want && s->loop == ON_NO_LOOP);
+    s->loop = rt_loop_id();
+}
 
 void sim_ring_all(struct sim *w)
 {
@@ -233,6 +244,7 @@ int sock_accept(struct sock *l, struct sock **out, struct endpoint *peer, struct
     struct sock *s = CONTAINER_OF(list_shift(&l->port->backlog), struct sock, of_port);
     l->port->nbacklog--;
     s->port = NULL;
+    s->loop = rt_loop_id();
     *peer = s->remote;
     *local = s->local;
     *out = s;
@@ -260,6 +272,7 @@ static void dial_again(struct sock *s, void (*what)(struct timer *))
 static void connect_to(struct sock *s, struct port *p)
 {
     struct sock *q = sock_new(p->prog, SOCK_OPEN);
+    q->loop = ON_NO_LOOP;
     q->local = s->remote;
     q->remote = s->local;
     q->far = s->prog->node;
