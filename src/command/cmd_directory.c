@@ -201,7 +201,7 @@ int run_account_enable(struct request *r)
 int run_account_remove(struct request *r)
 {
     struct account acc;
-    int e = account_get(r->core->store->directory, r->a, arg_slice(r->args, "address"), &acc);
+    int e = account_get_damaged(r->core->store->directory, r->a, arg_slice(r->args, "address"), &acc);
     if (!e) e = belongings_drop(r->core, &acc);
     return e ? e : account_remove(r->core->store->directory, arg_slice(r->args, "address"));
 }

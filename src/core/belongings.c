@@ -87,6 +87,7 @@ int belongings_drop(struct core *core, const struct account *acc)
     static int (*const drop[])(struct core * core, const struct account *acc) = {
         drop_keys, drop_sends, drop_webhooks, drop_inbound, drop_sending_domains, drop_source, drop_rights};
     int e = account_disable(core->store->directory, acc->address, true);
+    if (err_is_damage(e)) e = 0; /* whose row cannot be read can do nothing already */
     for (size_t i = 0; !e && i < COUNT_OF(drop); i++) e = drop[i](core, acc);
     return e;
 }

@@ -63,6 +63,7 @@ static void damage(struct world *w)
 {
     spoil(w, SL("d:four.test"), SL(".")); /* where she administers nothing */
     spoil(w, SL("d:two.test"), SL("."));
+    spoil(w, SL("d:one.test"), SL(".")); /* her own */
     spoil(w, SL("d:three.test"), ar_printf(&w->a, "m:%s", w->alice.id));
     spoil(w, SL("_senders"), ar_printf(&w->a, "c/%s/torn.example", w->alice.id));
     spoil(w, SL("_sends"), ar_printf(&w->a, "w/%s/1", w->alice.id));

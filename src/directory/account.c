@@ -114,6 +114,37 @@ int account_get(struct directory *dir, struct arena *a, struct slice address, st
     return e == ERR_NOT_FOUND ? no_such_account(address) : e;
 }
 
+/* What a row that cannot be read still says of which account it is: its id, or ERR_CORRUPT. */
+static int row_id(struct slice row, struct account *out)
+{
+    struct rec r;
+    if (rec_open(&r, row, UINT8_MAX)) return ERR_CORRUPT;
+    while (rec_next(&r))
+        if (r.tag == 'i' && letter_id_ok(r.field)) snprintf(out->id, sizeof out->id, "%.*s", SLF(r.field));
+    return out->id[0] ? 0 : ERR_CORRUPT;
+}
+
+static int says_no_mailboxes(struct slice address)
+{
+    return err_set(ERR_CORRUPT,
+                   "the record of %.*s does not say any more which mailboxes are its own: `tram verify "
+                   "--repair` takes it from the image of the domain",
+                   SLF(address));
+}
+
+int account_get_damaged(struct directory *dir, struct arena *a, struct slice address, struct account *out)
+{
+    struct slice local, domain, row;
+    int e = account_get(dir, a, address, out);
+    if (!err_is_damage(e)) return e;
+    e = address_split_here(dir, a, address, &local, &domain);
+    if (!e) e = kv_get(dir->kv, domain_object(a, domain), local_key(a, 'a', local), a, &row);
+    *out = (struct account){.local = local};
+    if (!e) out->address = mail_addr_join(a, local, domain);
+    if (!e) e = row_id(row, out);
+    return err_is_damage(e) ? says_no_mailboxes(address) : e;
+}
+
 static void put_account(struct kv_tx *tx, struct slice key, const struct account *acc)
 {
     struct buf b = BUF_INIT;
@@ -151,6 +182,7 @@ static int duties_follow(struct kv_tx *tx, struct arena *a, struct slice key, co
 {
     struct domain d;
     int e = domain_tx(tx, &d);
+    if (err_is_damage(e)) return 0; /* it says nothing of duties, and nothing is written into it */
     if (e) return e;
     bool his = sl_eq(d.first, acc->local);
     if (enabled ? d.first.n > 0 : !his) return 0;
@@ -613,14 +645,10 @@ struct burial {
  * What is damaged is not put into the tombstone. */
 static int bury_damaged(struct burial *b, struct slice row)
 {
-    struct rec r;
     struct buf fresh = BUF_INIT;
     b->acc = (struct account){.local = b->local};
-    if (rec_open(&r, row, UINT8_MAX)) return ERR_CORRUPT;
-    while (rec_next(&r))
-        if (r.tag == 'i' && letter_id_ok(r.field))
-            snprintf(b->acc.id, sizeof b->acc.id, "%.*s", SLF(r.field));
-    if (!b->acc.id[0]) return ERR_CORRUPT;
+    int e = row_id(row, &b->acc);
+    if (e) return e;
     rec_begin(&fresh, ACCOUNT_VERSION);
     rec_put(&fresh, 'i', sl_cstr(b->acc.id));
     b->row = ar_dup(b->a, buf_slice(&fresh));
@@ -689,11 +717,7 @@ int account_remove(struct directory *dir, struct slice address)
     if (!e) {
         e = directory_transact(dir, domain, bury, &b);
         if (e == ERR_NOT_FOUND) e = no_such_account(address);
-        if (e == ERR_CORRUPT)
-            err_set(e,
-                    "the record of %.*s does not say any more which mailboxes are its own: `tram verify "
-                    "--repair` takes it from the image of the domain",
-                    SLF(address));
+        if (e == ERR_CORRUPT) e = says_no_mailboxes(address);
     }
     account_notify(dir, b.acc.id, e);
     if (!e) e = erase_buried(dir, domain, b.tombstone, b.row);

@@ -117,7 +117,7 @@ static int put_spoilt(struct kv_tx *tx, void *arg)
 TEST(directory_an_account_whose_row_is_damaged_can_be_removed)
 {
     struct dir_fixture f;
-    struct account acc;
+    struct account acc, got;
     struct account *list;
     struct spoilt s = {SL("a:alice"), BUF_INIT};
     size_t n;
@@ -129,15 +129,33 @@ TEST(directory_an_account_whose_row_is_damaged_can_be_removed)
     rec_put(&s.row, 'k', SL("no keys"));
     CHECK_OK(kv_transact(f.kv, SL("d:one.test"), put_spoilt, &s));
     CHECK_ERR(account_remove(f.dir, SL("alice@one.test")), ERR_CORRUPT); /* whose mailboxes? */
+    CHECK_ERR(account_get_damaged(f.dir, &f.a, SL("alice@one.test"), &got), ERR_CORRUPT);
     rec_begin(&s.row, 1);
     rec_put(&s.row, 'i', sl_cstr(acc.id));
     rec_put(&s.row, 'k', SL("no keys"));
     CHECK_OK(kv_transact(f.kv, SL("d:one.test"), put_spoilt, &s));
+    CHECK_OK(account_get_damaged(f.dir, &f.a, SL("alice@one.test"), &got));
+    CHECK(!strcmp(got.id, acc.id) && sl_eq(got.address, SL("alice@one.test")));
     CHECK_OK(account_remove(f.dir, SL("alice@one.test")));
     CHECK_OK(account_list(f.dir, &f.a, SL("one.test"), &list, &n));
     CHECK_INT(n, 0);
     CHECK_OK(account_add(f.dir, SL("alice@one.test"), SL("secret")));
     buf_free(&s.row);
+    dir_fixture_end(&f);
+}
+
+TEST(directory_a_damaged_domain_keeps_no_account_from_being_disabled_or_removed)
+{
+    struct dir_fixture f;
+    struct account acc;
+    REQUIRE(dir_fixture_people(&f));
+    spoil(&f, "d:one.test", ".");
+    CHECK_OK(account_disable(f.dir, SL("alice@one.test"), true));
+    CHECK_OK(account_get(f.dir, &f.a, SL("alice@one.test"), &acc));
+    CHECK(acc.disabled);
+    CHECK_OK(account_disable(f.dir, SL("alice@one.test"), false));
+    CHECK_OK(account_remove(f.dir, SL("alice@one.test")));
+    CHECK_ERR(account_get(f.dir, &f.a, SL("alice@one.test"), &acc), ERR_NOT_FOUND);
     dir_fixture_end(&f);
 }
 

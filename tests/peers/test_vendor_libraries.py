@@ -30,7 +30,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def said(home):
     """What each call was answered, by its name."""
-    scopes = "mail.send,templates,suppression,keys,webhooks"
+    scopes = "mail.send,templates,suppression,keys,webhooks,messages.read"
     key = home.tram("key", "add", "alice@one.test", "--name", "vendors", "--scope", scopes).stdout.splitlines()[0]
     base = f"https://{home.address}:{home.port(443)}"
     done = subprocess.run(["node", str(HERE / "vendors.js"), base, key], env=node.environment(), capture_output=True, text=True, timeout=300)
@@ -99,6 +99,8 @@ def test_sendgrid_around_it(home, said):
     s = said["sg keys"]
     assert "mail.send" in s["scopes"]["scopes"] and s["made"]["scopes"] == ["mail.send"] and s["gone"] == 204
     assert s["made"]["api_key_id"] in [k["api_key_id"] for k in s["list"]["result"]]
+    assert s["renamed"]["name"] == "third" and s["wider"]["scopes"] == ["mail.send", "templates"], s
+    assert ["open", False] in s["tracking"] and s["on"]["status"] == 400 and s["on"]["body"]["errors"][0]["field"] == "enabled"
 
 
 def receiver(home):
@@ -182,6 +184,8 @@ def test_mailjet(home, said):
     assert [m["Status"] for m in s["Messages"]] == ["success"] * 2 and s["Messages"][1]["CustomID"] == "c", s
     assert text_of(came(home, "bob", "mj mail")) == "Hi"
     assert came(home, "bob", "mj variables").get_body(("related",)) is not None
+    s = said["mj followed"]
+    assert s["seen"]["Status"] == "sent" and s["seen"]["ID"] == s["sent"]["MessageID"] and s["history"][-1] == "sent", s
     assert said["mj sandbox"]["Messages"][0]["Status"] == "success"
     assert "mj sandbox" not in subjects(home, "bob")
     assert said["mj invalid"]["body"]["Messages"][0]["Errors"][0]["ErrorRelatedTo"] == ["To[0].Email"]

@@ -77,8 +77,12 @@ async function sendgrid() {
     const scopes = (await ask('GET', '/v3/scopes')).body;
     const made = (await ask('POST', '/v3/api_keys', { name: 'second', scopes: ['mail.send'] })).body;
     const list = (await ask('GET', '/v3/api_keys')).body;
+    const renamed = (await ask('PATCH', `/v3/api_keys/${made.api_key_id}`, { name: 'third' })).body;
+    const wider = (await ask('PUT', `/v3/api_keys/${made.api_key_id}`, { name: 'third', scopes: ['mail.send', 'templates'] })).body;
     const gone = (await ask('DELETE', `/v3/api_keys/${made.api_key_id}`)).statusCode;
-    return { scopes, made: { ...made, api_key: made.api_key.length }, list, gone };
+    const tracking = (await ask('GET', '/v3/tracking_settings')).body.result.map((s) => [s.name, s.enabled]);
+    const on = await ask('PATCH', '/v3/tracking_settings/open', { enabled: true }).catch((e) => ({ status: e.code, body: e.response.body }));
+    return { scopes, made: { ...made, api_key: made.api_key.length }, list, renamed, wider, gone, tracking, on };
   });
 }
 
@@ -89,6 +93,16 @@ async function mailjet() {
   const send = async (Messages, more) => (await connected.post('send', { version: 'v3.1' }).request({ Messages, ...more })).body;
   await run('mj send', () => send([message, { ...message, Subject: 'mj {{var:n}}', TemplateLanguage: true, Variables: { n: 'variables' }, CustomID: 'c',
     InlinedAttachments: [{ ContentType: 'image/png', Filename: 'a.png', ContentID: 'i', Base64Content: 'aGk=' }], HTMLPart: '<img src="cid:i">' }]));
+  await run('mj followed', async () => {
+    const sent = (await send([{ ...message, Subject: 'mj followed' }])).Messages[0].To[0];
+    let seen;
+    for (let i = 0; i < 40 && (!seen || seen.Status !== 'sent'); i++) {
+      await new Promise((done) => setTimeout(done, 250));
+      seen = (await connected.get('message', { version: 'v3' }).id(sent.MessageID).request()).body.Data[0];
+    }
+    const history = (await connected.get('messagehistory', { version: 'v3' }).id(sent.MessageID).request()).body.Data;
+    return { sent, seen, history: history.map((h) => h.EventType) };
+  });
   await run('mj sandbox', () => send([{ ...message, Subject: 'mj sandbox' }], { SandboxMode: true }));
   await run('mj invalid', () => send([{ ...message, To: [{ Email: 'nobody' }] }]));
 }
