@@ -79,7 +79,8 @@ static int begin(struct exchange *x, int64_t length)
     struct buf head = BUF_INIT;
     http_put_status(&head, x->status);
     buf_put(&head, buf_slice(&x->out));
-    if (x->r->last || httpd_spent(x->s)) x->s->over = true;
+    bool swallowed = x->body_over || x->left <= HTTPD_SWALLOW_MAX; /* what is still to come of the body */
+    if (x->r->last || !swallowed || httpd_spent(x->s)) x->s->over = true;
     x->chunked = length == HTTPD_UNKNOWN && x->r->minor;
     if (length == HTTPD_UNKNOWN && !x->chunked) x->s->over = true;
     if (x->s->over) buf_str(&head, "Connection: close\r\n");

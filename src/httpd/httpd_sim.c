@@ -78,6 +78,23 @@ TEST(httpd_bodies_are_bounded)
     CHECK(has(dialog(chunk), "413 Content Too Large"));
 }
 
+/* RFC 9112 section 9.6: what is still on its way takes the answer from nobody, and holds nobody for long. */
+TEST(httpd_stays_for_a_body_that_is_refused)
+{
+    static const char head[] = "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 99999999\r\n\r\n";
+    struct slice s = dialog_of((struct talk){
+        .say = (const char *const[]){head, "abc", "def", "ghi", NULL}, .gap = RT_S, .stay = 60 * RT_S});
+    CHECK(sl_starts(s, SL("HTTP/1.1 413 ")) && has(s, "Connection: close\r\n") && talk.closed);
+    CHECK(talk.took >= HTTPD_LINGER && talk.took < HTTPD_LINGER + 5 * RT_S);
+    CHECK_INT(times(s, "HTTP/1.1"), 1); /* what comes is no request */
+    s = dialog_of(
+        (struct talk){.say = (const char *const[]){head, GET, NULL}, .gap = RT_S, .stay = 60 * RT_S});
+    CHECK_INT(times(s, "HTTP/1.1"), 1);
+    (void)dialog_of(
+        (struct talk){.say = (const char *const[]){head, "abc", NULL}, .gap = RT_S, .stay = RT_S});
+    CHECK_INT(talk.left, 0); /* it goes with its client */
+}
+
 /* RFC 9110 section 10.1.1. */
 TEST(httpd_expect_continue)
 {
