@@ -267,6 +267,21 @@ TEST(verify_names_mailboxes_that_cannot_be_found_by_name)
     fixture_end(&f);
 }
 
+/* Nobody waits for it: a transaction would, and would fail here. */
+TEST(verify_reads_accounts_by_pages)
+{
+    struct fixture f;
+    struct buf said = BUF_INIT;
+    REQUIRE(fixture_begin(&f));
+    add(&f, INBOX_ID, "letter", 0);
+    kv_mem_inject(f.s->kv, KV_FAULT_IO, 1);
+    CHECK_OK(store_verify(f.s, NULL, NULL, gather, &said));
+    CHECK_ERR(create(&f, "box", NULL), ERR_IO);
+    CHECK_SL(buf_slice(&said), "");
+    buf_free(&said);
+    fixture_end(&f);
+}
+
 TEST(subscriptions_are_names_of_their_own)
 {
     struct fixture f;
