@@ -35,12 +35,26 @@ static void moving_put(struct kv_tx *tx, const struct inbox_move *x)
     buf_free(&b);
 }
 
+static int any_row(void *arg, struct slice key, struct slice value)
+{
+    (void)arg, (void)key, (void)value;
+    return 1;
+}
+
+/* Two at once would share the messages out. */
+static int is_free(struct kv_tx *tx)
+{
+    int e = kv_tx_scan(tx, SL("f/"), SL("f0"), any_row, NULL);
+    return e == 1 ? err_set(ERR_BUSY, "INBOX is being renamed") : e;
+}
+
 static int begin(struct kv_tx *tx, void *arg)
 {
     struct inbox_move *x = arg;
     struct account_row a;
     struct box_row inbox, b;
     int e = account_tx(tx, &a);
+    if (e == 0) e = is_free(tx);
     if (e == 0) e = guest_makes_tx(tx, x->guest, 1, x->to);
     if (e == 0) e = box_tx(tx, INBOX_ID, &inbox);
     if (e == 0)
@@ -89,7 +103,8 @@ static int move_on(struct store *s, const char *acc, const struct inbox_move *x)
 int inbox_rename(struct store *s, const char *acc, const struct mailbox_guest *guest, struct slice to)
 {
     struct inbox_move x = {.guest = guest, .to = to};
-    int e = guest_transact(s, acc, guest, begin, &x);
+    int e = inbox_rename_finish(s, acc); /* what was there for another name goes there */
+    if (e == 0) e = guest_transact(s, acc, guest, begin, &x);
     return e ? e : move_on(s, acc, &x);
 }
 

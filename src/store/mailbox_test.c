@@ -267,6 +267,36 @@ TEST(verify_names_mailboxes_that_cannot_be_found_by_name)
     fixture_end(&f);
 }
 
+/* As a crash in the middle leaves it: INBOX is on its way to Work. */
+static int half_renamed(struct kv_tx *tx, void *arg)
+{
+    char room[KEY_ROOM];
+    struct buf b = BUF_INIT;
+    rec_begin(&b, 1);
+    rec_put_u64(&b, 'u', 3);
+    kv_tx_put_record(tx, box_key('f', *(const uint32_t *)arg, room), &b);
+    buf_free(&b);
+    return 0;
+}
+
+TEST(inbox_goes_on_to_its_first_new_name_before_it_gets_another)
+{
+    struct fixture f;
+    struct mailbox work, other;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(create(&f, "Work", &work));
+    for (int i = 0; i < 3; i++) add(&f, INBOX_ID, "letter", 0);
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), half_renamed, &work.id));
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("INBOX"), SL("Other")));
+    CHECK_OK(mailbox_get(f.s, ACC, work.id, &f.a, &work));
+    CHECK_OK(mailbox_find(f.s, ACC, SL("Other"), &f.a, &other));
+    CHECK(work.exists == 2 && other.exists == 1);
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), half_renamed, &other.id));
+    CHECK_OK(mailbox_delete(f.s, ACC, SL("Other"))); /* nobody moves anything there any more */
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("INBOX"), SL("Third")));
+    fixture_end(&f);
+}
+
 /* Nobody waits for it: a transaction would, and would fail here. */
 TEST(verify_reads_accounts_by_pages)
 {
