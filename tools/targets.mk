@@ -66,7 +66,7 @@ attack: build
 	@$(PYTEST) -s tests/attack
 sim: deps-check $(SIMS)
 	@SEEDS=$${SEEDS:-1000} TEST_JOBS=$(shell nproc) tools/run-tests $(SIMS_LONGEST_FIRST)
-# A million letters to 10,000 domains on 300 sites, of which ten in eleven behave badly, over five virtual days, from
+# A million letters to 10,000 domains on 300 sites, of which eleven in twelve behave badly, over five virtual days, from
 # several seeds; LETTERS, SEED, SEEDS in the environment.
 scale: deps-check $(B)/test/queue_sim
 	@LETTERS=$${LETTERS:-1000000} SEEDS=$${SEEDS:-3} $(B)/test/queue_sim many_domains_on_many_sites

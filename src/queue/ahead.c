@@ -15,9 +15,9 @@ enum {
 };
 #define NOTHING "~" /* a cursor behind all rows */
 
-void ahead_init(struct ahead *h, struct queue *q, struct ready *r, int loop)
+void ahead_init(struct ahead *h, struct queue *q, struct ready *r, struct waitq *news, int loop)
 {
-    *h = (struct ahead){.q = q, .ready = r, .loop = loop};
+    *h = (struct ahead){.q = q, .ready = r, .news = news, .loop = loop};
     for (int i = loop; i < q->nshards; i += q->nloops) heap_put(&h->shards, &q->shard[i].look, 0);
 }
 
@@ -106,6 +106,7 @@ static int read_rows(struct ahead *h, struct shard *s, char from[48], struct sli
                  room ? " " : ""); /* with a blank: the least after it */
     }
     ar_free(&a);
+    if (page.n) waitq_wake_all(h->news);
     return e ? e : !room ? 2 : page.more;
 }
 
@@ -196,6 +197,7 @@ static int refill_stream(struct ahead *h, struct crowd *c, struct shard *s, enum
     int e = 0;
     while (!e && page.more) {
         struct arena rows = {0};
+        bool any = false;
         e = kv_scan(h->q->store->kv, shard_object(s), sl_cstr(c->key), to, KV_PAGE_MAX, &rows, &page);
         for (size_t i = 0; !e && i < page.n; i++) {
             struct q_due d;
@@ -203,8 +205,10 @@ static int refill_stream(struct ahead *h, struct crowd *c, struct shard *s, enum
             bool its = q_due_get(key, page.row[i].value, &d) == 0 && crowd_has(h->ready, c, &d);
             if (its && (crowd_full(c) || ready_add(h->ready, s, &d, key) == NO_ROOM)) e = 1;
             snprintf(c->key, sizeof c->key, "%.*s%s", SLF(key), e ? "" : " ");
+            any |= its;
         }
         ar_free(&rows);
+        if (any) waitq_wake_all(h->news);
         fiber_breathe();
     }
     ar_free(&a);

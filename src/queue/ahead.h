@@ -8,9 +8,10 @@ struct ahead {
     struct ready *ready;
     int loop;
     struct heap shards; /* by when they are to be read */
+    struct waitq *news; /* woken when something has come into memory */
     int next;           /* the shard with which one whose rows did not all fit is gone on with */
 };
-void ahead_init(struct ahead *h, struct queue *q, struct ready *r, int loop);
+void ahead_init(struct ahead *h, struct queue *q, struct ready *r, struct waitq *news, int loop);
 void ahead_free(struct ahead *h);
 /* The row is due later than now (unix seconds). */
 void ahead_later(struct ahead *h, struct shard *s, const struct q_due *d, int64_t now);

@@ -308,7 +308,6 @@ static void reader(void *arg)
     while (on && !x->stopping && !fiber_canceled()) {
         x->reads_again = 0;
         bool again = ahead_read(&x->ahead);
-        if (again) waitq_wake_all(&x->news);
         x->reads_again = ahead_next(&x->ahead);
         on = wait_for_news(x, again, x->reads_again);
     }
@@ -510,8 +509,8 @@ int schedule_start(struct queue *q, int loop)
     x->loop = loop;
     ready_init(&x->ready, q->sites, q->sources, source_plan_now(q->sources), q->nloops);
     for (int i = loop; i < q->nshards; i += q->nloops) q->shard[i].schedule = x;
-    ahead_init(&x->ahead, q, &x->ready, loop);
     waitq_init(&x->news);
+    ahead_init(&x->ahead, q, &x->ready, &x->news, loop);
     waitq_init(&x->end);
     group_init(&x->fibers);
     group_init(&x->scheduler);
