@@ -95,6 +95,20 @@ static struct hop *hop_get(struct ready *r, const struct q_due *d)
     return h;
 }
 
+static void forget_dock(struct ready *r, struct dock *d)
+{
+    struct slice site = site_bare_name(d->path[0]);
+    struct dock *first = map_get(&r->of_site, site);
+    for (struct dock **at = &first; *at; at = &(*at)->same)
+        if (*at == d) {
+            *at = d->same;
+            break;
+        }
+    if (first) map_put(&r->of_site, site, first);
+    else map_del(&r->of_site, site);
+    if (map_get(&r->docks, sl_cstr(d->name)) == d) map_del(&r->docks, sl_cstr(d->name));
+}
+
 void hop_undock(struct ready *r, struct hop *h)
 {
     struct dock *d = h->dock;
@@ -103,7 +117,7 @@ void hop_undock(struct ready *r, struct hop *h)
     if (d && !list_empty(&d->hops)) dock_stir(r, d); /* whose turn it was may have gone with it */
     if (!d || !list_empty(&d->hops)) return;
     heap_remove(&r->alarms, &d->alarm);
-    if (map_get(&r->docks, sl_cstr(d->name)) == d) map_del(&r->docks, sl_cstr(d->name));
+    forget_dock(r, d);
     for (size_t i = 0; i < d->npath; i++) site_put(d->path[i]);
     heap_free(&d->lines);
     free(d->path);

@@ -40,6 +40,7 @@ void ready_init(struct ready *r, struct sites *sites, struct sources *sources, s
     map_init(&r->shares, true);
     map_init(&r->hops, true);
     map_init(&r->docks, true);
+    map_init(&r->of_site, true);
     list_init(&r->crowds);
     list_init(&r->quick);
 }
@@ -263,6 +264,7 @@ static struct dock *dock_get(struct ready *r, const struct hop *h, const struct 
     d->asked = rt_now();
     list_init(&d->hops);
     map_put(&r->docks, name, d);
+    d->same = map_put(&r->of_site, site_bare_name(one), d);
     return d;
 }
 
@@ -404,11 +406,8 @@ void ready_end(struct ready *r, struct item *it, const struct trip *trip)
 
 void ready_site_free(struct ready *r, const struct site *s)
 {
-    char text[LINE_NAME];
-    for (size_t i = 0; i < r->plan->nway; i++) {
-        struct dock *d = map_get(&r->docks, dock_name(r->plan->way[i].name, site_bare_name(s), text));
-        if (d && d->shut < STREAMS && dock_has(d, s)) dock_open(r, d);
-    }
+    for (struct dock *d = map_get(&r->of_site, site_bare_name(s)); d; d = d->same)
+        if (d->shut < STREAMS && dock_has(d, s)) dock_open(r, d);
 }
 
 void ready_source_free(struct ready *r)
@@ -514,6 +513,7 @@ void ready_free(struct ready *r)
     map_free(&r->shares);
     map_free(&r->hops);
     map_free(&r->docks);
+    map_free(&r->of_site);
     heap_free(&r->able);
     heap_free(&r->alarms);
     heap_free(&r->rests);

@@ -41,6 +41,7 @@ struct dock {
     struct site **path; /* from each of the way's sources */
     size_t npath;
     char *name;
+    struct dock *same; /* the next of the same site, by another way */
     unsigned families; /* of the site's addresses; 0: not known */
     struct link hops;
     enum site_bind bind; /* what bound last */
@@ -101,6 +102,7 @@ struct ready {
     struct sources *sources;  /* or NULL */
     struct source_plan *plan; /* held */
     struct map items, lines, shares, hops, docks;
+    struct map of_site;              /* bare name of a site -> the first of its docks */
     struct heap able, alarms, rests; /* rests: lines of sender domains that a site refuses for a while */
     struct link crowds, quick;       /* quick: items under way, oldest first */
     int64_t turn;
