@@ -74,7 +74,7 @@ struct serving {
     struct node *node;
     struct door door[DOORS_MAX];
     size_t ndoors;
-    int public_visits; /* at the socket of every user, on all loops */
+    int visits[SERVICE_LMTP + 1]; /* at doors that the guard does not watch, on all loops */
 };
 
 /* What runs on one loop. */
@@ -105,10 +105,10 @@ static void turn_away(struct visit *v, int e)
         [SERVICE_POP3] = "-ERR [SYS/TEMP] ",
         [SERVICE_HTTP] =
             "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n",
-        [SERVICE_CONTROL] = NULL,
+        [SERVICE_LMTP] = "421 ",
     };
     char peer[IP_TEXT_MAX];
-    bool smtp = v->service == SERVICE_MX || v->service == SERVICE_SUBMISSION;
+    bool smtp = v->service == SERVICE_MX || v->service == SERVICE_SUBMISSION || v->service == SERVICE_LMTP;
     const char *code = !smtp ? "" : e == ERR_BUSY ? "4.3.2 " : "4.7.0 ";
     if ((size_t)v->service < COUNT_OF(words) && words[v->service])
         conn_printf(v->c, "%s%s%s\r\n", words[v->service], code, err_text(e));
@@ -143,7 +143,7 @@ static void run_session(struct visit *v)
 static void visit_ends(void *arg)
 {
     struct visit *v = arg;
-    if (v->service == SERVICE_PUBLIC) __atomic_sub_fetch(&v->s->public_visits, 1, __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&v->s->visits[v->service], 1, __ATOMIC_RELAXED);
     guard_leave(&v->guard);
     list_remove(&v->link);
     free(v);
@@ -197,14 +197,22 @@ static bool pass_proxy(struct visit *v)
     return e == 0;
 }
 
+static bool are_too_many(struct visit *v)
+{
+    int now = __atomic_add_fetch(&v->s->visits[v->service], 1, __ATOMIC_RELAXED);
+    return (v->service == SERVICE_PUBLIC && now > CONTROL_PUBLIC_MAX) ||
+           (v->service == SERVICE_LMTP && now > SERVE_LMTP_MAX);
+}
+
 static void visit_fiber(void *arg)
 {
     struct visit *v = arg;
     int e = 0;
     conn_on_close(v->c, visit_ends, v);
-    if (v->service == SERVICE_PUBLIC &&
-        __atomic_add_fetch(&v->s->public_visits, 1, __ATOMIC_RELAXED) > CONTROL_PUBLIC_MAX) {
-        conn_close(&v->c);
+    if (are_too_many(v)) {
+        if (v->service == SERVICE_LMTP)
+            turn_away(v, err_set(ERR_BUSY, "too many connections at this moment: try again later"));
+        else conn_close(&v->c);
         return;
     }
     if (!pass_proxy(v)) {

@@ -2,6 +2,8 @@
 #pragma once
 #include "node.h"
 
+enum { SERVE_LMTP_MAX = 500 /* connections of LMTP at once, by the socket and TCP together */ };
+
 /* Binds every port of a node now (listener_reserve()), for serve(); before there are loops. BLOCKS. */
 MUST_CHECK int serve_reserve(const struct config *c);
 /* Opens every listener, calls ready(arg) when all are open, serves until a signal ends it or the

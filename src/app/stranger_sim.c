@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/test.h"
 #include "base/text.h"
+#include "serve.h"
 #include "session_sim.h"
 #include "world_sim.h"
 
@@ -18,6 +19,7 @@ enum {
     IMAPS = 10993,
     POP3S = 10995,
     SUBMISSIONS = 10465,
+    LMTP = 10024,
     HTTP = 10080,
     HTTPS = 10443
 };
@@ -386,6 +388,43 @@ TEST(one_network_has_a_share_of_the_places)
     peer_does(&w, crowd_main, &crowd);
     CHECK_INT(crowd.served, GUARD_STRANGERS);
     CHECK_INT(crowd.turned_away, CROWD - GUARD_STRANGERS);
+    world_end(&w);
+}
+
+/* LMTP trusts who reaches it; one of those that goes mad leaves room for the world. */
+static int lmtp_main(void *arg)
+{
+    enum { MANY = SERVE_LMTP_MAX + 20 };
+    static struct conn *c[MANY];
+    struct crowd *x = arg;
+    struct endpoint at = {.port = LMTP};
+    struct slice line;
+    ip_parse(SL("198.51.100.2"), &at.ip);
+    for (int i = 0; i < MANY; i++) {
+        if (conn_dial(&c[i], &at, NULL)) return 1;
+        if (conn_read_line(c[i], 1000, &line)) continue;
+        x->served += sl_starts(line, SL("220"));
+        x->turned_away += sl_eq(line, SL("421 4.3.2 too many connections at this moment: try again later"));
+    }
+    for (int i = 0; i < MANY; i++) conn_close(&c[i]);
+    CHECK_OK(fiber_sleep(RT_S));
+    if (conn_dial(&c[0], &at, NULL)) return 1;
+    x->served += conn_read_line(c[0], 1000, &line) == 0 && sl_starts(line, SL("220"));
+    conn_close(&c[0]);
+    return 0;
+}
+
+TEST(connections_of_lmtp_are_bounded)
+{
+    struct world w;
+    struct crowd crowd = {0};
+    world_make(&w);
+    w.server.conf.lmtp_listen = (struct endpoint){.port = LMTP};
+    ip_parse(SL("198.51.100.2"), &w.server.conf.lmtp_listen.ip);
+    world_boot(&w);
+    peer_does(&w, lmtp_main, &crowd);
+    CHECK_INT(crowd.served, SERVE_LMTP_MAX + 1);
+    CHECK_INT(crowd.turned_away, 20);
     world_end(&w);
 }
 
