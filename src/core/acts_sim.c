@@ -5,9 +5,9 @@
 
 #include "base/test.h"
 #include "base/text.h"
-#include "core.h"
 #include "directory/api_key.h"
 #include "directory/sending_domain.h"
+#include "own_sim.h"
 #include "send/inbound.h"
 #include "send/suppression.h"
 #include "send/webhook.h"
@@ -209,16 +209,7 @@ _Static_assert(COUNT_OF(acts) <= ACTS_MAX, "done[] has room");
 
 static int open_core(struct core *core, struct world *w)
 {
-    struct dns *dns = NULL;
-    struct kv *kv = NULL;
-    struct body_store *body = NULL;
-    int e = dns_open_zone_text(&dns, SL("mail.one.test. IN A 192.0.2.1\n"));
-    if (!e) e = kv_mem_open(&kv, "index.log");
-    if (!e) e = body_open(&body, "bodies", 0);
-    if (!e) return core_open_on(core, &w->conf, dns, kv, body);
-    if (kv) kv_close(&kv); /* the power went in between */
-    if (dns) dns_close(&dns);
-    return e;
+    return own_core_open(core, &w->conf, "mail.one.test. IN A 192.0.2.1\n");
 }
 
 static int with_core(struct world *w, int (*fn)(struct world *w, struct here *h))

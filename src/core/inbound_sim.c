@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/test.h"
-#include "core.h"
+#include "own_sim.h"
 #include "send/inbound.h"
 #include "sim/power.h"
 #include "store/mailbox.h"
@@ -50,17 +50,7 @@ static int transfer(void *arg, const struct fetch_call *c, struct fetch_answer *
 
 static int open_core(struct core *core, struct world *w)
 {
-    struct dns *dns = NULL;
-    struct kv *kv = NULL;
-    struct body_store *body = NULL;
-    int e = dns_open_zone_text(&dns, SL("mail.one.test. IN A 192.0.2.1\nhook.test. IN A 192.0.2.9\n"));
-    if (!e) e = kv_mem_open(&kv, "index.log");
-    if (!e) e = body_open(&body, "bodies", 0);
-    if (!e) e = core_open_on(core, &w->conf, dns, kv, body);
-    else {
-        if (kv) kv_close(&kv); /* the power went in between */
-        if (dns) dns_close(&dns);
-    }
+    int e = own_core_open(core, &w->conf, "mail.one.test. IN A 192.0.2.1\nhook.test. IN A 192.0.2.9\n");
     if (e) return e;
     core->fetch.conf.transfer = transfer;
     core->fetch.conf.transfer_arg = w;

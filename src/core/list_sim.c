@@ -5,8 +5,8 @@
 
 #include "base/test.h"
 #include "base/text.h"
-#include "core.h"
 #include "directory/maillist.h"
+#include "own_sim.h"
 #include "queue/queue.h"
 #include "sim/power.h"
 #include "store/mailbox.h"
@@ -23,16 +23,7 @@ struct world {
 
 static int open_core(struct core *core, struct world *w)
 {
-    struct dns *dns = NULL;
-    struct kv *kv = NULL;
-    struct body_store *body = NULL;
-    int e = dns_open_zone_text(&dns, SL("mail.one.test. IN A 192.0.2.1\n"));
-    if (!e) e = kv_mem_open(&kv, "index.log");
-    if (!e) e = body_open(&body, "bodies", 0);
-    if (!e) return core_open_on(core, &w->conf, dns, kv, body);
-    if (kv) kv_close(&kv);
-    if (dns) dns_close(&dns);
-    return e;
+    return own_core_open(core, &w->conf, "mail.one.test. IN A 192.0.2.1\n");
 }
 
 static struct slice far(struct arena *a, unsigned i) { return ar_printf(a, "m%u@d%u.test", i, i % 3); }

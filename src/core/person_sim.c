@@ -1,5 +1,6 @@
 /* person_sim.c - somebody is forgotten while the power goes at every durable step: begun again, nothing of
  * theirs is left but what has to stay, and nothing of others is gone. */
+#include "own_sim.h"
 #include "person.h"
 
 #include "base/test.h"
@@ -21,16 +22,7 @@ struct world {
 
 static int open_core(struct core *core, struct world *w)
 {
-    struct dns *dns = NULL;
-    struct kv *kv = NULL;
-    struct body_store *body = NULL;
-    int e = dns_open_zone_text(&dns, SL("mail.one.test. IN A 192.0.2.1\n"));
-    if (!e) e = kv_mem_open(&kv, "index.log");
-    if (!e) e = body_open(&body, "bodies", 0);
-    if (!e) return core_open_on(core, &w->conf, dns, kv, body);
-    if (kv) kv_close(&kv);
-    if (dns) dns_close(&dns);
-    return e;
+    return own_core_open(core, &w->conf, "mail.one.test. IN A 192.0.2.1\n");
 }
 
 static int people(struct directory *d)

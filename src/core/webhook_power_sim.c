@@ -4,7 +4,7 @@
 
 #include "base/test.h"
 #include "base/text.h"
-#include "core.h"
+#include "own_sim.h"
 #include "send/event.h"
 #include "send/webhook.h"
 #include "sim/power.h"
@@ -39,18 +39,11 @@ static int transfer(void *arg, const struct fetch_call *c, struct fetch_answer *
 
 static int open_core(struct world *w, struct core *core)
 {
-    struct dns *dns = NULL;
-    struct kv *kv = NULL;
-    struct body_store *body = NULL;
-    int e = dns_open_zone_text(&dns, SL("mail.one.test. IN A 192.0.2.1\nhook.test. IN A 192.0.2.9\n"));
-    if (!e) e = kv_mem_open(&kv, "index.log");
-    if (!e) e = body_open(&body, "bodies", 0);
-    if (!e) e = core_open_on(core, &w->conf, dns, kv, body);
-    else if (kv) kv_close(&kv); /* the power went in between */
-    if (!core->store && dns && !kv) dns_close(&dns);
+    int e = own_core_open(core, &w->conf, "mail.one.test. IN A 192.0.2.1\nhook.test. IN A 192.0.2.9\n");
+    if (e) return e;
     core->fetch.conf.transfer = transfer;
     core->fetch.conf.transfer_arg = w;
-    return e;
+    return 0;
 }
 
 struct telling {
