@@ -131,18 +131,20 @@ static int tell_batch(struct telling *t, struct arena *a, bool *more)
 {
     struct sends *s = t->s;
     struct slice row, body, key = sl_cstr(t->key);
-    struct webhook h;
+    struct webhook h, signing;
     struct es256 *k = NULL;
     struct event *v;
     size_t n = 0;
     *more = false;
     int e = kv_get(s->store->kv, SL(SENDS_OBJECT), key, a, &row);
-    if (!e) e = webhook_read(s, key, row, a, &h, &k);
+    if (!e) e = webhook_read(s, key, row, a, &h, NULL);
     if (!e && !h.off && !h.paused && is_due(&h, rt_wall_seconds()))
         e = event_read(s, h.account, h.after, WEBHOOK_BATCH, a, &v, &n);
     if (!e && n) e = webhook_body(s, &h, v, n, a, &body);
+    if (!e && n && body.n && !h.bare)
+        e = webhook_read(s, key, row, a, &signing, &k); /* only now: it takes long */
     if (!e && n) {
-        int why = body.n ? call(s, &h, h.bare ? NULL : k, body, a) : 0;
+        int why = body.n ? call(s, &h, k, body, a) : 0;
         if (why == ERR_CANCELED) e = why;
         else if (why) t->failed = true, e = not_taken(s, &h, why, a);
         else e = webhook_moved(s, &h, v[n - 1].id);
