@@ -35,6 +35,17 @@ int api_auth(struct http_call *c);
 /* Under which name the guard counts who says that they have the key `id`: what cannot be one is not counted
  * under its own, for names are the peer's to choose. */
 struct slice api_counted(struct slice id);
+/* Whose key was proved; inside of what guard_prove() runs, so that who may not come in is known by nothing.
+ */
+struct api_admitted {
+    struct account *acc;
+    int refused; /* 0, or why it may not be used though it was proved, */
+    struct slice why;
+};
+/* 0; above 0: refused, and no guess; a temporary error. SUSPENDS. */
+int api_admit(struct http_call *c, const struct api_key *k, struct api_admitted *out);
+/* What guard_prove() gave (e) becomes the key of the call, or an error with its sentence. */
+int api_enter(struct http_call *c, const struct api_key *k, const struct api_admitted *x, int e);
 void api_watch(struct http_call *c, int status); /* a watch() of its group, for the audit */
 
 /* keys.c */

@@ -22,7 +22,29 @@ struct proof {
     struct http_call *c;
     struct slice id, secret;
     struct api_key key;
+    struct api_admitted in;
 };
+
+int api_admit(struct http_call *c, const struct api_key *k, struct api_admitted *out)
+{
+    out->acc = ar_new(c->a, struct account);
+    int e = api_key_admit(api_of(c)->core->keys, c->a, k, &c->peer, out->acc);
+    if (!e) e = guard_allows(c->visit, out->acc->address);
+    if (e != ERR_DENIED) return e;
+    out->refused = e;
+    out->why = ar_dup(c->a, sl_cstr(err_text(e)));
+    return 1;
+}
+
+int api_enter(struct http_call *c, const struct api_key *k, const struct api_admitted *x, int e)
+{
+    if (x->refused) return err_set(x->refused, "%.*s", SLF(x->why));
+    if (e) return e;
+    snprintf(c->key.id, sizeof c->key.id, "%s", k->id);
+    c->key.account = x->acc;
+    c->key.scopes = k->scopes;
+    return 0;
+}
 
 static int prove(void *arg)
 {
@@ -34,25 +56,17 @@ static int prove(void *arg)
     if (!e && !same_secret(p->secret, sl_cstr(right)))
         e = err_set(ERR_DENIED, "the key is not known, or its secret is wrong");
     wipe(right, sizeof right);
-    return e;
+    return e ? e : api_admit(p->c, &p->key, &p->in);
 }
 
 struct slice api_counted(struct slice id) { return id.n == API_KEY_ID ? id : SL("no key"); }
 
 int api_auth(struct http_call *c)
 {
-    struct api *x = api_of(c);
     struct proof p = {.c = c};
-    struct account *acc = ar_new(c->a, struct account);
     int e = credentials(c, &p.id, &p.secret);
     if (!e) e = guard_prove(c->visit, api_counted(p.id), prove, &p);
-    if (!e) e = api_key_admit(x->core->keys, c->a, &p.key, &c->peer, acc);
-    if (!e) e = guard_allows(c->visit, acc->address);
-    if (e) return e;
-    snprintf(c->key.id, sizeof c->key.id, "%s", p.key.id);
-    c->key.account = acc;
-    c->key.scopes = p.key.scopes;
-    return 0;
+    return api_enter(c, &p.key, &p.in, e);
 }
 
 /* What a key changes of its account besides sending. Commands note themselves. */

@@ -37,6 +37,7 @@ struct proof {
     struct http_call *c;
     struct sigv4 said;
     struct api_key key;
+    struct api_admitted in;
 };
 
 /* A name that no key has is a wrong guess; one that a key has proves nothing yet. */
@@ -69,20 +70,13 @@ static int prove(void *arg)
     if (!e) e = api_key_secret(keys, &p->key, secret);
     if (!e) e = sigv4_verify(c->a, &p->said, c->request, c->body, sl_cstr(secret), rt_wall_seconds());
     wipe(secret, sizeof secret);
-    return e;
+    return e ? e : api_admit(c, &p->key, &p->in);
 }
 
 int ses_prove(struct http_call *c)
 {
     struct proof p = {.c = c};
-    struct account *acc = ar_new(c->a, struct account);
     int e = sigv4_parse(http_request_value(c->request, SL("Authorization")), &p.said);
     if (!e) e = guard_prove(c->visit, api_counted(p.said.id), prove, &p);
-    if (!e) e = api_key_admit(api_of(c)->core->keys, c->a, &p.key, &c->peer, acc);
-    if (!e) e = guard_allows(c->visit, acc->address);
-    if (e) return e;
-    snprintf(c->key.id, sizeof c->key.id, "%s", p.key.id);
-    c->key.account = acc;
-    c->key.scopes = p.key.scopes;
-    return 0;
+    return api_enter(c, &p.key, &p.in, e);
 }

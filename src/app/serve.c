@@ -158,18 +158,18 @@ static bool one_gives_way(struct link *strangers)
     for (int i = 0; i < GIVE_WAY_TRIES && !list_empty(strangers); i++) {
         struct visit *old = CONTAINER_OF(list_shift(strangers), struct visit, link);
         if (old->guard.known || old->guard.gave_way) continue; /* no stranger any more, or on its way out */
-        if (!old->guard.fruitful && conn_hurry(old->c)) {
+        if (!old->guard.fruitful && !guard_in_letter(&old->guard) && conn_hurry(old->c)) {
             guard_give_way(&old->guard);
             return true;
         }
         old->guard.fruitful = false;
-        list_push(strangers, &old->link); /* something came of it, or it is at work, or sends a letter */
+        list_push(strangers, &old->link); /* something came of it, or it is at work, or amid a letter */
     }
     return false;
 }
 
 /* Each loop asks its own, for nobody else may touch them; connections come to all loops alike. First those at
- * the same door, of which there may be enough for the other. */
+ * the same door, of which there may be enough for the other; nobody goes for nothing. */
 static int come_in(struct visit *v)
 {
     enum guard_door door = v->service == SERVICE_MX ? GUARD_WORLD : GUARD_USERS;
@@ -177,7 +177,8 @@ static int come_in(struct visit *v)
     const struct ip *ip = &conn_peer(v->c)->ip;
     int e = guard_enter(g, &v->guard, ip, door);
     if (e == ERR_LIMIT && v->guard.full &&
-        (one_gives_way(&v->l->strangers[door]) || one_gives_way(&v->l->strangers[!door])))
+        (one_gives_way(&v->l->strangers[door]) ||
+         (v->guard.full == GUARD_FULL_ALL && one_gives_way(&v->l->strangers[!door]))))
         e = guard_enter(g, &v->guard, ip, door);
     if (!e) list_push(&v->l->strangers[door], &v->link);
     return e;

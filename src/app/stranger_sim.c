@@ -511,6 +511,104 @@ TEST(strangers_that_say_a_byte_a_second_give_way_to_who_comes)
     drips_at(HTTP, DRIP_PLACES / 4 * 3);
 }
 
+/* ---- places that are held by letters under way ---- */
+
+static bool hears(struct conn *c, const char *what)
+{
+    struct slice line;
+    while (conn_read_line(c, 1000, &line) == 0) {
+        if (sl_find(line, sl_cstr(what)) != SL_NONE) return true;
+        if (sl_starts(line, SL("4")) || sl_starts(line, SL("5"))) return false;
+    }
+    return false;
+}
+
+enum { LETTER_NETS = 5, LETTERS = DRIP_PLACES / 2, LETTER_COMERS = 10 };
+struct letters {
+    int64_t pause; /* between the recipient and the text */
+    size_t begun, taken;
+};
+
+static void letter(void *arg)
+{
+    struct letters *x = arg;
+    struct conn *c;
+    struct endpoint at = {.port = SMTP};
+    ip_parse(SL("198.51.100.2"), &at.ip);
+    if (conn_dial(&c, &at, NULL)) return;
+    conn_puts(c, "EHLO a.test\r\nMAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<bob@one.test>\r\n");
+    bool begun = hears(c, "Recipient is fine");
+    x->begun += begun;
+    if (begun && fiber_sleep(x->pause) == 0) {
+        conn_puts(c, "DATA\r\nFrom: a@elsewhere.test\r\n\r\nhello\r\n.\r\n");
+        x->taken += hears(c, "Accepted as");
+    }
+    conn_close(&c);
+}
+
+static int letters_main(void *arg)
+{
+    struct group g;
+    group_init(&g);
+    for (int i = 0; i < LETTERS / LETTER_NETS; i++)
+        if (group_go(&g, "letter", letter, arg)) return 1;
+    return group_wait(&g);
+}
+
+static int comers_main(void *arg)
+{
+    struct group g;
+    group_init(&g);
+    for (int i = 0; i < LETTER_COMERS; i++)
+        if (group_go(&g, "drip", drip, arg)) return 1;
+    return group_wait(&g);
+}
+
+static void start_at(struct world *w, const char *ip, int (*fn)(void *), void *arg)
+{
+    sim_node_start(sim_node(w->s, ip, ip), fn, arg);
+    w->now = sim_run(w->s, w->now + RT_S);
+}
+
+/* All of port 25 is taken by letters, and some are about to log in; then more come to port 25. */
+static void letters_with(struct letters *x, struct drips *logging_in, struct drips *comers,
+                         int64_t comes_after)
+{
+    static const char *const nets[LETTER_NETS] = {"203.0.1.1", "203.0.2.1", "203.0.3.1", "203.0.4.1",
+                                                  "203.0.5.1"};
+    struct world w;
+    world_make(&w);
+    w.server.conf.connections_max = DRIP_PLACES;
+    world_boot(&w);
+    for (int i = 0; i < LETTER_NETS; i++) start_at(&w, nets[i], letters_main, x);
+    start_at(&w, "203.0.6.1", comers_main, logging_in);
+    w.now = sim_run(w.s, w.now + comes_after);
+    start_at(&w, "203.0.7.1", comers_main, comers);
+    w.now = sim_run(w.s, w.now + x->pause + 20 * RT_S);
+    CHECK_INT(x->begun, LETTERS);
+    CHECK_INT(logging_in->greeted, LETTER_COMERS);
+    CHECK_INT(logging_in->gave_way, 0);
+    world_end(&w);
+}
+
+TEST(who_sends_a_letter_or_logs_in_does_not_give_way_for_nothing)
+{
+    struct letters x = {.pause = 30 * RT_S};
+    struct drips logging_in = {.port = IMAP}, comers = {.port = SMTP};
+    letters_with(&x, &logging_in, &comers, 2 * RT_S);
+    CHECK_INT(comers.refused, LETTER_COMERS);
+    CHECK_INT(x.taken, LETTERS);
+}
+
+TEST(who_began_a_letter_and_says_nothing_more_gives_way)
+{
+    struct letters x = {.pause = 200 * RT_S};
+    struct drips logging_in = {.port = IMAP}, comers = {.port = SMTP};
+    letters_with(&x, &logging_in, &comers, GUARD_LETTER);
+    CHECK_INT(comers.greeted, LETTER_COMERS);
+    CHECK_INT(x.taken, LETTERS - LETTER_COMERS);
+}
+
 /* What the session fuzzers find can be found again. */
 TEST(a_session_of_hostile_bytes_is_the_same_each_time)
 {
@@ -567,16 +665,6 @@ static int hoarder_main(void *arg)
 struct modest { /* somebody who was here before */
     bool refused, taken;
 };
-
-static bool hears(struct conn *c, const char *what)
-{
-    struct slice line;
-    while (conn_read_line(c, 1000, &line) == 0) {
-        if (sl_find(line, sl_cstr(what)) != SL_NONE) return true;
-        if (sl_starts(line, SL("4")) || sl_starts(line, SL("5"))) return false;
-    }
-    return false;
-}
 
 static int modest_main(void *arg)
 {

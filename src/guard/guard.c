@@ -116,11 +116,13 @@ static struct share *find_share(struct guard *g, struct slice key)
     return key.n ? map_get(&g->shares, key) : NULL;
 }
 
-static bool is_full(const struct guard *g, enum guard_door door)
+/* Who goes from port 25 makes room in every count; who goes from elsewhere does not in that of port 25. */
+static enum guard_full fullness(const struct guard *g, enum guard_door door)
 {
     const struct guard_conf *c = &g->conf;
-    return g->all >= c->connections || g->strangers >= c->connections - c->connections / 4 ||
-           (door == GUARD_WORLD && g->world >= c->connections - c->connections / 2);
+    if (door == GUARD_WORLD && g->world >= c->connections - c->connections / 2) return GUARD_FULL_DOOR;
+    bool full = g->all >= c->connections || g->strangers >= c->connections - c->connections / 4;
+    return full ? GUARD_FULL_ALL : GUARD_NOT_FULL;
 }
 
 /* Its network's share comes first: who takes too much of that takes nobody's place. */
@@ -131,7 +133,7 @@ static int has_room(const struct guard *g, const struct share *s, const struct s
     if ((s && (s->all >= c->per_network || s->strangers >= GUARD_STRANGERS)) ||
         (wide && wide->strangers >= GUARD_STRANGERS_WIDE))
         return err_set(ERR_LIMIT, "too many connections from your address at this moment: try again later");
-    v->full = is_full(g, v->door);
+    v->full = fullness(g, v->door);
     return v->full ? err_set(ERR_LIMIT, "too many connections at this moment: try again later") : 0;
 }
 
@@ -189,6 +191,8 @@ int guard_enter(struct guard *g, struct guard_visit *v, const struct ip *ip, enu
     lock_release(&g->lock);
     return e;
 }
+
+bool guard_in_letter(const struct guard_visit *v) { return v->letter && rt_now() - v->letter < GUARD_LETTER; }
 
 void guard_give_way(struct guard_visit *v)
 {

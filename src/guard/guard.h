@@ -37,6 +37,8 @@ enum {
 #define GUARD_FLOOD_FADES (2 * (int64_t)1000000000)         /* one more may come this often */
 #define GUARD_PROBE_FADES (10 * (int64_t)1000000000)
 #define GUARD_SHUT (GUARD_SHUT_MINUTES * 60 * (int64_t)1000000000)
+#define GUARD_LETTER                                                                                         \
+    (60 * (int64_t)1000000000) /* from a recipient to what comes next, in which nobody takes the place */
 #define GUARD_WAIT (20 * (int64_t)1000000000) /* a login waits so long for others that are under way */
 #define GUARD_SLOW (10 * (int64_t)1000000000) /* the longest wait before an answer */
 
@@ -61,18 +63,23 @@ MUST_CHECK int guard_check(struct kv *kv, void (*bad)(void *arg, const char *wha
 /* ---- connections ---- */
 
 enum guard_door { GUARD_WORLD /* port 25 */, GUARD_USERS /* submission, IMAP, POP3 */ };
+/* Whose going makes a place: nobody's is needed, one at the same door, anybody's. */
+enum guard_full { GUARD_NOT_FULL, GUARD_FULL_DOOR, GUARD_FULL_ALL };
 /* One connection. Belongs to the caller from guard_enter() to guard_leave(). Sessions without a guard
  * (tests) have NULL, which every function takes and lets through. */
 struct guard_visit {
     struct guard *g;
     struct ip ip;
     enum guard_door door;
-    bool inside, known; /* counted; and no stranger any more */
-    bool full;          /* it was refused because too many are inside, wherever from */
-    bool fruitful;      /* something came of it: it has not to give way as long as others may */
-    bool gave_way;      /* its place went to another: guard_give_way() */
+    bool inside, known;   /* counted; and no stranger any more */
+    enum guard_full full; /* it was refused because too many are inside, wherever from */
+    bool fruitful;        /* something came of it: it has not to give way as long as others may */
+    int64_t letter; /* rt_now() when it had a recipient accepted last, of a letter that is under way; or 0 */
+    bool gave_way;  /* its place went to another: guard_give_way() */
 };
 /* Its connection is to end, for somebody else has its place now. v may be NULL. */
+/* Is it amid a letter, and its next word not long overdue? Then it does not give way. */
+bool guard_in_letter(const struct guard_visit *v);
 static inline bool guard_gave_way(const struct guard_visit *v) { return v && v->gave_way; }
 /* 0, or ERR_LIMIT (too many connections) or ERR_DENIED (shut out), with the sentence for the peer.
  * The host itself (127.0.0.1, ::1) speaks for many and has no share of its own. */

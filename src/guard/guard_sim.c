@@ -82,11 +82,13 @@ static int reserve(void *arg)
         world += guard_enter(g, &v[i], &ip, GUARD_WORLD) == 0;
     }
     CHECK_INT(world, PLACES / 2);
+    CHECK(v[PLACES - 1].full == GUARD_FULL_DOOR); /* nobody who logs in would make room by going */
     for (int i = 0; i < PLACES; i++) {
         snprintf(text, sizeof text, "203.0.113.%d", i + 1);
         struct ip ip = at(text);
         strangers += guard_enter(g, &w[i], &ip, GUARD_USERS) == 0;
     }
+    CHECK(w[PLACES - 1].full == GUARD_FULL_ALL);
     CHECK_INT(strangers, PLACES / 4); /* the last quarter is for those who log in */
     for (int i = 0; i < PLACES; i++)
         if (w[i].inside) CHECK_OK(right(&w[i], "alice@x.test"));

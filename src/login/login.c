@@ -251,6 +251,12 @@ static const struct app_password *app_number(const struct account *acc, size_t w
     return which && which <= acc->napps ? &acc->app[which - 1] : NULL;
 }
 
+/* Nobody learns that a password is right by which no login is taken: neither from the answer nor its time. */
+static bool is_allowed(const struct login_try *t, const struct account *acc)
+{
+    return !t->allows || !t->allows(t->allows_arg, acc->address);
+}
+
 int login_password(struct login *l, struct arena *a, const struct login_try *t, struct account *out)
 {
     uint8_t print[32];
@@ -258,9 +264,11 @@ int login_password(struct login *l, struct arena *a, const struct login_try *t, 
     struct check c = {.acc = out, .password = t->password};
     int found = login_find(l, a, t->user, out);
     if (found && found != ERR_NOT_FOUND && found != ERR_DENIED) return found;
+    bool allowed = !found && is_allowed(t, out);
     if (!found) {
         fingerprint(l, out, t->password, print);
-        if (remembered(l, print, &c.which)) return login_with(l, out, app_number(out, c.which), t->protocol);
+        if (allowed && remembered(l, print, &c.which))
+            return login_with(l, out, app_number(out, c.which), t->protocol);
     } else {
         login_decoy(l, t->user, &decoy);
         c.acc = NULL;
@@ -269,10 +277,12 @@ int login_password(struct login *l, struct arena *a, const struct login_try *t, 
     int e = offload_for(POOL_PASSWORD, t->asker, check_passwords, &c);
     bool elsewhere = e == ERR_DENIED && !found && out->elsewhere.n; /* app passwords are never told there */
     if (elsewhere) e = account_prove(l->dir, out, t->password, t->asker);
-    if (!e && !found) {
+    if (!e && allowed) {
         remember_login(l, print, c.which, elsewhere);
         return login_with(l, out, app_number(out, c.which), t->protocol);
     }
+    if (!e && !found)
+        log_info("login", "%.*s is shut out by hand: a right password is refused", SLF(out->address));
     if (e && (e == ERR_CANCELED || e == ERR_TIMEOUT || elsewhere) && e != ERR_DENIED) return e;
     return err_set(ERR_DENIED, "user name or password is wrong");
 }
@@ -280,6 +290,5 @@ int login_password(struct login *l, struct arena *a, const struct login_try *t, 
 int login_prove(void *arg)
 {
     const struct login_proof *p = arg;
-    int e = login_password(p->login, p->a, p->said, p->out);
-    return e || !p->allows ? e : p->allows(p->allows_arg, p->out->address);
+    return login_password(p->login, p->a, p->said, p->out);
 }

@@ -18,12 +18,15 @@ struct login_try {
     unsigned protocol; /* to what (LOGIN_SMTP ...): an app password must be for it; 0: none counts */
     uint64_t asker;    /* who waits behind its own tries when many are made (guard_asker()); 0: nobody in
                         * particular */
+    int (*allows)(void *arg, struct slice account); /* of who is proved (guard_allows()); NULL: everybody */
+    void *allows_arg;
 };
 /* For PLAIN and LOGIN: the account's password, here or in the directory elsewhere, or one of its app
  * passwords (out->by). Temporary errors: that directory cannot be asked. ERR_DENIED for a wrong password, an
- * unknown user and a disabled account alike; in the same time where the passwords are here, while a person of
- * the directory elsewhere takes the time of a bind more than a name that nobody has there. SUSPENDS (offload;
- * a password that was right within the last ten minutes is remembered as a keyed hash). */
+ * unknown user, a disabled account and one that allows() says no to alike; in the same time where the
+ * passwords are here, while a person of the directory elsewhere takes the time of a bind more than a name
+ * that nobody has there. SUSPENDS (offload; a password that was right within the last ten minutes is
+ * remembered as a keyed hash). */
 MUST_CHECK int login_password(struct login *l, struct arena *a, const struct login_try *t,
                               struct account *out);
 /* The same as one function for guard_prove(); arg: struct login_proof. */
@@ -32,8 +35,6 @@ struct login_proof {
     struct arena *a;
     const struct login_try *said;
     struct account *out;
-    int (*allows)(void *arg, struct slice account); /* of who was proved (guard_allows()); NULL: everybody */
-    void *allows_arg;
 };
 int login_prove(void *arg);
 /* The same after SCRAM has proved the password of `app`, NULL: the account's own: may it be used for that,

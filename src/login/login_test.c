@@ -30,7 +30,8 @@ static void end(struct world *w)
 static int try(struct world *w, struct slice user, struct slice password, unsigned protocol,
                struct account *out)
 {
-    return login_password(w->login, &w->f.a, &(struct login_try){user, password, protocol, 0}, out);
+    return login_password(w->login, &w->f.a,
+                          &(struct login_try){.user = user, .password = password, .protocol = protocol}, out);
 }
 
 TEST(login_by_password)
@@ -54,6 +55,34 @@ TEST(login_by_password)
     login_decoy(w.login, SL("ghost@one.test"), &x);
     login_decoy(w.login, SL("ghost@one.test"), &y);
     CHECK(memcmp(x.salt, y.salt, sizeof x.salt) == 0 && x.iterations == acc.keys.iterations);
+    end(&w);
+}
+
+static int is_shut_out(void *arg, struct slice account)
+{
+    return *(bool *)arg && sl_eq(account, SL("alice@one.test")) ? ERR_BUSY : 0;
+}
+
+TEST(login_of_who_is_shut_out_is_answered_as_a_wrong_password)
+{
+    struct world w;
+    struct account acc;
+    bool shut = true;
+    struct login_try t = {.user = SL("alice@one.test"), .allows = is_shut_out, .allows_arg = &shut};
+    struct login_proof p = {.said = &t, .out = &acc};
+    REQUIRE(begin(&w));
+    p.login = w.login;
+    p.a = &w.f.a;
+    for (int i = 0; i < 4; i++) {
+        t.password = i % 2 ? SL("wrong") : SL("secret-a");
+        CHECK_ERR(login_prove(&p), ERR_DENIED);
+        CHECK_SL(sl_cstr(err_text(ERR_DENIED)), "user name or password is wrong");
+        if (i == 1)
+            CHECK_OK(try(&w, t.user, SL("secret-a"), LOGIN_SMTP, &acc)); /* from now on it is remembered */
+    }
+    shut = false;
+    t.password = SL("secret-a");
+    CHECK_OK(login_prove(&p));
     end(&w);
 }
 

@@ -90,8 +90,8 @@ static int prove_password(void *arg)
 {
     struct proof *p = arg;
     struct sasl *x = p->x;
-    return login_password(x->login, x->a, &(struct login_try){x->user, p->said, x->protocol, x->asker},
-                          &x->account);
+    struct login_try try = {x->user, p->said, x->protocol, x->asker, x->allows, x->guard_arg};
+    return login_password(x->login, x->a, &try, &x->account);
 }
 
 static int finish_password(struct sasl *x, struct slice password)
@@ -128,8 +128,8 @@ static int prove_token(void *arg)
 {
     struct proof *p = arg;
     struct sasl *x = p->x;
-    return login_token(x->login, x->a, &(struct login_try){x->user, p->said, x->protocol, x->asker},
-                       &x->account);
+    return login_token(x->login, x->a,
+                       &(struct login_try){x->user, p->said, x->protocol, x->asker, NULL, NULL}, &x->account);
 }
 
 /* The reason is a challenge in JSON, which the client answers with anything; then it has failed (section
@@ -260,6 +260,7 @@ static int prove_scram(void *arg)
     struct sasl *x = p->x;
     int r = scram_final(&x->scram, p->said, p->out);
     if (r == 0 && x->denied) r = x->denied;
+    if (r == 0 && x->allows && x->allows(x->guard_arg, x->account.address)) r = ERR_DENIED;
     if (r == ERR_DENIED) err_set(r, "%.*s", SLF(x->why.n ? x->why : SL("user name or password is wrong")));
     if (r) return r;
     return login_with(x->login, &x->account, x->scram.which ? &x->account.app[x->scram.which - 1] : NULL,

@@ -55,7 +55,8 @@ struct sasl {
     /* Runs prove(prove_arg) when a password may be looked at, and gives back what it gave (guard_prove());
      * NULL: always. name: login_name() of the user. */
     int (*guard)(void *arg, struct slice name, int (*prove)(void *), void *prove_arg);
-    /* May who was proved log in (guard_allows()), whatever he named? NULL: always. */
+    /* May who was proved log in (guard_allows()), whatever he named? NULL: always. A right password of who
+     * may not is answered as a wrong one is. */
     int (*allows)(void *guard_arg, struct slice account);
     void *guard_arg;
     uint64_t asker;    /* for login_password() */

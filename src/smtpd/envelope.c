@@ -13,6 +13,7 @@ void smtpd_tx_end(struct smtpd_session *s)
         conn_set_buffer(s->c, SMTPD_BUFFER / 4);
     }
     t->open = t->receiving = t->chunking = t->smtputf8 = t->binary = t->prdr = false;
+    if (s->visit) s->visit->letter = 0;
 }
 
 /* A syntax error in a command's argument or parameters, told by its kind. */
@@ -207,7 +208,7 @@ void smtpd_rcpt(struct smtpd_session *s, struct smtp_command *c)
             refuse_rcpt(s, &no);
             return;
         }
-        smtpd_fruitful(s);
+        smtpd_amid_letter(s);
         smtpd_reply(s, 250, "2.1.5", "Recipient is fine");
     }
 }

@@ -176,12 +176,18 @@ void smtpd_end_chunk(struct smtpd_session *s, uint64_t n, bool last);
 /* ---- the transaction ---- */
 
 void smtpd_tx_end(struct smtpd_session *s); /* envelope.c: forgets it and all it holds. SUSPENDS */
-/* False: the login counts no more, since the password was changed or the account disabled or removed;
- * 421 was answered. SUSPENDS. */
 /* Something came of the session: it goes on, and others give way first. */
 static inline void smtpd_fruitful(struct smtpd_session *s)
 {
     s->progress = rt_now();
     if (s->visit) s->visit->fruitful = true;
 }
+/* A recipient was accepted: its place is kept until the letter, or for a while. */
+static inline void smtpd_amid_letter(struct smtpd_session *s)
+{
+    smtpd_fruitful(s);
+    if (s->visit) s->visit->letter = rt_now();
+}
+/* False: the login counts no more, since the password was changed or the account disabled or removed;
+ * 421 was answered. SUSPENDS. */
 bool smtpd_may_go_on(struct smtpd_session *s);
