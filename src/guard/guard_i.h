@@ -87,7 +87,6 @@ struct line {
     int64_t under_way;
     struct link waiting; /* struct place */
 };
-struct nudge;
 struct place {
     struct link link;
     struct guard_try *t;

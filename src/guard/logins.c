@@ -22,35 +22,6 @@ static struct slice pair_key(struct key *k, const struct guard_visit *v, struct 
 
 uint64_t guard_asker(const struct guard_visit *v) { return v ? ip_network_hash(&v->ip) : 0; }
 
-/* ---- who waits is woken on its own loop ---- */
-
-/* Of a try that waits; others that wake it may still be on their way when it has gone. */
-struct nudge {
-    int loop, users;
-    struct waitq q;
-};
-
-static struct nudge *nudge_new(void)
-{
-    struct nudge *x = xcalloc(1, sizeof *x);
-    x->loop = rt_loop_id();
-    x->users = 1;
-    waitq_init(&x->q);
-    return x;
-}
-
-static void nudge_drop(struct nudge *x)
-{
-    if (__atomic_sub_fetch(&x->users, 1, __ATOMIC_ACQ_REL) == 0) free(x);
-}
-
-static void nudged(void *arg)
-{
-    struct nudge *x = arg;
-    waitq_wake_all(&x->q);
-    nudge_drop(x);
-}
-
 /* ---- lines; under the lock ---- */
 
 static struct line *find_line(const struct guard *g, struct slice key) { return map_get(&g->lines, key); }
@@ -70,9 +41,7 @@ static void line_moved(struct guard *g, struct slice key)
     struct line *l = find_line(g, key);
     if (!l) return;
     if (!list_empty(&l->waiting)) {
-        struct nudge *x = CONTAINER_OF(l->waiting.next, struct place, link)->t->nudge;
-        __atomic_add_fetch(&x->users, 1, __ATOMIC_ACQ_REL);
-        rt_post(x->loop, nudged, x);
+        nudge_wake(CONTAINER_OF(l->waiting.next, struct place, link)->t->nudge);
     } else if (!l->under_way) {
         map_del(&g->lines, key);
         free(l);
@@ -229,7 +198,7 @@ static void give_up(struct guard_try *t)
 static int wait_a_little(struct guard_try *t)
 {
     int64_t before = deadline_narrow(DEADLINE_IN(RT_S / 4));
-    int e = waitq_wait(&t->nudge->q);
+    int e = nudge_wait(t->nudge);
     deadline_restore(before);
     return e == ERR_TIMEOUT && rt_now() < before ? 0 : e;
 }

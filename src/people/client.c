@@ -2,10 +2,11 @@
  *
  * A connection that was used is kept for the next question, apart for searches and for proofs: a bind changes
  * who a connection is. What gets no answer on a kept one is asked once more on a new one: nobody may have
- * told us that it is dead. A server that answers nobody now is passed over for the next of the list, and that
- * is stayed with until the first has its turn again. So is one that does not answer this question in time;
- * whether it answers nobody then, or only this question not, is told by another one, which any server can
- * answer at once. */
+ * told us that it is dead. Only a password goes nowhere twice while the server that did not answer about it
+ * is alive: there it may have counted as a wrong one already. A server that answers nobody now is passed over
+ * for the next of the list, and that is stayed with until the first has its turn again. So is one that does
+ * not answer this question in time; whether it answers nobody then, or only this question not, is told by
+ * another one, which any server can answer at once. */
 #include <ldap.h>
 #include <stdlib.h>
 
@@ -17,6 +18,7 @@ enum { KEPT = 4, ANSWER_MAX = 256 << 10, MATCHES_MAX = 2 };
 
 struct kept {
     LDAP *ld;
+    size_t server; /* which of the list */
     int64_t since; /* rt_now() when it was used last */
 };
 struct links {
@@ -58,27 +60,29 @@ void links_free(struct links **l)
 }
 
 /* One that is not too old; those that are end. */
-static LDAP *take(struct links *l, struct kept *kept)
+static struct kept take(struct links *l, struct kept *kept)
 {
-    LDAP *ld = NULL, *old[KEPT] = {NULL};
+    struct kept one = {0};
+    LDAP *old[KEPT] = {NULL};
     lock_take(&l->lock);
     for (size_t i = 0; i < KEPT; i++) {
         bool fresh = rt_now() - kept[i].since < l->times.kept_for;
-        if (!kept[i].ld || (ld && fresh)) continue;
-        *(fresh ? &ld : &old[i]) = kept[i].ld;
+        if (!kept[i].ld || (one.ld && fresh)) continue;
+        if (fresh) one = kept[i];
+        else old[i] = kept[i].ld;
         kept[i].ld = NULL;
     }
     lock_release(&l->lock);
     for (size_t i = 0; i < KEPT; i++) hang_up(old[i]);
-    return ld;
+    return one;
 }
 
-static void put_back(struct links *l, struct kept *kept, LDAP *ld)
+static void put_back(struct links *l, struct kept *kept, LDAP *ld, size_t server)
 {
     lock_take(&l->lock);
     for (size_t i = 0; ld && i < KEPT; i++)
         if (!kept[i].ld) {
-            kept[i] = (struct kept){ld, rt_now()};
+            kept[i] = (struct kept){ld, server, rt_now()};
             ld = NULL;
         }
     lock_release(&l->lock);
@@ -112,20 +116,27 @@ static int not_ready(LDAP *ld, int rc, const char *what)
     return rc == LDAP_TIMEOUT ? say(ld, ERR_UNREACHABLE, rc, what) : failed(ld, rc, what);
 }
 
+/* What is asked from now on must be answered until then. */
+static bool set_time(LDAP *ld, int64_t until)
+{
+    int64_t left = until - rt_now();
+    struct timeval time = timeval_of(left > RT_MS ? left : RT_MS);
+    int limit = whole_seconds(left > RT_MS ? left : RT_MS);
+    return ldap_set_option(ld, LDAP_OPT_TIMELIMIT, &limit) == 0 &&
+           ldap_set_option(ld, LDAP_OPT_TIMEOUT, &time) == 0 &&
+           ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &time) == 0;
+}
+
 /* Nothing that an ldap.conf of the machine says makes a connection less safe than this. */
-static bool set_options(LDAP *ld, const struct people_conf *c, struct arena *a, int64_t patience)
+static bool set_options(LDAP *ld, const struct people_conf *c, struct arena *a)
 {
     int version = LDAP_VERSION3, never = LDAP_DEREF_NEVER, demand = LDAP_OPT_X_TLS_DEMAND, client = 0,
-        least = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2, limit = whole_seconds(patience);
-    struct timeval time = timeval_of(patience);
+        least = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2;
     ber_len_t most = ANSWER_MAX;
     Sockbuf *sb = NULL;
     bool good = ldap_set_option(ld, LDAP_OPT_PROTOCOL_VERSION, &version) == 0 &&
                 ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF) == 0 &&
                 ldap_set_option(ld, LDAP_OPT_DEREF, &never) == 0 &&
-                ldap_set_option(ld, LDAP_OPT_TIMELIMIT, &limit) == 0 &&
-                ldap_set_option(ld, LDAP_OPT_TIMEOUT, &time) == 0 &&
-                ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &time) == 0 &&
                 ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand) == 0 &&
                 ldap_set_option(ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, &least) == 0;
     if (good && c->authorities.n)
@@ -143,12 +154,11 @@ static int bind_as(LDAP *ld, struct arena *a, struct slice dn, struct slice pass
 }
 
 /* *ld: connected, in TLS where it must be. */
-static int dial(const struct people_conf *c, struct slice server, struct arena *a, int64_t patience,
-                LDAP **ld)
+static int dial(const struct people_conf *c, struct slice server, struct arena *a, int64_t until, LDAP **ld)
 {
     int rc = ldap_initialize(ld, ar_cstr(a, server));
     if (rc) return failed(NULL, rc, "reached");
-    if (!set_options(*ld, c, a, patience)) rc = LDAP_LOCAL_ERROR;
+    if (!set_options(*ld, c, a) || !set_time(*ld, until)) rc = LDAP_LOCAL_ERROR;
     if (!rc && sl_starts(server, SL("ldap://")) && !people_is_near(server))
         rc = ldap_start_tls_s(*ld, NULL, NULL);
     if (!rc) return 0;
@@ -165,10 +175,25 @@ struct asking {
     struct arena *a;
     struct slice filter, dn, password; /* one or the others */
     struct people_entry *out;
-    int64_t patience;
+    const struct links_times *times;
+    int64_t until;  /* rt_now() scale: no server is asked after that, */
+    int64_t answer; /* and this one has answered until then */
     LDAP *ld;
+    size_t server; /* who is asked: which of the list */
+    bool dead[PEOPLE_SERVERS_MAX];
     int rc; /* what libldap said of the question */
 };
+
+/* The time of one server begins. */
+static void begin_server(struct asking *x, size_t server)
+{
+    int64_t until = rt_now() + x->times->patience;
+    x->server = server;
+    x->answer = until < x->until ? until : x->until;
+    x->rc = 0;
+}
+
+static bool is_late(const struct asking *x, int e) { return e == ERR_IO && x->rc == LDAP_TIMEOUT; }
 
 /* One question a minute tries whether the first answers again; the others do not wait for what it hears. */
 static size_t first_server(struct links *l, size_t n)
@@ -205,8 +230,10 @@ static int answers(const struct asking *x, struct slice server)
     char *none[] = {LDAP_NO_ATTRS, NULL};
     LDAPMessage *got = NULL;
     LDAP *ld = NULL;
-    int e = dial(x->c, server, x->a, x->patience, &ld);
+    int64_t until = rt_now() + x->times->alive;
+    int e = dial(x->c, server, x->a, until, &ld);
     if (e) return e;
+    (void)set_time(ld, until);
     int rc =
         ldap_search_ext_s(ld, "", LDAP_SCOPE_BASE, "(objectClass=*)", none, 0, NULL, NULL, NULL, 1, &got);
     if (rc == LDAP_TIMEOUT || is_gone(rc)) e = not_ready(ld, rc, "asked anything");
@@ -215,34 +242,45 @@ static int answers(const struct asking *x, struct slice server)
     return e;
 }
 
-/* On a new connection to one server. A time-out (x->rc) with ERR_IO: it answers others. */
-static int ask_one(struct asking *x, struct slice server, int (*step)(struct asking *x))
+/* What it means that a server said e. A time-out (is_late()) that stays one: it answers others. */
+static int judge_late(struct asking *x, struct slice server, int e)
 {
-    x->rc = 0;
-    int e = dial(x->c, server, x->a, x->patience, &x->ld);
-    if (e) return e;
-    e = step(x);
-    if (e != ERR_IO || x->rc != LDAP_TIMEOUT) return e;
+    if (!is_late(x, e)) return e;
     int other = answers(x, server);
     return other ? other
                  : err_set(ERR_IO, "the directory of people did not answer this question within %d seconds",
-                           whole_seconds(x->patience));
+                           whole_seconds(x->times->patience));
 }
 
-/* On a new connection, of each server in turn until one answers. ERR_UNREACHABLE: none answers anybody. */
+/* On a new connection to one server. */
+static int ask_one(struct asking *x, struct slice server, int (*step)(struct asking *x))
+{
+    int e = dial(x->c, server, x->a, x->answer, &x->ld);
+    if (e) return e;
+    (void)set_time(x->ld, x->answer);
+    return judge_late(x, server, step(x));
+}
+
+/* On a new connection, of each server in turn until one answers. ERR_UNREACHABLE: none answers anybody;
+ * ERR_TIMEOUT: there was no time to ask all; the next question begins with those. */
 static int ask_anew(struct links *l, struct asking *x, int (*step)(struct asking *x))
 {
     struct slice server[PEOPLE_SERVERS_MAX];
     size_t n = people_servers(x->c->server, server), from = first_server(l, n);
     bool alive = false;
-    int e = err_set(ERR_UNREACHABLE, "there is no server of the directory of people");
+    int e = err_set(ERR_UNREACHABLE, "no server of the directory of people answers");
     for (size_t i = 0; i < n; i++) {
         size_t k = (from + i) % n;
+        if (x->dead[k]) continue;
+        if (rt_now() >= x->until) {
+            stay_with(l, from, k);
+            return err_set(ERR_TIMEOUT, "the directory of people did not answer in time");
+        }
+        begin_server(x, k);
         e = ask_one(x, server[k], step);
-        bool late = e == ERR_IO && x->rc == LDAP_TIMEOUT;
         if (!e || e == ERR_DENIED || e == ERR_NOT_FOUND) stay_with(l, from, k);
-        if (e != ERR_UNREACHABLE && !late) return e;
-        alive = alive || late;
+        if (e != ERR_UNREACHABLE && (!is_late(x, e) || x->dn.n)) return e;
+        alive = alive || e == ERR_IO;
         hang_up(x->ld);
         x->ld = NULL;
     }
@@ -251,19 +289,38 @@ static int ask_anew(struct links *l, struct asking *x, int (*step)(struct asking
     return e;
 }
 
+/* On a kept connection. What is asked elsewhere then: ERR_UNREACHABLE. */
+static int ask_on_kept(struct asking *x, const struct kept *kept, int (*step)(struct asking *x))
+{
+    struct slice server[PEOPLE_SERVERS_MAX];
+    size_t n = people_servers(x->c->server, server);
+    if (!kept->ld || kept->server >= n) return ERR_UNREACHABLE;
+    begin_server(x, kept->server);
+    (void)set_time(x->ld, x->answer);
+    int e = step(x);
+    if (!is_late(x, e)) return e;
+    if (!x->dn.n) return ERR_UNREACHABLE; /* a search may be repeated */
+    e = judge_late(x, server[x->server], e);
+    x->dead[x->server] = e == ERR_UNREACHABLE;
+    return e;
+}
+
 /* On a kept connection first, if there is one. What is kept afterwards: the connection of an answer. */
 static int ask_kept(struct links *l, struct kept *kept, struct asking *x, int (*on_kept)(struct asking *x),
                     int (*on_new)(struct asking *x))
 {
-    x->ld = take(l, kept);
-    int e = x->ld ? on_kept(x) : ERR_UNREACHABLE;
-    if (e == ERR_UNREACHABLE || (e == ERR_IO && x->rc == LDAP_TIMEOUT)) {
+    struct kept one = take(l, kept);
+    x->times = &l->times;
+    x->until = rt_now() + l->times.whole - l->times.alive;
+    x->ld = one.ld;
+    int e = ask_on_kept(x, &one, on_kept);
+    if (e == ERR_UNREACHABLE) {
         hang_up(x->ld);
         x->ld = NULL;
         e = ask_anew(l, x, on_new);
     }
     if (e && e != ERR_NOT_FOUND && e != ERR_DENIED) hang_up(x->ld);
-    else put_back(l, kept, x->ld);
+    else put_back(l, kept, x->ld, x->server);
     return e;
 }
 
@@ -346,10 +403,9 @@ static int search_on(struct asking *x)
     char *attributes[COUNT_OF(wanted) + 1] = {LDAP_NO_ATTRS};
     for (size_t n = 0, to = 0; n < COUNT_OF(wanted); n++)
         if (wanted[n].n) attributes[to++] = ar_cstr(x->a, wanted[n]);
-    struct timeval time = timeval_of(x->patience);
     LDAPMessage *got = NULL;
     x->rc = ldap_search_ext_s(x->ld, ar_cstr(x->a, c->base), LDAP_SCOPE_SUBTREE, ar_cstr(x->a, x->filter),
-                              attributes, 0, NULL, NULL, &time, MATCHES_MAX, &got);
+                              attributes, 0, NULL, NULL, NULL, MATCHES_MAX, &got);
     int n = got ? ldap_count_entries(x->ld, got) : 0, e = 0;
     if (x->rc == LDAP_SIZELIMIT_EXCEEDED || n > 1)
         e = strange("several entries: an address must be one person's");
@@ -368,6 +424,7 @@ static int log_in(LDAP *ld, const struct people_conf *c, struct arena *a)
 static int search_anew(struct asking *x)
 {
     int e = log_in(x->ld, x->c, x->a);
+    if (!e) (void)set_time(x->ld, x->answer);
     return e ? e : search_on(x);
 }
 
@@ -375,7 +432,7 @@ int ldap_ask(void *arg, const struct people_conf *c, struct slice filter, struct
              struct people_entry *out)
 {
     struct links *l = arg;
-    struct asking x = {.c = c, .a = a, .filter = filter, .out = out, .patience = l->times.patience};
+    struct asking x = {.c = c, .a = a, .filter = filter, .out = out};
     return ask_kept(l, l->searching, &x, search_on, search_anew);
 }
 
@@ -406,7 +463,7 @@ int ldap_prove(void *arg, const struct people_conf *c, struct slice dn, struct s
     struct links *l = arg;
     struct arena a;
     ar_init(&a, 0);
-    struct asking x = {.c = c, .a = &a, .dn = dn, .password = password, .patience = l->times.patience};
+    struct asking x = {.c = c, .a = &a, .dn = dn, .password = password};
     int e = ask_kept(l, l->proving, &x, prove_on, prove_on);
     ar_free(&a);
     return e;

@@ -3,17 +3,23 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/text.h"
 #include "people_i.h"
 
 static const int64_t there_for = 60 * RT_S, absent_for = 15 * RT_S, silent_for = 5 * RT_S;
-/* A question that took this long, and got no answer: the person's password is not asked about for a while. */
+/* A question that took this long, and got no answer: the person's password is not asked about for a while by
+ * who asked then, twice as long each time. */
 static const int64_t slow_is = 4 * RT_S, slow_for = 30 * RT_S;
+enum { SLOW_DOUBLED = 4 }; /* so often at most: 480 s */
 /* What lies between forgets a connection that says nothing for long. */
-static const struct links_times times = {
-    .patience = 5 * RT_S, .kept_for = 60 * RT_S, .first_after = 60 * RT_S};
+static const struct links_times times = {.patience = 5 * RT_S,
+                                         .alive = 2 * RT_S,
+                                         .whole = 15 * RT_S,
+                                         .kept_for = 60 * RT_S,
+                                         .first_after = 60 * RT_S};
 #define PATIENCE (20 * RT_S) /* with those who ask about passwords */
 
 /* What was said of an address: NUL between DN, id, quota and the addresses; none of them has one. */
@@ -29,15 +35,11 @@ struct people {
     struct links *links; /* of libldap */
     struct lock lock;
     struct map known;
-    int64_t silent_until; /* nobody asks before */
-    struct map proofs;    /* DN -> struct proof * */
-    size_t proving;
-};
-
-/* About whose password it is asked just now, or was not answered lately. */
-struct proof {
-    bool asking;
-    int64_t until; /* nobody asks before */
+    int64_t silent_until;        /* nobody asks before */
+    struct map slow;             /* DN, and DN with who asked -> struct slow * */
+    struct link asking, waiting; /* struct proof; those who wait in order of their turns */
+    size_t proving, suspects;    /* who asks, and of these whose password was not answered about lately */
+    uint64_t turn;               /* of who began last */
 };
 
 void people_open(struct people **out, const struct people_conf *c)
@@ -51,7 +53,9 @@ void people_open(struct people **out, const struct people_conf *c)
         p->conf.arg = p->links;
     }
     map_init(&p->known, false);
-    map_init(&p->proofs, false);
+    map_init(&p->slow, false);
+    list_init(&p->asking);
+    list_init(&p->waiting);
 }
 
 static void forget(struct map *m)
@@ -65,7 +69,8 @@ void people_close(struct people **p)
 {
     if (!*p) return;
     forget(&(*p)->known);
-    forget(&(*p)->proofs);
+    ASSERT(list_empty(&(*p)->asking) && list_empty(&(*p)->waiting));
+    forget(&(*p)->slow);
     links_free(&(*p)->links);
     free(*p);
     *p = NULL;
@@ -252,76 +257,205 @@ int people_find_id(struct people *p, struct arena *a, struct slice id, uint64_t 
     return e;
 }
 
-/* ---- passwords: one that hangs there holds up nobody else ---- */
+/* ---- passwords: those that hang there hold up few others, and not for long ---- */
 
-/* Room for an entry: those that are over, or, when there are too many, all that nobody asks about. */
-static void tidy_proofs(struct people *p)
+/* A password that is asked about, or waits for that; of one person one is asked about at a time. Lies on the
+ * stack of who wants to know. */
+enum proof_state { PROOF_WAITS, PROOF_ASKS, PROOF_REFUSED };
+struct proof {
+    struct link link; /* in asking or waiting */
+    struct slice dn;
+    uint64_t asker, turn;
+    enum proof_state state;
+    bool suspect;        /* while it asks: it counts as one */
+    struct nudge *nudge; /* NULL: it did not have to wait */
+};
+
+/* Of a person, and of a person and who asked: no answer came in time lately. */
+struct slow {
+    unsigned times;
+    int64_t until;     /* nobody who asked then asks before, */
+    int64_t forgotten; /* and then all is as if it had answered */
+};
+
+/* A DN has no NUL. */
+static struct slice pair_key(struct buf *b, const struct proof *x)
+{
+    buf_put(b, x->dn);
+    buf_char(b, 0);
+    buf_bytes(b, &x->asker, sizeof x->asker);
+    return buf_slice(b);
+}
+
+static struct slow *find_slow(struct people *p, struct slice key)
+{
+    struct slow *s = map_get(&p->slow, key);
+    return s && s->forgotten > rt_now() ? s : NULL;
+}
+
+static void drop_slow(struct people *p, struct slice key)
+{
+    struct slow *s = map_get(&p->slow, key);
+    if (!s) return;
+    map_del(&p->slow, key);
+    free(s);
+}
+
+/* Room for an entry: those that are over go, or, when none is, all. */
+static void tidy_slow(struct people *p)
 {
     struct map_iter it = {0};
-    bool many = p->proofs.count >= PEOPLE_SLOW_MAX;
-    while (many && map_next(&p->proofs, &it)) {
-        struct proof *x = it.value;
-        if (x->asking) continue;
-        map_del(&p->proofs, it.key);
-        free(x);
+    if (p->slow.count < PEOPLE_SLOW_MAX) return;
+    while (map_next(&p->slow, &it)) {
+        struct slow *s = it.value;
+        if (s->forgotten > rt_now()) continue;
+        map_del(&p->slow, it.key);
+        free(s);
     }
+    if (p->slow.count >= PEOPLE_SLOW_MAX) forget(&p->slow);
 }
 
-/* 0, or why it is not asked; *wait: others are asked about. */
-static int try_to_begin(struct people *p, struct slice dn, bool *wait)
+/* Twice as long each time. */
+static void note_slow(struct people *p, struct slice key)
 {
-    struct proof *x = map_get(&p->proofs, dn);
-    *wait = false;
-    if (x && !x->asking && x->until > rt_now())
-        return err_set(ERR_TIMEOUT, "the directory of people did not answer about this password just now");
-    *wait = p->proving >= PEOPLE_PROOFS || (x && x->asking);
-    if (*wait) return 0;
-    if (!x) {
-        tidy_proofs(p);
-        map_put(&p->proofs, dn, x = xcalloc(1, sizeof *x));
+    struct slow *s = map_get(&p->slow, key);
+    if (!s) {
+        tidy_slow(p);
+        map_put(&p->slow, key, s = xcalloc(1, sizeof *s));
     }
-    x->asking = true;
+    if (s->forgotten <= rt_now()) s->times = 0;
+    int64_t span = slow_for << (s->times < SLOW_DOUBLED ? s->times : SLOW_DOUBLED);
+    s->times++;
+    s->until = rt_now() + span;
+    s->forgotten = s->until + span;
+}
+
+static bool is_refused(struct people *p, const struct proof *x)
+{
+    struct buf b = BUF_INIT;
+    const struct slow *s = find_slow(p, pair_key(&b, x));
+    buf_free(&b);
+    return s && s->until > rt_now();
+}
+
+static bool is_asked_about(const struct people *p, struct slice dn)
+{
+    for (const struct link *l = p->asking.next; l != &p->asking; l = l->next)
+        if (sl_eq(CONTAINER_OF(l, struct proof, link)->dn, dn)) return true;
+    return false;
+}
+
+/* Those whose password was not answered about lately leave places for others. */
+static bool has_place(struct people *p, struct proof *x)
+{
+    if (p->proving >= PEOPLE_PROOFS || is_asked_about(p, x->dn)) return false;
+    x->suspect = find_slow(p, x->dn) != NULL;
+    return !x->suspect || p->suspects < PEOPLE_SUSPECTS;
+}
+
+static void let_ask(struct people *p, struct proof *x)
+{
+    list_remove(&x->link);
+    list_push(&p->asking, &x->link);
+    x->state = PROOF_ASKS;
+    if (p->turn < x->turn) p->turn = x->turn;
     p->proving++;
-    return 0;
+    p->suspects += x->suspect;
 }
 
-static int begin_proof(struct people *p, struct slice dn)
+/* It asks, or need not any more; or it goes on to wait. */
+static void look_at(struct people *p, struct proof *x)
 {
-    int64_t until = DEADLINE_IN(PATIENCE), pause = RT_MS;
-    for (;;) {
-        bool wait;
-        lock_take(&p->lock);
-        int e = try_to_begin(p, dn, &wait);
-        lock_release(&p->lock);
-        if (e || !wait) return e;
-        if (rt_now() >= until) return err_set(ERR_TIMEOUT, "the directory of people is slow");
-        e = fiber_sleep(pause);
-        if (e) return e;
-        if (pause < RT_S / 10) pause *= 2;
+    if (is_refused(p, x)) {
+        list_remove(&x->link);
+        x->state = PROOF_REFUSED;
+    } else if (has_place(p, x)) {
+        let_ask(p, x);
+    }
+    if (x->state != PROOF_WAITS && x->nudge) nudge_wake(x->nudge);
+}
+
+static void look_at_all(struct people *p)
+{
+    for (struct link *l = p->waiting.next, *next; l != &p->waiting; l = next) {
+        next = l->next;
+        look_at(p, CONTAINER_OF(l, struct proof, link));
     }
 }
 
-static void end_proof(struct people *p, struct slice dn, bool slow)
+/* Askers in turns, each one's own in order of coming: a turn behind its last, or behind who asks now. */
+static void stand_in(struct people *p, struct proof *x)
+{
+    struct link *behind = p->waiting.prev;
+    x->turn = p->turn;
+    for (struct link *l = p->waiting.next; l != &p->waiting; l = l->next) {
+        const struct proof *other = CONTAINER_OF(l, struct proof, link);
+        if (other->asker == x->asker) x->turn = other->turn;
+    }
+    x->turn++;
+    while (behind != &p->waiting && CONTAINER_OF(behind, struct proof, link)->turn > x->turn)
+        behind = behind->prev;
+    list_push(behind->next, &x->link); /* in front of what follows */
+}
+
+/* Until its state is told, or e says why not. */
+static int wait_for_turn(struct people *p, struct proof *x)
+{
+    int64_t before = deadline_narrow(DEADLINE_IN(PATIENCE));
+    int e = 0;
+    for (bool waits = true; waits;) {
+        lock_take(&p->lock);
+        waits = x->state == PROOF_WAITS && !e;
+        if (x->state != PROOF_WAITS) e = 0;
+        else if (e) list_remove(&x->link);
+        lock_release(&p->lock);
+        if (waits) e = nudge_wait(x->nudge);
+    }
+    deadline_restore(before);
+    return e == ERR_TIMEOUT ? err_set(e, "the directory of people is slow") : e;
+}
+
+static int begin_proof(struct people *p, struct proof *x)
 {
     lock_take(&p->lock);
-    struct proof *x = map_get(&p->proofs, dn);
-    ASSERT(x && x->asking && p->proving);
-    p->proving--;
-    *x = (struct proof){.until = rt_now() + slow_for};
-    if (!slow) {
-        map_del(&p->proofs, dn);
-        free(x);
-    }
+    stand_in(p, x);
+    look_at(p, x); /* the others were looked at when the last one ended */
+    bool waits = x->state == PROOF_WAITS;
+    if (waits) x->nudge = nudge_new();
     lock_release(&p->lock);
+    int e = waits ? wait_for_turn(p, x) : 0;
+    nudge_drop(x->nudge);
+    if (!e && x->state == PROOF_REFUSED)
+        e = err_set(ERR_TIMEOUT, "the directory of people did not answer about this password just now");
+    return e;
+}
+
+/* Slowness is held against the person as asked about by that asker: who makes it hang with wrong passwords
+ * shuts out nobody elsewhere. */
+static void end_proof(struct people *p, struct proof *x, bool slow, bool answered)
+{
+    struct buf b = BUF_INIT;
+    struct slice pair = pair_key(&b, x);
+    lock_take(&p->lock);
+    list_remove(&x->link);
+    p->proving--;
+    p->suspects -= x->suspect;
+    if (slow) note_slow(p, x->dn), note_slow(p, pair);
+    else if (answered) drop_slow(p, pair);
+    look_at_all(p);
+    lock_release(&p->lock);
+    buf_free(&b);
 }
 
 int people_prove(struct people *p, struct slice dn, struct slice password, uint64_t asker)
 {
     if (!dn.n || !password.n) return ERR_DENIED;
     struct question q = {.dn = dn, .password = password};
-    int e = begin_proof(p, dn);
+    struct proof x = {.dn = dn, .asker = asker};
+    list_init(&x.link);
+    int e = begin_proof(p, &x);
     if (e) return e;
     e = ask(p, asker, &q);
-    end_proof(p, dn, q.slow && e != ERR_UNREACHABLE);
+    end_proof(p, &x, q.slow && e == ERR_IO, !e || e == ERR_DENIED);
     return e;
 }

@@ -12,8 +12,9 @@
 
 enum {
     PEOPLE_KNOWN_MAX = 20000, /* addresses that are remembered; then all are forgotten */
-    PEOPLE_PROOFS = 3,        /* passwords that are asked about at once, of one person one */
-    PEOPLE_SLOW_MAX = 1000,   /* people whose password was not answered about, that are remembered */
+    PEOPLE_PROOFS = 12,       /* passwords that are asked about at once, of one person one, */
+    PEOPLE_SUSPECTS = 6,      /* and of people whose password was not answered about lately */
+    PEOPLE_SLOW_MAX = 2000,   /* of these, and of who asked about them, are remembered */
     PEOPLE_ADDRESSES_MAX = 64,
     PEOPLE_SERVERS_MAX = 4,
     PEOPLE_DN_MAX = 1000,      /* bytes */
@@ -85,5 +86,6 @@ MUST_CHECK int people_find_id(struct people *p, struct arena *a, struct slice id
                               struct people_entry *out);
 /* Is that the password of the entry? 0, ERR_DENIED, or a temporary error. An empty password is none, whatever
  * the server would say (RFC 4513 section 5.1.2). Who gets no answer in time is not asked about for half a
- * minute; others are. SUSPENDS. */
+ * minute and more by the same asker; by others he is, and there are places for others. Askers have turns.
+ * SUSPENDS. */
 MUST_CHECK int people_prove(struct people *p, struct slice dn, struct slice password, uint64_t asker);

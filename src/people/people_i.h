@@ -5,7 +5,9 @@
 /* client.c. arg: the links. BLOCK. */
 struct links;
 struct links_times {     /* ns */
-    int64_t patience;    /* an answer is waited for so long; */
+    int64_t patience;    /* a server's answer is waited for so long, */
+    int64_t alive;       /* so long for its answer to whether it answers anybody, */
+    int64_t whole;       /* and all servers of the list for so long; */
     int64_t kept_for;    /* a connection that was not used for so long is not asked any more; */
     int64_t first_after; /* so often one question tries whether the first server of the list answers again */
 };

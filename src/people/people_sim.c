@@ -80,6 +80,7 @@ struct
 try {
     struct world *w;
     const char *dn;
+    uint64_t asker; /* 0: ASKER */
     int result;
     int64_t took;
 };
@@ -88,7 +89,7 @@ static void try(void *arg)
 {
     struct try *t = arg;
     int64_t begun = rt_now();
-    t->result = people_prove(t->w->p, sl_cstr(t->dn), SL("secret"), ASKER);
+    t->result = people_prove(t->w->p, sl_cstr(t->dn), SL("secret"), t->asker ? t->asker : ASKER);
     t->took = rt_now() - begun;
 }
 
@@ -135,7 +136,7 @@ static int many_hang(void *arg)
 {
     struct world *w = arg;
     struct people_entry p;
-    struct try t[5];
+    struct try t[PEOPLE_PROOFS + 2];
     struct group g;
     char dn[COUNT_OF(t)][30];
     group_init(&g);
@@ -149,7 +150,148 @@ static int many_hang(void *arg)
     CHECK_OK(find(w, "al", &p));
     CHECK_INT(rt_now() / RT_S, 0);
     CHECK_OK(group_wait(&g));
-    CHECK_INT(rt_now() / RT_S, 10); /* three at once */
+    CHECK_INT(rt_now() / RT_S, 10); /* twelve at once */
+    return 0;
+}
+
+/* Starts one for each of n people whose DNs begin with that. */
+static void try_all(struct world *w, struct group *g, struct try *t, char (*dn)[30], const char *begin,
+                    size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        snprintf(dn[i], sizeof dn[i], "%s%zu", begin, i);
+        t[i] = (struct try){.w = w, .dn = dn[i]};
+        CHECK_OK(group_go(g, "try", try, &t[i]));
+        CHECK_OK(fiber_sleep(RT_MS)); /* in this order */
+    }
+}
+
+/* Nine that hang, at first and once it is known of them; then twenty. */
+static int others_have_places(void *arg)
+{
+    struct world *w = arg;
+    static const size_t many[] = {9, 9, 20, 20};
+    struct try t[20], other;
+    char dn[20][30];
+    w->t.hangs = "uid=h";
+    for (size_t i = 0; i < COUNT_OF(many); i++) {
+        struct group g;
+        group_init(&g);
+        other = (struct try){.w = w, .dn = AL};
+        try_all(w, &g, t, dn, "uid=h", many[i]);
+        CHECK_OK(fiber_sleep(RT_MS));
+        CHECK_OK(group_go(&g, "try", try, &other));
+        CHECK_OK(group_wait(&g));
+        CHECK_OK(other.result);
+        CHECK(other.took < RT_S);
+        for (size_t k = 0; k < many[i]; k++) CHECK(t[k].result == ERR_IO || t[k].result == ERR_TIMEOUT);
+        CHECK_OK(fiber_sleep(31 * RT_S));
+    }
+    return 0;
+}
+
+/* Who hangs again is left alone for twice as long. */
+static int ever_longer(void *arg)
+{
+    static const int spans[] = {30, 60, 120, 240, 480, 480};
+    struct world *w = arg;
+    w->t.hangs = AL;
+    for (size_t i = 0; i < COUNT_OF(spans); i++) {
+        CHECK_ERR(people_prove(w->p, SL(AL), SL("secret"), ASKER), ERR_IO);
+        CHECK_INT(w->t.binds, i + 1);
+        CHECK_OK(fiber_sleep((spans[i] - 1) * RT_S));
+        CHECK_ERR(people_prove(w->p, SL(AL), SL("secret"), ASKER), ERR_TIMEOUT);
+        CHECK_INT(w->t.binds, i + 1);
+        CHECK_OK(fiber_sleep(2 * RT_S));
+    }
+    CHECK_OK(fiber_sleep(480 * RT_S)); /* forgotten */
+    CHECK_ERR(people_prove(w->p, SL(AL), SL("secret"), ASKER), ERR_IO);
+    CHECK_OK(fiber_sleep(31 * RT_S));
+    w->t.hangs = NULL;
+    CHECK_OK(people_prove(w->p, SL(AL), SL("secret"), ASKER));
+    return 0;
+}
+
+/* Who makes a person's password hang is not asked for; the owner elsewhere is. */
+static int owner_is_asked(void *arg)
+{
+    struct world *w = arg;
+    w->t.hangs = AL;
+    for (uint64_t asker = 2; asker < 5; asker++)
+        CHECK_ERR(people_prove(w->p, SL(AL), SL("guess"), asker), ERR_IO);
+    w->t.hangs = NULL;
+    for (uint64_t asker = 2; asker < 5; asker++)
+        CHECK_ERR(people_prove(w->p, SL(AL), SL("guess"), asker), ERR_TIMEOUT);
+    CHECK_OK(people_prove(w->p, SL(AL), SL("secret"), ASKER));
+    return 0;
+}
+
+/* Askers have turns, and each one's own are in order. */
+static int has_turns(void *arg)
+{
+    enum { FLOOD = 4 * PEOPLE_PROOFS };
+    struct world *w = arg;
+    struct try t[FLOOD], other = {.w = w, .dn = AL, .asker = 2};
+    char dn[FLOOD][30];
+    struct group g;
+    group_init(&g);
+    w->t.slow = 2 * RT_S;
+    try_all(w, &g, t, dn, "uid=", FLOOD);
+    CHECK_OK(fiber_sleep(RT_MS));
+    CHECK_OK(group_go(&g, "try", try, &other));
+    CHECK_OK(group_wait(&g));
+    CHECK_OK(other.result);
+    CHECK(other.took < 5 * RT_S); /* behind those who ask now, and one of those who wait */
+    for (size_t i = 1; i < FLOOD; i++)
+        CHECK(t[i].result == ERR_DENIED && t[i].took > t[i - 1].took - RT_S / 2);
+    CHECK(t[FLOOD - 1].took < 11 * RT_S);
+    return 0;
+}
+
+/* Who waits gives up in time, and leaves the line. */
+static int gives_up(void *arg)
+{
+    struct world *w = arg;
+    struct try t[4 * PEOPLE_PROOFS];
+    char dn[COUNT_OF(t)][30];
+    struct group g;
+    group_init(&g);
+    w->t.slow = 15 * RT_S;
+    try_all(w, &g, t, dn, "uid=", COUNT_OF(t));
+    CHECK_OK(group_wait(&g));
+    size_t denied = 0;
+    for (size_t i = 0; i < COUNT_OF(t); i++) {
+        denied += t[i].result == ERR_DENIED;
+        if (t[i].result != ERR_DENIED) CHECK(t[i].result == ERR_TIMEOUT && t[i].took / RT_S == 20);
+    }
+    CHECK_INT(denied, 2 * PEOPLE_PROOFS);
+    w->t.slow = 0;
+    CHECK_OK(people_prove(w->p, SL(AL), SL("secret"), ASKER));
+    return 0;
+}
+
+/* Room for those who are new is made by those that are over, not by those that count. */
+static int keeps_what_counts(void *arg)
+{
+    enum { ROUNDS = PEOPLE_SLOW_MAX / 2 / PEOPLE_PROOFS + 2 };
+    struct world *w = arg;
+    struct try t[PEOPLE_PROOFS];
+    char dn[COUNT_OF(t)][30], begin[20];
+    w->t.hangs = "uid=";
+    for (int i = 0; i < 5; i++) {
+        CHECK_ERR(people_prove(w->p, SL(AL), SL("secret"), ASKER), ERR_IO);
+        if (i < 4) CHECK_OK(fiber_sleep((31 << i) * RT_S));
+    }
+    for (int i = 0; i < ROUNDS; i++) {
+        struct group g;
+        group_init(&g);
+        snprintf(begin, sizeof begin, "uid=h%d-", i);
+        try_all(w, &g, t, dn, begin, COUNT_OF(t));
+        CHECK_OK(group_wait(&g));
+    }
+    CHECK_INT(w->t.binds, 5 + ROUNDS * PEOPLE_PROOFS);
+    CHECK_ERR(people_prove(w->p, SL(AL), SL("secret"), ASKER), ERR_TIMEOUT);
+    CHECK_INT(w->t.binds, 5 + ROUNDS * PEOPLE_PROOFS);
     return 0;
 }
 
@@ -195,5 +337,14 @@ TEST(people_whose_password_hangs_hold_up_nobody_else)
 {
     run(one_hangs);
     run(many_hang);
+    run(others_have_places);
 }
+TEST(people_whose_password_hangs_again_are_asked_about_ever_less) { run(ever_longer); }
+TEST(people_are_asked_about_for_others_than_who_made_it_hang) { run(owner_is_asked); }
+TEST(people_prove_themselves_in_turns)
+{
+    run(has_turns);
+    run(gives_up);
+}
+TEST(people_whose_password_hangs_are_not_forgotten_for_others) { run(keeps_what_counts); }
 TEST(people_that_are_remembered_are_bounded) { run(is_bounded); }

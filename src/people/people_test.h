@@ -14,9 +14,9 @@ struct table {
     const char *number[4]; /* employeeNumber, or NULL */
     const char *quota[4];  /* the same */
     size_t n, searches, binds;
-    int fails;                          /* what every question ends with, or 0 */
-    const char *hangs;                  /* the DN whose password it does not answer about in time, or NULL */
-    int64_t slow;                       /* how long it thinks about each password */
+    int fails;         /* what every question ends with, or 0 */
+    const char *hangs; /* what DNs begin with about whose password it does not answer in time, or NULL */
+    int64_t slow;      /* how long it thinks about each password */
     void (*on_search)(struct table *t); /* or NULL */
 };
 
@@ -66,7 +66,7 @@ static inline int table_bind(void *arg, const struct people_conf *c, struct slic
     (void)c;
     t->binds++;
     if (t->slow) rt_pause(t->slow);
-    if (t->hangs && sl_eq(dn, sl_cstr(t->hangs))) {
+    if (t->hangs && sl_starts(dn, sl_cstr(t->hangs))) {
         rt_pause(5 * RT_S);
         return err_set(ERR_IO, "the table did not answer");
     }

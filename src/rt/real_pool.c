@@ -67,7 +67,7 @@ void real_pools_start(int loops, int disk_threads)
     start_pool(POOL_PASSWORD, "password", (loops + 1) / 2, 10);
     start_pool(POOL_FETCH, "fetch", 4, 0);
     start_pool(POOL_ASK, "ask", 4, 0);
-    start_pool(POOL_PEOPLE, "people", 4, 0);
+    start_pool(POOL_PEOPLE, "people", 16, 0);
     start_pool(POOL_CARE, "care", 2, 0);
 }
 

@@ -162,6 +162,15 @@ void completion_init(struct completion *c); /* by the fiber that will wait */
 void completion_signal(struct completion *c);
 void completion_wait(struct completion *c); /* SUSPENDS */
 
+/* One fiber that waits for what others do on any loop or thread, with time limit and cancel. Those who wake
+ * it may still be on their way when it has gone. */
+struct nudge;
+struct nudge *nudge_new(void); /* by the fiber that will wait */
+/* SUSPENDS. 0: look again, under the lock of what it waits for; ERR_TIMEOUT, ERR_CANCELED. */
+int nudge_wait(struct nudge *x);
+void nudge_wake(struct nudge *x); /* under that lock: before its nudge_drop() */
+void nudge_drop(struct nudge *x); /* NULL is allowed */
+
 /* What is handed to threads, by kind: each has threads and a line of its own, so that no kind of work waits
  * for another. */
 enum rt_pool {
@@ -171,7 +180,7 @@ enum rt_pool {
                       leaves the processor to whoever wants it */
     POOL_FETCH,    /* HTTP requests of our own, seconds each: 4 threads */
     POOL_ASK,      /* questions to other servers that a person waits for, seconds each: 4 threads */
-    POOL_PEOPLE,   /* questions to a directory of people elsewhere, seconds each: 4 threads */
+    POOL_PEOPLE,   /* questions to a directory of people elsewhere, seconds each: 16 threads */
     POOL_CARE,     /* walks, copies, proofs of everything there is: 2 threads */
     RT_POOLS,
 };

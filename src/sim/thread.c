@@ -129,8 +129,8 @@ int rt_call(int loop, int (*fn)(void *), void *arg)
 /* ---- offload ---- */
 
 static const int pool_threads[RT_POOLS] = {
-    [POOL_DISK] = 4, [POOL_SIGN] = 1,   [POOL_PASSWORD] = 1, [POOL_FETCH] = 4,
-    [POOL_ASK] = 4,  [POOL_PEOPLE] = 4, [POOL_CARE] = 2};
+    [POOL_DISK] = 4, [POOL_SIGN] = 1,    [POOL_PASSWORD] = 1, [POOL_FETCH] = 4,
+    [POOL_ASK] = 4,  [POOL_PEOPLE] = 16, [POOL_CARE] = 2};
 
 struct task {
     struct turn turn;
