@@ -477,7 +477,7 @@ static void drips_at(uint16_t port, size_t places)
 {
     struct world w;
     struct drips x = {.port = port};
-    char name[20], ip[20];
+    char name[32], ip[32];
     int64_t took = INT64_MAX;
     world_make(&w);
     w.server.conf.connections_max = DRIP_PLACES;
