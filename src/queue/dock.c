@@ -28,7 +28,7 @@ static enum site_bind ask_site(struct sources *all, const struct dock_asked *x, 
         return SITE_WARMS;
     }
     enum site_bind bind = site_take(s, l->stream, l->like.domain, again);
-    if (from && bind != SITE_HAS_ROOM) source_warm_give(all, from->name, site_group(s), WARM_NOTHING);
+    if (from && bind != SITE_HAS_ROOM) source_warm_give(all, from->name, site_group(s), WARM_UNASKED);
     return bind;
 }
 
@@ -115,17 +115,21 @@ static void ask_source(struct sources *all, const struct dock *d, size_t path, c
     }
 }
 
-/* The path that has room soonest. */
+/* The path that has room soonest, of those that dock_take() would try. */
 static size_t look_for_room(struct sources *all, const struct dock *d, const struct q_due *due,
                             struct site_state *out)
 {
-    size_t best = 0;
+    size_t best = 0, own = d->way->n ? d->way->own : 1;
+    bool warms = false, other = false;
     *out = (struct site_state){0};
     for (size_t i = 0, seen = 0; i < d->npath; i++) {
         struct site_state st;
+        if (i >= own && (other || !warms)) break; /* an overflow is for sources that warm up alone */
         if (!dock_reaches(d, dock_source(d, i))) continue;
         site_look(d->path[i], due->stream, due->domain, &st);
         ask_source(all, d, i, due, &st);
+        warms |= st.bind == SITE_WARMS;
+        other |= st.bind != SITE_WARMS && st.bind != SITE_CUT;
         bool better = !seen++ || st.bind == SITE_HAS_ROOM || (st.until && st.until < out->until);
         if (better) *out = st, best = i;
         if (st.bind == SITE_HAS_ROOM) break;

@@ -12,6 +12,7 @@ static void stands(struct line *l, enum where where)
     l->where = where;
     l->since = rt_wall_seconds();
     l->stands = rt_now();
+    l->could = false;
 }
 
 static void line_able(struct ready *r, struct line *l)

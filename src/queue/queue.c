@@ -181,11 +181,11 @@ void queue_close(struct queue **qp)
     if (!q) return;
     struct group g;
     group_init(&g);
-    if (q->sources) sources_watch(q->sources, NULL, NULL, NULL);
     for (int i = 0; i < q->nloops; i++) /* all at once: one bound for all */
         if (q->schedule[i] && group_go(&g, "stop", stop_fiber, q->schedule[i]) != 0)
             stop_fiber(q->schedule[i]);
     group_wait(&g);
+    if (q->sources) sources_watch(q->sources, NULL, NULL, NULL);
     /* What the loops posted to each other while they stopped: it arrives before this does. */
     for (int i = 0; q->started && i < q->nloops; i++) (void)rt_call(i, nothing, NULL);
     for (int i = 0; i < q->nloops; i++) free(q->schedule[i]);

@@ -77,6 +77,7 @@ struct line {
     struct heap_node node; /* READY, AT_DOCK, AT_REST */
     struct link link;      /* AT_HOP, AT_SHARE */
     int64_t since, stands; /* when it began to wait there: unix seconds, rt_now() */
+    bool could;            /* READY: it could have been started when the watchdog last looked */
     int64_t rest;          /* rt_now(): AT_REST until then */
     size_t under_way;
 };
@@ -109,6 +110,7 @@ struct ready {
     size_t nquick, nslow, quick_most, slow_most, items_most;
     size_t nanswered; /* items that are */
     bool closing;
+    bool no_stack; /* for the last that was to be started */
 };
 void ready_init(struct ready *r, struct sites *sites, struct sources *sources, struct source_plan *plan,
                 int loops); /* takes the plan over */

@@ -142,6 +142,25 @@ TEST(ready_what_stands_for_no_reason_is_found_and_goes)
     end(&x);
 }
 
+/* One that has its turn may just have been given it: it is looked at twice, and not for want of stacks. */
+TEST(ready_a_turn_that_nobody_takes_is_found_the_second_time)
+{
+    struct row x;
+    struct arena a = {0};
+    struct slice where = SL(""), hop = SL("");
+    begin(&x);
+    add(&x, 0, "two.test");
+    x.r.no_stack = true;
+    CHECK_INT(ready_stalled(&x.r, 0, &a, &where, &hop), 0);
+    CHECK_INT(ready_stalled(&x.r, 0, &a, &where, &hop), 0);
+    x.r.no_stack = false;
+    CHECK_INT(ready_stalled(&x.r, 0, &a, &where, &hop), 0);
+    CHECK_INT(ready_stalled(&x.r, 0, &a, &where, &hop), 1);
+    CHECK_INT(go(&x), 1);
+    ar_free(&a);
+    end(&x);
+}
+
 /* However a line comes to stand where nothing holds it. */
 TEST(ready_a_line_that_stands_wrongly_is_found_and_goes)
 {

@@ -15,6 +15,7 @@ struct schedule {
     bool running, stopping;
     bool room_posted;    /* atomic: source_room_here() is on its way */
     int64_t reads_again; /* rt_now(): until then the reader waits; 0: it reads */
+    int64_t hungry;      /* rt_now(): when the watchdog first saw it wait in vain; 0: it does not */
     struct ready ready;
     struct ahead ahead;
     struct waitq news, end;
@@ -273,8 +274,9 @@ static bool start_ready(struct schedule *x)
     while ((it = ready_next(&x->ready)) != NULL)
         if (group_go(&x->fibers, "delivery", attempt, it) != 0) {
             ready_back(&x->ready, it);
-            return false;
+            return x->ready.no_stack = true, false;
         }
+    x->ready.no_stack = false;
     return true;
 }
 
@@ -308,6 +310,7 @@ static void reader(void *arg)
     while (on && !x->stopping && !fiber_canceled()) {
         x->reads_again = 0;
         bool again = ahead_read(&x->ahead);
+        x->hungry = 0;
         x->reads_again = ahead_next(&x->ahead);
         on = wait_for_news(x, again, x->reads_again);
     }
@@ -391,13 +394,21 @@ static void name_quiet(struct schedule *x)
     }
 }
 
+/* Has there been something to read for long, which nobody reads? */
+static bool reader_sleeps(struct schedule *x)
+{
+    if (!x->reads_again || ahead_next(&x->ahead) > rt_now()) x->hungry = 0;
+    else if (!x->hungry) x->hungry = rt_now();
+    return x->hungry && rt_now() - x->hungry >= STALLED_FOR;
+}
+
 /* What should have been tried long ago is: a fault of ours delays a letter and does not keep it. */
 static void mend_stalled(struct schedule *x)
 {
     struct arena a = {0};
     struct slice where = SL("the schedule is not read"), hop = SL("");
     size_t n = ready_stalled(&x->ready, STALLED_FOR, &a, &where, &hop);
-    if (ahead_next(&x->ahead) + STALLED_FOR < rt_now()) n++;
+    if (reader_sleeps(x)) n++;
     if (n) {
         queue_tally(&x->q->stalled, n);
         log_error("queue",

@@ -40,14 +40,24 @@ static bool share_stands(const struct ready *r, const struct share *s)
     return !s->able && !s->quick && share_has_room(r, s);
 }
 
+/* Where there was no place, or no stack, until a moment ago, it has its turn at once: so it is looked at
+ * twice.
+ */
+static bool turn_is_passed_over(const struct ready *r, struct line *l)
+{
+    bool could = ready_has_place(r, l->stream) && !r->no_stack, twice = could && l->could;
+    l->could = could;
+    return twice;
+}
+
 /* Has nobody tried it though it could go? In words where it stands; empty: all is well. */
-static struct slice line_stalled(const struct stall *x, const struct line *l)
+static struct slice line_stalled(const struct stall *x, struct line *l)
 {
     const struct ready *r = x->ready;
     if (list_empty(&l->items) || l->stands > x->before) return SL("");
     switch (l->where) {
     case NOWHERE: return SL("it stands nowhere");
-    case READY: return ready_has_place(r, l->stream) ? SL("it has its turn") : SL("");
+    case READY: return turn_is_passed_over(r, l) ? SL("it has its turn") : SL("");
     case AT_HOP: return hop_stands(l->hop) ? SL("it waits for its domain") : SL("");
     case AT_SHARE: return share_stands(r, l->share) ? SL("it waits for its sender") : SL("");
     case AT_REST: return l->rest <= x->before ? SL("its rest is over") : SL("");

@@ -402,6 +402,7 @@ static bool one_turn(struct sends *s, struct run *r, int64_t *next)
         failed(r, e, next);
         return false;
     }
+    if (r->unsure) return false; /* somebody else began to read it later: what he finds is told */
     if (r->state == SEND_PAUSED) return false;
     if (r->send_at > now && r->state == SEND_RUNS) {
         sooner(next, rt_now() + (r->send_at - now) * RT_S);

@@ -146,7 +146,7 @@ static int tell_batch(struct telling *t, struct arena *a, bool *more)
     if (!e && n) {
         int why = body.n ? call(s, &h, k, body, a) : 0;
         if (why == ERR_CANCELED) e = why;
-        else if (why) t->failed = true, e = not_taken(s, &h, why, a);
+        else if (why) t->failed = (e = not_taken(s, &h, why, a)) == 0; /* its row says when again */
         else e = webhook_moved(s, &h, v[n - 1].id);
         *more = !e && !why;
     }

@@ -143,6 +143,7 @@ struct warm_group {
 };
 enum warm_news {
     WARM_NOTHING, /* it did not leave after all */
+    WARM_UNASKED, /* the same, at once, as its site had no room: nobody who waits hears of it */
     WARM_LEFT,    /* it was taken, or refused for its own sake */
     WARM_DEFERRED,
     WARM_REFUSED

@@ -13,8 +13,10 @@ struct sources {
     struct map curves, places; /* warm.c's own */
     struct map troubles;       /* trouble.c's own */
     uint64_t asked, read;      /* which reading the plan is of: a later one that was quicker stands */
-    void (*changed)(void *ctx), (*room)(void *ctx);
-    void *ctx;
+    struct source_watch {
+        void (*changed)(void *ctx), (*room)(void *ctx);
+        void *ctx;
+    } watch; /* under the lock */
 };
 
 /* ---- warm.c ---- */
@@ -38,3 +40,11 @@ struct source_login {
 /* Of what was read into its source, pool and use: the ways and names. */
 struct source_plan *source_plan_new(void);
 void source_plan_finish(struct source_plan *p);
+/* Tells who watches. */
+static inline void sources_changed(struct sources *s)
+{
+    lock_take(&s->lock);
+    struct source_watch tell = s->watch;
+    lock_release(&s->lock);
+    if (tell.changed) tell.changed(tell.ctx);
+}

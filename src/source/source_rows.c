@@ -258,7 +258,7 @@ static int reload(struct sources *s)
     if (mine > s->read) s->plan = fresh, s->read = mine;
     lock_release(&s->lock);
     source_plan_drop(&old);
-    if (s->changed) s->changed(s->ctx);
+    sources_changed(s);
     return 0;
 }
 
@@ -404,9 +404,9 @@ void sources_close(struct sources **s)
 
 void sources_watch(struct sources *s, void (*changed)(void *ctx), void (*room)(void *ctx), void *ctx)
 {
-    s->changed = changed;
-    s->room = room;
-    s->ctx = ctx;
+    lock_take(&s->lock);
+    s->watch = (struct source_watch){changed, room, ctx};
+    lock_release(&s->lock);
 }
 
 struct source_plan *source_plan_now(struct sources *s)

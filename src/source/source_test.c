@@ -341,6 +341,10 @@ TEST(source_who_was_refused_hears_of_room)
     CHECK(source_warm_take(s, name, group, false) && !source_warm_take(s, name, group, false));
     source_warm_give(s, name, group, WARM_LEFT);
     CHECK_INT(room, 0); /* it was used */
+    source_warm_give(s, name, group, WARM_UNASKED);
+    CHECK(source_warm_take(s, name, group, false));
+    CHECK_INT(room,
+              0); /* it was taken to ask alone, or two who may not leave would wake each other for ever */
     source_warm_give(s, name, group, WARM_NOTHING);
     CHECK_INT(room, 1);
     source_warm_give(s, name, group, WARM_NOTHING);

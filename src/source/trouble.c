@@ -63,10 +63,11 @@ void source_works(struct sources *s, struct slice name)
     if (!s) return;
     lock_take(&s->lock);
     struct trouble *t = s->troubles.count ? map_del(&s->troubles, name) : NULL;
+    struct source_watch tell = s->watch;
     lock_release(&s->lock);
     bool room = t && t->until > rt_now();
     free(t);
-    if (room && s->room) s->room(s->ctx);
+    if (room && tell.room) tell.room(tell.ctx);
 }
 
 bool source_unheard(struct sources *s, struct slice name, struct slice site)

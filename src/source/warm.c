@@ -156,12 +156,14 @@ void source_warm_give(struct sources *s, struct slice source, struct slice group
     struct warm_place *p = c ? place_of(s, c, source, group) : NULL;
     bool room = p && news == WARM_NOTHING && p->g.sent && p->refused;
     if (room) p->refused = false;
-    if (p && news == WARM_NOTHING && p->g.sent) p->g.sent--;
+    bool back = news == WARM_NOTHING || news == WARM_UNASKED;
+    if (p && back && p->g.sent) p->g.sent--;
     if (p && news == WARM_DEFERRED) p->g.put_off++;
     if (p && news == WARM_REFUSED) p->g.refused++;
-    if (p && news != WARM_NOTHING) note(s, c, p);
+    if (p && !back) note(s, c, p);
+    struct source_watch tell = s->watch;
     lock_release(&s->lock);
-    if (room && s->room) s->room(s->ctx);
+    if (room && tell.room) tell.room(tell.ctx);
 }
 
 void source_warm_blame(struct sources *s, struct slice source, struct slice group)
@@ -389,7 +391,7 @@ int source_warm(struct sources *s, struct slice source, const struct warm_curve 
     if (c) set_curve(s, source, c);
     else free(map_del(&s->curves, source));
     lock_release(&s->lock);
-    if (s->changed) s->changed(s->ctx);
+    sources_changed(s);
     return 0;
 }
 
