@@ -47,6 +47,7 @@ int api_admit(struct http_call *c, const struct api_key *k, struct api_admitted 
 /* What guard_prove() gave (e) becomes the key of the call, or an error with its sentence. */
 int api_enter(struct http_call *c, const struct api_key *k, const struct api_admitted *x, int e);
 void api_watch(struct http_call *c, int status); /* a watch() of its group, for the audit */
+bool api_is_noted(const struct http_route *r);   /* is who runs it in the audit? */
 
 /* keys.c */
 void api_keys_list(struct http_call *c);

@@ -69,13 +69,21 @@ int api_auth(struct http_call *c)
     return api_enter(c, &p.key, &p.in, e);
 }
 
-/* What a key changes of its account besides sending. Commands note themselves. */
-enum { NOTED = SCOPE_TEMPLATES | SCOPE_SUPPRESSION | SCOPE_WEBHOOKS | SCOPE_KEYS };
+/* What a key changes of its account besides sending single letters. Commands note themselves. */
+enum {
+    NOTED =
+        SCOPE_TEMPLATES | SCOPE_SUPPRESSION | SCOPE_WEBHOOKS | SCOPE_KEYS | SCOPE_SENDERS | SCOPE_CAMPAIGNS
+};
+
+bool api_is_noted(const struct http_route *r)
+{
+    return (r->scope & NOTED) && r->method != HTTP_GET && !(r->flags & HTTP_ROUTE_LOOKS);
+}
 
 void api_watch(struct http_call *c, int status)
 {
     char from[IP_TEXT_MAX];
-    if (!(c->route->scope & NOTED) || c->route->method == HTTP_GET) return;
+    if (!api_is_noted(c->route)) return;
     struct audit_act act = {.who = ar_printf(c->a, "key %s of %.*s", c->key.id, SLF(c->key.account->address)),
                             .from = ar_printf(c->a, "%s", ip_format(&c->peer, from)),
                             .what =

@@ -157,11 +157,11 @@ static const struct http_route rest[] = {
     HTTP_ROUTE(GET, SENDER "/{id}", SENDERS, mailjet_sender_get, "shows a sender (Mailjet)"),
     HTTP_ROUTE(DELETE, SENDER "/{id}", SENDERS, mailjet_sender_delete, "sends no more as it (Mailjet)"),
     HTTP_ROUTE(POST, SENDER "/{id}/validate", SENDERS, mailjet_sender_validate,
-               "looks at the records of a sender now (Mailjet)"),
+               "looks at the records of a sender now (Mailjet)", .flags = HTTP_ROUTE_LOOKS),
     HTTP_ROUTE(GET, DNS, SENDERS, mailjet_dns_list, "lists records of senders (Mailjet)"),
     HTTP_ROUTE(GET, DNS "/{id}", SENDERS, mailjet_dns_get, "shows the records of a sender (Mailjet)"),
     HTTP_ROUTE(POST, DNS "/{id}/check", SENDERS, mailjet_dns_check,
-               "looks at the records of a sender now (Mailjet)"),
+               "looks at the records of a sender now (Mailjet)", .flags = HTTP_ROUTE_LOOKS),
 };
 const struct http_group api_mailjet = {.name = "mailjet",
                                        .prefix = "/v3.1/",

@@ -26,7 +26,7 @@ static const struct http_route routes[] = {
                .response = "Domain"),
     HTTP_ROUTE(GET, "/v1/domains/{domain}", SENDERS, api_domains_show, "how it stands", .response = "Domain"),
     HTTP_ROUTE(POST, "/v1/domains/{domain}/verify", SENDERS, api_domains_verify, "looks at its records now",
-               .response = "Domain"),
+               .response = "Domain", .flags = HTTP_ROUTE_LOOKS),
     HTTP_ROUTE(DELETE, "/v1/domains/{domain}", SENDERS, api_domains_remove, "sends no more as it"),
     HTTP_ROUTE(GET, "/v1/commands", DOMAINS, api_commands_list, "lists the operator's commands"),
     HTTP_ROUTE(POST, "/v1/commands/{name}", DOMAINS, api_commands_run,

@@ -112,7 +112,7 @@ static const struct http_route routes[] = {
                .body_max = 1 << 20),
     HTTP_ROUTE(DELETE, STORED "/{name}", TEMPLATES, ses_template_delete, "DeleteEmailTemplate (SES)"),
     HTTP_ROUTE(POST, STORED "/{name}/render", TEMPLATES, ses_template_render, "TestRenderEmailTemplate (SES)",
-               .body_max = 1 << 20),
+               .body_max = 1 << 20, .flags = HTTP_ROUTE_LOOKS),
     HTTP_ROUTE(POST, IDENTITY, SENDERS, ses_identity_create, "CreateEmailIdentity (SES)"),
     HTTP_ROUTE(GET, IDENTITY, SENDERS, ses_identity_list, "ListEmailIdentities (SES)"),
     HTTP_ROUTE(GET, IDENTITY "/{identity}", SENDERS, ses_identity_get, "GetEmailIdentity (SES)"),

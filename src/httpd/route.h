@@ -16,6 +16,7 @@ enum {
                               those of each read and write */
     HTTP_ROUTE_PLAIN = 2,  /* is answered in clear, too: port 80 redirects everything else */
     HTTP_ROUTE_LOCAL = 4,  /* who asks from the host itself needs no key, and may ask in clear */
+    HTTP_ROUTE_LOOKS = 8,  /* no GET, and yet nothing that the account has is changed */
 };
 struct http_route {
     enum http_method method;          /* GET serves HEAD as well */
