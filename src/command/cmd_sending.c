@@ -203,13 +203,10 @@ void print_sending_domain_show(json_t *args, json_t *reply, struct buf *out)
 int run_sending_domain_set(struct request *r)
 {
     struct account acc;
-    struct sending_domain d;
-    struct directory *dir = r->core->store->directory;
-    struct slice name = arg_slice(r->args, "domain"), back = arg_slice(r->args, "return"),
-                 links = arg_slice(r->args, "links");
     int e = account_of(r, &acc);
-    if (!e) e = sending_domain_get(dir, r->a, acc.id, name, &d);
-    if (!e) e = sending_domain_hosts(dir, acc.id, name, back.n ? back : d.returns, links.n ? links : d.links);
+    if (!e)
+        e = sending_domain_hosts(r->core->store->directory, acc.id, arg_slice(r->args, "domain"),
+                                 arg_slice(r->args, "return"), arg_slice(r->args, "links"));
     return e ? e : run_sending_domain_show(r);
 }
 

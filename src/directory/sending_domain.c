@@ -119,9 +119,10 @@ static int name_of(struct directory *dir, struct arena *a, struct slice name, st
     return e;
 }
 
-static int label_of(struct arena *a, struct slice said, const char *otherwise, struct slice *out)
+static int label_of(struct arena *a, struct slice said, struct slice *out)
 {
-    *out = ar_lower(a, said.n ? said : sl_cstr(otherwise));
+    *out = ar_lower(a, said);
+    if (!out->n) return 0;
     bool good = out->n <= LABEL_MAX && is_alnum(out->p[0]) && is_alnum(out->p[out->n - 1]);
     for (size_t i = 0; i < out->n; i++) good &= is_alnum(out->p[i]) || out->p[i] == '-';
     return good ? 0
@@ -130,13 +131,20 @@ static int label_of(struct arena *a, struct slice said, const char *otherwise, s
                           SLF(printable(a, said, 100)), LABEL_MAX);
 }
 
+/* What is said of them; empty stays empty. */
 static int labels_of(struct arena *a, struct slice returns, struct slice links, struct sending_domain *d)
 {
-    int e = label_of(a, returns, "bounce", &d->returns);
-    if (!e) e = label_of(a, links, "links", &d->links);
-    if (!e && sl_eq(d->returns, d->links))
-        e = err_set(ERR_SYNTAX, "what comes back and links need a host each");
-    return e;
+    int e = label_of(a, returns, &d->returns);
+    return e ? e : label_of(a, links, &d->links);
+}
+
+/* Those that were said, and others for those that were not. */
+static int labels_fill(struct sending_domain *d, struct slice returns, struct slice links)
+{
+    if (!d->returns.n) d->returns = returns;
+    if (!d->links.n) d->links = links;
+    return sl_eq(d->returns, d->links) ? err_set(ERR_SYNTAX, "what comes back and links need a host each")
+                                       : 0;
 }
 
 struct slice sending_return_host(struct arena *a, const struct sending_domain *d)
@@ -222,6 +230,7 @@ int sending_domain_add(struct directory *dir, struct arena *a, const char *accou
     *out = (struct sending_domain){.account = sl_cstr(account), .created = rt_wall_seconds()};
     int e = name_of(dir, a, name, &out->name);
     if (!e) e = labels_of(a, returns, links, out);
+    if (!e) e = labels_fill(out, SENDING_RETURNS, SENDING_LINKED);
     if (!e) e = kv_transact(dir->kv, OBJECT, may_add_tx, &x); /* a key costs much: not for nothing */
     if (!e) e = make_key(a, out);
     if (!e) e = kv_transact(dir->kv, OBJECT, add_tx, &x);
@@ -251,13 +260,14 @@ static int not_there(int e, struct slice name)
 static int hosts_tx(struct kv_tx *tx, void *arg)
 {
     const struct changing *x = arg;
-    struct sending_domain d;
+    struct sending_domain d, to = x->d;
     int e = claim_tx(tx, x->a, &x->d, &d);
+    if (!e) e = labels_fill(&to, d.returns, d.links);
     if (e) return e;
-    if (!sl_eq(d.returns, x->d.returns)) d.found &= ~(unsigned)SENDING_RETURN;
-    if (!sl_eq(d.links, x->d.links)) d.found &= ~(unsigned)(SENDING_LINKS | SENDING_TLS);
-    if (!sl_eq(d.returns, x->d.returns) || !sl_eq(d.links, x->d.links)) d.looked = 0; /* not of these */
-    d.returns = x->d.returns, d.links = x->d.links;
+    if (!sl_eq(d.returns, to.returns)) d.found &= ~(unsigned)SENDING_RETURN;
+    if (!sl_eq(d.links, to.links)) d.found &= ~(unsigned)(SENDING_LINKS | SENDING_TLS);
+    if (!sl_eq(d.returns, to.returns) || !sl_eq(d.links, to.links)) d.looked = 0; /* not of these */
+    d.returns = to.returns, d.links = to.links;
     claim_put(tx, x->a, &d);
     return 0;
 }

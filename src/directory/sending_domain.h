@@ -8,6 +8,8 @@
 #pragma once
 #include "directory.h"
 
+#define SENDING_RETURNS SL("bounce") /* labels of a claim that names none */
+#define SENDING_LINKED SL("links")
 enum {
     SENDING_DOMAINS_MAX = 1000,    /* of an account, */
     SENDING_DOMAINS_OPEN = 50,     /* of which so many are not proved */
@@ -37,12 +39,13 @@ struct sending_domain {
     struct slice damage;         /* of sending_domain_each(): why the row cannot be read, or empty */
 };
 
-/* A claim with a key of its own. returns, links: a label each, empty for "bounce" and "links". ERR_EXISTS,
- * ERR_LIMIT, ERR_SYNTAX, ERR_STATE: a domain of this node. */
+/* A claim with a key of its own. returns, links: a label each, empty for SENDING_RETURNS and SENDING_LINKED.
+ * ERR_EXISTS, ERR_LIMIT, ERR_SYNTAX, ERR_STATE: a domain of this node. */
 MUST_CHECK int sending_domain_add(struct directory *dir, struct arena *a, const char *account,
                                   struct slice name, struct slice returns, struct slice links,
                                   struct sending_domain *out);
-/* Other labels; what the DNS showed of the old ones counts no more. ERR_NOT_FOUND, ERR_SYNTAX. */
+/* Other labels, an empty one as it is; what the DNS showed of the old ones counts no more. ERR_NOT_FOUND,
+ * ERR_SYNTAX. */
 MUST_CHECK int sending_domain_hosts(struct directory *dir, const char *account, struct slice name,
                                     struct slice returns, struct slice links);
 /* ERR_NOT_FOUND with the sentence. */

@@ -106,9 +106,32 @@ static void hosts_change(struct dir_fixture *f, const char *alice, struct sendin
     CHECK_OK(sending_domain_looked(f->dir, &f->a, &old, &all, &c)); /* of the host before */
     CHECK_INT(old.found, SENDING_KEY | SENDING_LINKS | SENDING_TLS);
     CHECK_SL(old.returns, "back");
+    CHECK_SL(old.links, "links");
     CHECK(old.looked == 0 && old.verified); /* who asks has the new one looked at */
     CHECK_INT(look(f, &old, 15, 15), SENDING_AS_IT_WAS);
     CHECK(old.looked > 0 && old.found == 15);
+}
+
+/* What is not said stays as it is then, whatever it was when somebody looked before. */
+TEST(a_label_that_is_not_said_stays_as_it_is)
+{
+    struct dir_fixture f;
+    struct sending_domain d;
+    REQUIRE(dir_fixture_people(&f));
+    const char *alice = id_of(&f, "alice@one.test");
+    (void)claim(&f, alice);
+    CHECK_OK(sending_domain_hosts(f.dir, alice, D, SL("Back"), SL("")));
+    CHECK_OK(sending_domain_hosts(f.dir, alice, D, SL(""), SL("go")));
+    CHECK_OK(sending_domain_get(f.dir, &f.a, alice, D, &d));
+    CHECK_SL(d.returns, "back");
+    CHECK_SL(d.links, "go");
+    CHECK_ERR(sending_domain_hosts(f.dir, alice, D, SL(""), SL("back")), ERR_SYNTAX);
+    CHECK_ERR(sending_domain_hosts(f.dir, alice, D, SL("go"), SL("")), ERR_SYNTAX);
+    CHECK_OK(sending_domain_hosts(f.dir, alice, D, SL(""), SENDING_LINKED));
+    CHECK_OK(sending_domain_get(f.dir, &f.a, alice, D, &d));
+    CHECK_SL(d.returns, "back");
+    CHECK_SL(d.links, "links");
+    dir_fixture_end(&f);
 }
 
 TEST(what_the_dns_does_not_say_stays_as_it_was)
