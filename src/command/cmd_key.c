@@ -13,13 +13,20 @@ static void take_nets(struct request *r, struct api_key *k)
     json_array_foreach(list, i, v) k->net[i] = sl_cstr(json_string_value(v));
 }
 
-/* An administrator of domains gives what concerns accounts, and nothing of the node. */
-static int may_give(const struct request *r, unsigned scopes)
+/* An administrator of domains gives what concerns accounts, and nothing of the node; what administers, to
+ * himself alone: another may administer more one day, and his key with him. */
+static int may_give(struct request *r, unsigned scopes)
 {
+    struct account acc;
     unsigned beyond = scopes & (SCOPE_ADMIN | SCOPE_METRICS);
-    if (!r->admin || !beyond) return 0;
-    return err_set(ERR_DENIED, "only who runs the node makes keys with the scope %s",
-                   api_scope_word(beyond & (~beyond + 1)));
+    if (!r->admin) return 0;
+    if (beyond)
+        return err_set(ERR_DENIED, "only who runs the node makes keys with the scope %s",
+                       api_scope_word(beyond & (~beyond + 1)));
+    if (!(scopes & SCOPE_DOMAINS)) return 0;
+    int e = account_get(r->core->store->directory, r->a, arg_slice(r->args, "address"), &acc);
+    if (e || !strcmp(acc.id, r->admin)) return e;
+    return err_set(ERR_DENIED, "only who runs the node makes keys with the scope domains for somebody else");
 }
 
 int run_key_add(struct request *r)
