@@ -2,6 +2,7 @@
  * authority. */
 #include "publish.h"
 
+#include "base/log.h"
 #include "core.h"
 #include "crypto/crypto.h"
 #include "rt/file.h"
@@ -20,7 +21,9 @@ int core_primary_read(const struct config *conf, struct arena *a, struct core_pr
     return e ? err_prefix(e, "dns_update_key %.*s", SLF(conf->dns_update_key)) : 0;
 }
 
-/* A server passes over some changes without a word: those of an alias, for one (RFC 2136 section 3.4.2.2). */
+/* A server passes over some changes without a word: those of an alias, for one (RFC 2136 section 3.4.2.2).
+ * One that takes changes and answers no such question, or not us, is no reason to end: the authority looks.
+ */
 static int see_proof(struct dns_primary *p, struct arena *a, const struct dns_change *c)
 {
     struct slice *there;
@@ -28,10 +31,14 @@ static int see_proof(struct dns_primary *p, struct arena *a, const struct dns_ch
     int e = dns_primary_records(p, a, c->name, c->type, &there, &n);
     for (size_t i = 0; !e && i < n; i++)
         if (sl_eq(there[i], c->data)) return 0;
-    return e ? e
-             : err_set(ERR_DENIED,
+    if (!e)
+        return err_set(ERR_DENIED,
                        "the DNS server took the proof at %.*s and does not show it: is that name an alias?",
                        SLF(c->name));
+    if (e == ERR_CANCELED) return e;
+    log_warn("acme", "the DNS server took the proof at %.*s; it is not seen whether it is there: %s",
+             SLF(c->name), err_text(e));
+    return 0;
 }
 
 /* The other servers of the zone hear of it by NOTIFY: they are given some seconds. */
