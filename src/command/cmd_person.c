@@ -440,8 +440,8 @@ static int end_account(struct request *r, const struct person *p)
 {
     uint64_t gone = 0, left = 0;
     struct account acc;
-    int e = account_get(r->core->store->directory, r->a, p->address, &acc);
-    if (!e) e = account_disable(r->core->store->directory, p->address, true);
+    int e = account_get_damaged(r->core->store->directory, r->a, p->address, &acc);
+    if (!e) e = belongings_shut(r->core, &acc);
     if (!e) e = person_end_sends(r->core, p, &gone, &left);
     if (!e && left) {
         reply_int(r->reply, "sends_under_way", (int64_t)left);

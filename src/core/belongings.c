@@ -82,12 +82,20 @@ static int drop_rights(struct core *core, const struct account *acc)
     return e;
 }
 
+int belongings_shut(struct core *core, const struct account *acc)
+{
+    int e = account_disable(core->store->directory, acc->address, true);
+    if (!err_is_damage(e)) return e;
+    log_warn("account", "%.*s cannot be disabled, for its row is damaged: %s", SLF(acc->address),
+             err_text(e));
+    return 0;
+}
+
 int belongings_drop(struct core *core, const struct account *acc)
 {
     static int (*const drop[])(struct core * core, const struct account *acc) = {
         drop_keys, drop_sends, drop_webhooks, drop_inbound, drop_sending_domains, drop_source, drop_rights};
-    int e = account_disable(core->store->directory, acc->address, true);
-    if (err_is_damage(e)) e = 0; /* whose row cannot be read can do nothing already */
+    int e = belongings_shut(core, acc);
     for (size_t i = 0; !e && i < COUNT_OF(drop); i++) e = drop[i](core, acc);
     return e;
 }

@@ -4,6 +4,10 @@
 #pragma once
 #include "core.h"
 
+/* Disables the account; one whose row is damaged is as good as that: nobody logs in or sends by it. SUSPENDS.
+ */
+MUST_CHECK int belongings_shut(struct core *core, const struct account *acc);
+
 /* Disables the account, so that nothing is sent and nobody logs in meanwhile, and takes all of it away: keys
  * of the API, webhooks, mail that is handed to URLs, domains of customers, rights over domains. Before the
  * account itself goes: afterwards nobody knows whose they were. Repeating it is harmless; the first error

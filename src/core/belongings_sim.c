@@ -3,6 +3,7 @@
 
 #include "base/test.h"
 #include "directory/sending_domain.h"
+#include "kv/record.h"
 #include "sim/sim.h"
 
 struct world {
@@ -83,6 +84,43 @@ static int count_key(void *n, struct api_key *k)
     return 0;
 }
 
+static int spoil_own_tx(struct kv_tx *tx, void *id)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, 1);
+    rec_put(&b, 'i', sl_cstr(id));
+    rec_put(&b, 'k', SL("no keys"));
+    kv_tx_put_record(tx, SL("a:bob"), &b);
+    buf_free(&b);
+    return 0;
+}
+
+/* Nor does its own row, as long as that says which mailboxes are the account's. */
+static void own_row(struct world *w)
+{
+    struct directory *dir = w->core.store->directory;
+    const struct slice address = SL("bob@five.test");
+    struct account bob;
+    struct sending_domain d;
+    size_t domains = 0;
+    CHECK_OK(domain_add(dir, SL("five.test")));
+    CHECK_OK(account_add(dir, address, SL("secret")));
+    CHECK_OK(account_get(dir, &w->a, address, &bob));
+    CHECK_OK(domain_admin_set(dir, SL("five.test"), address, true));
+    CHECK_OK(sending_domain_add(dir, &w->a, bob.id, SL("bob.example"), SL(""), SL(""), &d));
+    CHECK_OK(kv_transact(w->core.store->kv, SL("d:five.test"), spoil_own_tx, bob.id));
+    CHECK_ERR(account_get(dir, &w->a, address, &bob), ERR_CORRUPT);
+    CHECK_OK(account_get_damaged(dir, &w->a, address, &bob));
+    CHECK(sl_eq(bob.address, address) && sl_eq(bob.domain, SL("five.test")));
+    CHECK_OK(belongings_drop(&w->core, &bob));
+    CHECK_OK(sending_domain_each(dir, NULL, count, &domains));
+    CHECK_INT(domains, 0);
+    CHECK_OK(account_remove(dir, address));
+    CHECK_ERR(account_get_damaged(dir, &w->a, address, &bob), ERR_NOT_FOUND);
+    spoil(w, SL("d:five.test"), SL("a:carl"));
+    CHECK_ERR(account_get_damaged(dir, &w->a, SL("carl@five.test"), &bob), ERR_CORRUPT); /* whose? */
+}
+
 static int run(void *arg)
 {
     struct world *w = arg;
@@ -105,6 +143,7 @@ static int run(void *arg)
     CHECK(acc.disabled); /* whoever is cut off here leaves nobody who could send */
     CHECK_OK(belongings_drop(&w->core, &w->alice));
     CHECK_OK(account_remove(dir, w->alice.address));
+    own_row(w);
     core_close(&w->core);
     ar_free(&w->a);
     return 0;

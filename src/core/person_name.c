@@ -35,7 +35,7 @@ int person_of(struct core *core, struct arena *a, struct slice address, struct p
     if (e) return e;
     set_names(a, out, mail_addr_join(a, local, domain), domain);
     out->tags = domain_get(dir, a, domain, &d) == 0;
-    e = out->tags ? account_get(dir, a, out->address, &acc) : ERR_NOT_FOUND;
+    e = out->tags ? account_get_damaged(dir, a, out->address, &acc) : ERR_NOT_FOUND;
     if (e) return e == ERR_NOT_FOUND ? 0 : e;
     out->id = ar_dup(a, sl_cstr(acc.id));
     set_names(a, out, acc.address, acc.domain); /* by an alias domain it was another */

@@ -139,7 +139,7 @@ int account_get_damaged(struct directory *dir, struct arena *a, struct slice add
     if (!err_is_damage(e)) return e;
     e = address_split_here(dir, a, address, &local, &domain);
     if (!e) e = kv_get(dir->kv, domain_object(a, domain), local_key(a, 'a', local), a, &row);
-    *out = (struct account){.local = local};
+    *out = (struct account){.local = local, .domain = domain};
     if (!e) out->address = mail_addr_join(a, local, domain);
     if (!e) e = row_id(row, out);
     return err_is_damage(e) ? says_no_mailboxes(address) : e;

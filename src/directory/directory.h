@@ -195,8 +195,8 @@ MUST_CHECK int app_password_last_use(struct directory *dir, const char *acc, con
  * ERR_LIMIT. */
 MUST_CHECK int account_grant(struct directory *dir, struct slice address, struct slice as, bool may);
 MUST_CHECK int account_get(struct directory *dir, struct arena *a, struct slice address, struct account *out);
-/* For who removes it: of one whose row is damaged, and still says which account it is, only local, address
- * and id are known. ERR_CORRUPT: it does not. */
+/* For who removes it: of one whose row is damaged, and still says which account it is, only local, domain,
+ * address and id are known. ERR_CORRUPT: it does not. */
 MUST_CHECK int account_get_damaged(struct directory *dir, struct arena *a, struct slice address,
                                    struct account *out);
 /* The same by names as local_name() and domain_name() have them. ERR_NOT_FOUND without a sentence. */
