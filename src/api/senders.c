@@ -67,3 +67,8 @@ int sender_verify(struct http_call *c, struct sending_domain *d)
 {
     return sending_verify(api_of(c)->core, c->a, c->key.account->id, d->name, d);
 }
+
+int sender_glance(struct http_call *c, struct sending_domain *d)
+{
+    return sending_glance(api_of(c)->core, c->a, c->key.account->id, d->name, d);
+}

@@ -12,6 +12,8 @@ int64_t sender_account_number(const struct http_call *c);
 MUST_CHECK int sender_find(struct http_call *c, struct slice named, struct sending_domain *out);
 /* One that asks has its DNS looked at; *d as it is then. SUSPENDS. */
 MUST_CHECK int sender_verify(struct http_call *c, struct sending_domain *d);
+/* One that sees it in passing has that done only while nobody does. SUSPENDS. */
+MUST_CHECK int sender_glance(struct http_call *c, struct sending_domain *d);
 /* Claims of the account that can be read, by name; what each() returns, unless 0, ends it and is returned. */
 MUST_CHECK int sender_each(struct http_call *c, int (*each)(void *arg, const struct sending_domain *d),
                            void *arg);

@@ -286,16 +286,20 @@ void sendgrid_link_create(struct http_call *c)
         refuse(c, "domain",
                "authenticate the domain first (/v3/whitelabel/domains): its key proves its links, too");
     } else {
-        if (!e && label.n) e = sending_domain_hosts(dir_of(c), c->key.account->id, name, d.returns, label);
+        if (!e && label.n) e = sending_domain_hosts(dir_of(c), c->key.account->id, name, SL(""), label);
         if (!e && label.n) e = sending_domain_get(dir_of(c), c->a, c->key.account->id, name, &d);
         show(c, e, 201, &d, link_json);
     }
     json_decref(body);
 }
 
+/* It has the name again that it had before anybody named it; until that is there, too, the node's own stands
+ * in letters. */
 void sendgrid_link_delete(struct http_call *c)
 {
-    http_fail(c, 400,
-              "a host of links goes with its domain (/v3/whitelabel/domains); until its record is there "
-              "the node's own name stands in letters");
+    struct sending_domain d;
+    int e = sender_find(c, c->param[0], &d);
+    if (!e) e = sending_domain_hosts(dir_of(c), c->key.account->id, d.name, SL(""), SENDING_LINKED);
+    if (e) failed(c, e);
+    else http_answer(c, 204, NULL, SL(""));
 }

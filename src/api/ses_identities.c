@@ -128,8 +128,8 @@ static int claim_of(struct http_call *c, struct sending_domain *d)
     return sending_domain_get(dir_of(c), c->a, c->key.account->id, c->param[0], d);
 }
 
-/* SES looks by itself, and programs ask until it is verified: so it is looked at now, as long as it is not.
- */
+/* SES looks by itself, and programs ask until it is verified: so it is looked at now, as long as it is not,
+ * and nobody looks already. */
 void ses_identity_get(struct http_call *c)
 {
     struct sending_domain d;
@@ -143,7 +143,7 @@ void ses_identity_get(struct http_call *c)
         return;
     }
     int e = claim_of(c, &d);
-    if (!e && !d.verified) e = sender_verify(c, &d);
+    if (!e && !d.verified) e = sender_glance(c, &d);
     if (e) failed(c, e);
     else api_json(c, 200, domain_json(c, &d));
 }
@@ -248,7 +248,7 @@ void ses_identity_mail_from(struct http_call *c)
     if (!e && !label.n)
         e = err_set(ERR_USAGE, "MailFromDomain must be one label before the identity, as bounce.%.*s",
                     SLF(d.name));
-    if (!e) e = sending_domain_hosts(dir_of(c), c->key.account->id, d.name, label, d.links);
+    if (!e) e = sending_domain_hosts(dir_of(c), c->key.account->id, d.name, label, SL(""));
     if (e) failed(c, e);
     else api_json(c, 200, json_object());
     json_decref(body);

@@ -8,8 +8,7 @@
 #include "source/source.h"
 #include "spf/spf.h"
 
-enum { AT_ONCE = 8, LOOK_EACH_S = 300, WHY_MAX = 400 };
-static const int64_t TURN_POLL = RT_S / 20;
+enum { AT_ONCE = 8, LOOK_EACH_S = 300, STANDS_EACH = 6 /* rounds */, WHY_MAX = 400 };
 
 /* ---- what to publish ---- */
 
@@ -201,29 +200,33 @@ static void tell(const struct core *core, struct arena *a, const struct sending_
 
 struct sending_turn { /* on its fiber's stack */
     struct slice account, name;
-    struct sending_turn *next;
+    struct nudge *nudge;
+    struct sending_turn *next; /* who came after it, at whatever claim */
 };
 
-static bool turn_taken(struct core *core, struct sending_turn *mine)
+/* Whose turn it is at the same claim: who came first. Under the lock. */
+static struct sending_turn *turn_now(struct core *core, const struct sending_turn *of)
 {
-    const struct sending_turn *t;
-    lock_take(&core->sending.lock);
-    for (t = core->sending.first; t; t = t->next)
-        if (sl_eq(t->account, mine->account) && sl_eq(t->name, mine->name)) break;
-    if (!t) mine->next = core->sending.first, core->sending.first = mine;
-    lock_release(&core->sending.lock);
-    return t != NULL;
+    struct sending_turn *t = core->sending.first;
+    while (t && !(sl_eq(t->account, of->account) && sl_eq(t->name, of->name))) t = t->next;
+    return t;
 }
 
-/* d: the claim that is to be looked at, which stays where it is until turn_end(). ERR_CANCELED. */
-static int turn_begin(struct core *core, struct sending_turn *mine, const struct sending_domain *d)
+static bool turn_is(struct core *core, const struct sending_turn *mine)
 {
-    *mine = (struct sending_turn){.account = d->account, .name = d->name};
-    while (turn_taken(core, mine)) {
-        int e = fiber_sleep(TURN_POLL);
-        if (e) return e;
-    }
-    return 0;
+    lock_take(&core->sending.lock);
+    bool is = turn_now(core, mine) == mine;
+    lock_release(&core->sending.lock);
+    return is;
+}
+
+static void turn_queue(struct core *core, struct sending_turn *mine)
+{
+    lock_take(&core->sending.lock);
+    struct sending_turn **at = &core->sending.first;
+    while (*at) at = &(*at)->next;
+    *at = mine;
+    lock_release(&core->sending.lock);
 }
 
 static void turn_end(struct core *core, struct sending_turn *mine)
@@ -232,7 +235,28 @@ static void turn_end(struct core *core, struct sending_turn *mine)
     struct sending_turn **at = &core->sending.first;
     while (*at != mine) at = &(*at)->next;
     *at = mine->next;
+    struct sending_turn *next = turn_now(core, mine);
+    if (next) nudge_wake(next->nudge);
     lock_release(&core->sending.lock);
+    nudge_drop(mine->nudge);
+}
+
+/* d: the claim that is to be looked at, which stays where it is until turn_end(). ERR_BUSY: others look, and
+ * have for so long, in nanoseconds; ERR_CANCELED. */
+static int turn_begin(struct core *core, struct sending_turn *mine, const struct sending_domain *d,
+                      int64_t patience)
+{
+    int e = 0;
+    *mine = (struct sending_turn){.account = d->account, .name = d->name, .nudge = nudge_new()};
+    turn_queue(core, mine);
+    int64_t before = deadline_narrow(DEADLINE_IN(patience));
+    while (!e && !turn_is(core, mine)) e = patience ? nudge_wait(mine->nudge) : ERR_TIMEOUT;
+    deadline_restore(before);
+    if (e) turn_end(core, mine);
+    return e == ERR_TIMEOUT && rt_now() < before
+               ? err_set(ERR_BUSY, "the records of %.*s are being looked at, which takes its DNS long",
+                         SLF(d->name))
+               : e;
 }
 
 /* *d as it was when the turn began. */
@@ -248,17 +272,24 @@ static int look_at_claim(struct core *core, struct arena *a, struct sending_doma
     return e;
 }
 
-/* good_s: a look that is no older than that will do. */
+/* Who looks: who must have it looked at, who asks how it is now, who only wants to see it. */
+enum looker { LOOKS, ASKS, SEES, LOOKERS };
+
+static const int64_t patience[LOOKERS] = {
+    [LOOKS] = SENDING_WAIT_LONG_S * RT_S, [ASKS] = SENDING_WAIT_S * RT_S};
+
+/* Of who asks or sees, a look that is not older than SENDING_AGAIN_S will do. */
 static int look_in_turn(struct core *core, struct arena *a, const char *account, struct slice name,
-                        int64_t good_s, struct sending_domain *out)
+                        enum looker who, struct sending_domain *out)
 {
     struct sending_turn turn;
+    int64_t good = who == LOOKS ? 0 : SENDING_AGAIN_S;
     int e = sending_domain_get(core->store->directory, a, account, name, out);
-    if (!e) e = turn_begin(core, &turn, out);
-    if (e) return e;
+    if (!e) e = turn_begin(core, &turn, out, patience[who]);
+    if (e) return e == ERR_BUSY && who == SEES ? 0 : e;
     e = sending_domain_get(core->store->directory, a, account, turn.name, out);
     int64_t ago = rt_wall_seconds() - out->looked;
-    if (!e && (ago < 0 || ago >= good_s)) e = look_at_claim(core, a, out);
+    if (!e && (ago < 0 || ago >= good)) e = look_at_claim(core, a, out);
     turn_end(core, &turn);
     return e;
 }
@@ -266,13 +297,19 @@ static int look_in_turn(struct core *core, struct arena *a, const char *account,
 int sending_look(struct core *core, struct arena *a, const char *account, struct slice name,
                  struct sending_domain *out)
 {
-    return look_in_turn(core, a, account, name, 0, out);
+    return look_in_turn(core, a, account, name, LOOKS, out);
 }
 
 int sending_verify(struct core *core, struct arena *a, const char *account, struct slice name,
                    struct sending_domain *out)
 {
-    return look_in_turn(core, a, account, name, SENDING_AGAIN_S, out);
+    return look_in_turn(core, a, account, name, ASKS, out);
+}
+
+int sending_glance(struct core *core, struct arena *a, const char *account, struct slice name,
+                   struct sending_domain *out)
+{
+    return look_in_turn(core, a, account, name, SEES, out);
 }
 
 void sending_certified(struct core *core, struct slice host)
@@ -296,6 +333,7 @@ struct due {
 };
 struct round {
     struct core *core;
+    bool all; /* also: does what letters ask for stand? */
     struct due due[AT_ONCE];
     size_t n;
 };
@@ -359,7 +397,7 @@ static int take(void *arg, const struct sending_domain *d)
     struct round *r = arg;
     const char *gone = NULL;
     bool due = is_due(d, rt_wall_seconds());
-    int e = due ? 0 : sending_stands(r->core, d, &gone);
+    int e = due || !r->all ? 0 : sending_stands(r->core, d, &gone);
     if (e) return e;
     if (!due && !gone) return 0;
     struct due *one = &r->due[r->n++];
@@ -372,8 +410,8 @@ static int take(void *arg, const struct sending_domain *d)
 void sending_keep(void *arg)
 {
     struct core *core = arg;
-    while (fiber_sleep(LOOK_EACH_S * RT_S) == 0) {
-        struct round r = {.core = core};
+    for (unsigned n = 1; fiber_sleep(LOOK_EACH_S * RT_S) == 0; n++) {
+        struct round r = {.core = core, .all = n % STANDS_EACH == 0};
         int e = sending_domain_each(core->store->directory, NULL, take, &r);
         if (!e) e = flush(&r);
         if (e && e != ERR_CANCELED)

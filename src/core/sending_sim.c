@@ -16,7 +16,7 @@ struct world {
     struct sending_domain d;
     enum shown shown;
     size_t asked;
-    bool slow; /* its DNS answers after a second */
+    int64_t slow; /* its DNS answers after so long */
 };
 
 static int found(struct dns_answer *out, struct arena *a, struct dns_rr rr)
@@ -34,7 +34,7 @@ static int ask(void *arg, struct arena *a, struct slice name, enum dns_type type
     struct world *w = arg;
     struct dns_rr rr = {0};
     w->asked++;
-    if (w->slow) CHECK_OK(fiber_sleep(RT_S));
+    if (w->slow) CHECK_OK(fiber_sleep(w->slow));
     struct sending_record r[SENDING_RECORDS];
     *out = (struct dns_answer){.status = w->shown == SILENT ? DNS_TEMPFAIL : DNS_NXDOMAIN};
     if (w->shown == NOTHING || w->shown == SILENT) return 0;
@@ -174,7 +174,7 @@ static void asked_at_once(struct world *w)
     CHECK_OK(sending_look(&w->core, &w->a, w->account, SL("shop.example"), &d));
     size_t one = w->asked - before;
     CHECK_OK(fiber_sleep(60 * RT_S));
-    w->slow = true;
+    w->slow = RT_S;
     before = w->asked;
     group_init(&fibers);
     for (int i = 0; i < 5; i++) CHECK_OK(group_go(&fibers, "asks", ask_slowly, w));
@@ -189,7 +189,50 @@ static void asked_at_once(struct world *w)
     before = w->asked;
     ask_slowly(w);
     CHECK_INT(w->asked - before, one);
-    w->slow = false;
+    w->slow = 0;
+}
+
+static void look_long(void *arg)
+{
+    struct world *w = arg;
+    struct arena a = {0};
+    struct sending_domain d;
+    CHECK_OK(sending_look(&w->core, &a, w->account, SL("shop.example"), &d));
+    ar_free(&a);
+}
+
+/* Who waits has a bound, and who comes later does not pass him; who only sees it does not wait at all. */
+static void ask_in_vain(void *arg)
+{
+    struct world *w = arg;
+    struct arena a = {0};
+    struct sending_domain d;
+    int64_t at = rt_now();
+    CHECK_ERR(sending_verify(&w->core, &a, w->account, SL("shop.example"), &d), ERR_BUSY);
+    CHECK_INT((rt_now() - at) / RT_S, SENDING_WAIT_S);
+    ar_free(&a);
+}
+
+static void seen_meanwhile(struct world *w)
+{
+    struct group fibers;
+    struct sending_domain d;
+    CHECK_OK(fiber_sleep(60 * RT_S));
+    w->slow = 12 * RT_S;
+    group_init(&fibers);
+    CHECK_OK(group_go(&fibers, "looks", look_long, w));
+    CHECK_OK(fiber_sleep(RT_S));
+    size_t before = w->asked;
+    int64_t at = rt_now();
+    CHECK_OK(sending_glance(&w->core, &w->a, w->account, SL("shop.example"), &d));
+    CHECK(d.looked && rt_now() == at && w->asked == before);
+    CHECK_OK(group_go(&fibers, "asks", ask_in_vain, w));
+    CHECK_OK(group_wait(&fibers));
+    w->slow = 0;
+    CHECK_OK(fiber_sleep(60 * RT_S));
+    before = w->asked;
+    CHECK_OK(sending_glance(&w->core, &w->a, w->account, SL("shop.example"), &d));
+    CHECK(w->asked > before);
 }
 
 static int put_row(struct kv_tx *tx, void *arg)
@@ -233,7 +276,7 @@ static void many_hosts(struct world *w)
     CHECK_INT(w->core.hosts_left_out, 50);
 }
 
-/* The next round mends what letters ask for, not the look that would be due in six hours; a damaged claim of
+/* Half an hour mends what letters ask for, not the look that would be due in six hours; a damaged claim of
  * another account is in nobody's way. */
 static void damaged(struct world *w)
 {
@@ -248,7 +291,7 @@ static void damaged(struct world *w)
     put(w, SL("_senders"), SL("d/shop.example"), &torn);
     CHECK_OK(sending_stands(&w->core, &d, &why));
     CHECK(why != NULL);
-    CHECK_OK(fiber_sleep(600 * RT_S));
+    CHECK_OK(fiber_sleep(2100 * RT_S));
     CHECK(has_it(w));
     CHECK_OK(sending_stands(&w->core, &d, &why));
     CHECK(!why);
@@ -276,6 +319,7 @@ static int run(void *arg)
     other_faults(w);
     asked_often(w);
     asked_at_once(w);
+    seen_meanwhile(w);
     damaged(w);
     account_goes(w);
     many_hosts(w);

@@ -61,7 +61,11 @@ def test_what_was_done_is_noted_with_who_and_how_it_ended(home):
 
 
 def test_keys_that_change_what_is_the_accounts_are_noted(home):
-    key = make_key(home, "bob@one.test", "keys,suppression")
+    key = make_key(home, "bob@one.test", "keys,suppression,senders")
+    for method, path, body in (("POST", "/v3/whitelabel/domains", {"domain": "sg.test"}), ("POST", "/v1/domains/sg.test/verify", {}), ("DELETE", "/v1/domains/sg.test", None)):
+        words = ["--data-binary", json.dumps(body)] if body is not None else []
+        subprocess.run(["curl", "-sk", "-o", "/dev/null", "-X", method, "-H", f"Authorization: Bearer {key}", *words, f"https://{home.address}:{home.port(443)}{path}"], check=True)
+    assert [a[1:] for a in acts(home)[-2:]] == [("POST /v3/whitelabel/domains", "201"), ("DELETE /v1/domains/{domain}", "204")], acts(home)
     done = subprocess.run(["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-X", "DELETE", "-H", f"Authorization: Bearer {key}",
                            f"https://{home.address}:{home.port(443)}/v1/keys/{key.split('.')[0]}"], capture_output=True, text=True)
     assert done.stdout == "204", done.stdout
@@ -116,6 +120,10 @@ def test_who_administers_a_domain_has_the_keys_and_webhooks_of_its_accounts(home
     assert [k["id"] for k in listed] == [made["id"]] and listed[0]["scopes"] == ["mail.send", "webhooks"], listed
     for scope in ("admin", "mail.send,metrics"):
         assert "only who runs the node" in call(home, key, "key.add", address="shop@two.test", name="x", scope=scope)["error"]
+    # bob may administer another domain one day, and whoever has a key of his administers that, too
+    refused = call(home, key, "key.add", address="shop@two.test", name="x", scope="mail.send,domains")
+    assert refused["status"] == 1 and "scope domains for somebody else" in refused["error"], refused
+    assert call(home, key, "key.add", address="chief@two.test", name="own", scope="domains")["status"] == 0
     assert call(home, key, "webhook.add", account="shop@two.test", url="https://hook.two.test/a")["status"] == 0
     assert [h["url"] for h in call(home, key, "webhook.list", address="shop@two.test", _rows=True)] == ["https://hook.two.test/a"]
     no = [("key.add", {"address": "bob@one.test", "name": "x", "scope": "mail.send"}), ("key.list", {"address": "bob@one.test"}), ("key.list", {}), ("key.remove", {"id": others}),

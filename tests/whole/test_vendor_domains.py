@@ -93,7 +93,11 @@ def links(home, made):
         return answer if answer["validation_results"]["domain_cname"]["valid"] else None
     assert proved(look)["valid"] is False
     assert v.sendgrid(home, one, method="GET")[2]["dns"]["domain_cname"]["valid"]
-    assert v.sendgrid(home, one, method="DELETE")[0] == 400 and v.sendgrid(home, f"{where}/default", method="GET")[0] == 404
+    assert v.sendgrid(home, one, method="DELETE")[0] == 204  # it has its first name back
+    again = v.sendgrid(home, one, method="GET")[2]
+    assert again["dns"]["domain_cname"]["host"] == "links.sg.test" and not again["valid"], again
+    assert v.sendgrid(home, one, method="DELETE")[0] == 204 and v.sendgrid(home, f"{where}/0", method="DELETE")[0] == 404
+    assert v.sendgrid(home, f"{where}/default", method="GET")[0] == 404
     refused(v.sendgrid(home, where, {"domain": "never.test"}), "domain", "authenticate the domain first")
 
 
