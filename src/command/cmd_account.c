@@ -202,7 +202,7 @@ static bool is_renamed(struct request *r, const struct account *acc)
 }
 
 /* First the account, then its keys, which find it by the old name until then. */
-int run_account_rename(struct request *r)
+static int rename_with_keys(struct request *r)
 {
     struct directory *dir = r->core->store->directory;
     struct account acc;
@@ -216,6 +216,29 @@ int run_account_rename(struct request *r)
         if (!found && e && is_renamed(r, &acc)) e = 0;
     }
     return e ? err_set(e, "%s", why) : api_keys_renamed(r->core->keys, acc.id, acc.address);
+}
+
+/* A block by hand binds the account and not a name of it: under the new one before it is that, under the old
+ * one until then. */
+int run_account_rename(struct request *r)
+{
+    struct account there;
+    struct guard *g = r->core->guard;
+    struct slice from = login_name(r->core->login, r->a, arg_slice(r->args, "address")),
+                 to = login_name(r->core->login, r->a, arg_slice(r->args, "to"));
+    bool taken = account_get(r->core->store->directory, r->a, to, &there) == 0;
+    int made = taken ? 0 : guard_follow(g, from, to);
+    int e = made < 0 ? made : rename_with_keys(r);
+    if (e && made > 0 && e != ERR_UNKNOWN) {
+        struct slice why = ar_dup(r->a, sl_cstr(err_text(e)));
+        int undone = guard_unblock(g, to);
+        return undone ? err_prefix(undone, "%.*s; and %.*s stays shut out", SLF(why), SLF(to))
+                      : err_set(e, "%.*s", SLF(why));
+    }
+    if (e) return e;
+    e = guard_follow(g, from, to); /* what was cut off is done again */
+    if (e >= 0) e = guard_unblock(g, from);
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 void print_account_rename(json_t *args, json_t *reply, struct buf *out)

@@ -145,6 +145,9 @@ size_t guard_entries(struct guard *g); /* networks and accounts that are remembe
  * (as login_name() has it) from logging in, its owner too, for so long; RT_NEVER: until it is lifted.
  * Durable. ERR_SYNTAX, ERR_LIMIT, or why it could not be kept. SUSPENDS. */
 MUST_CHECK int guard_block(struct guard *g, struct slice who, int64_t ns);
+/* An account gets another name: where it is shut out by hand under `from` it is so under `to`, as long at
+ * least. 1: and was not before; else 0, or as guard_block(). SUSPENDS. */
+MUST_CHECK int guard_follow(struct guard *g, struct slice from, struct slice to);
 /* Lifts what was shut out by hand or by itself, and what is counted against it. ERR_SYNTAX, ERR_NOT_FOUND, or
  * why it is only lifted until a restart. SUSPENDS. */
 MUST_CHECK int guard_unblock(struct guard *g, struct slice who);

@@ -354,6 +354,43 @@ static int by_hand(void *arg)
 
 TEST(networks_of_any_length_and_accounts_are_shut_out_by_hand) { in_world(by_hand, NULL); }
 
+/* Who is shut out stays so under another name, as long as it was meant, also after a restart. */
+static int renamed(void *arg)
+{
+    struct kv *kv;
+    struct guard *g = make(100, 100);
+    struct guard_visit v;
+    struct guard_block b[4];
+    struct ip home = at("203.0.113.1");
+    const struct slice alice = SL("alice@x.test"), anna = SL("anna@x.test"), bob = SL("bob@x.test");
+    (void)arg;
+    CHECK_OK(kv_mem_open(&kv, "index.log"));
+    CHECK_OK(guard_load(g, kv));
+    CHECK_OK(guard_follow(g, alice, anna)); /* nobody is shut out */
+    CHECK_INT(guard_blocks(g, b, 4), 0);
+    CHECK_OK(guard_block(g, alice, 3600 * RT_S));
+    CHECK_OK(fiber_sleep(600 * RT_S));
+    CHECK_INT(guard_follow(g, alice, anna), 1);
+    CHECK_OK(guard_follow(g, alice, anna));
+    CHECK_OK(guard_unblock(g, alice));
+    CHECK_OK(guard_block(g, bob, RT_NEVER));
+    CHECK_OK(guard_follow(g, anna, bob)); /* who is shut out for longer stays so */
+    guard_close(&g);
+    g = make(100, 100);
+    CHECK_OK(guard_load(g, kv));
+    CHECK_INT(guard_blocks(g, b, 4), 2);
+    CHECK(b[0].left / RT_S <= 3001 && b[0].left / RT_S >= 2999 && b[1].left == RT_NEVER);
+    CHECK_OK(guard_enter(g, &v, &home, GUARD_USERS));
+    CHECK_ERR(guard_allows(&v, anna), ERR_BUSY);
+    CHECK_OK(guard_allows(&v, alice));
+    guard_leave(&v);
+    guard_close(&g);
+    kv_close(&kv);
+    return 0;
+}
+
+TEST(a_block_by_hand_follows_its_account_to_another_name) { in_world(renamed, NULL); }
+
 static int hand_is_bounded(void *arg)
 {
     struct guard *g = make(100, 100);

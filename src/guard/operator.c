@@ -80,6 +80,25 @@ int guard_block(struct guard *g, struct slice who, int64_t ns)
     return 0;
 }
 
+/* Until when the name is shut out by hand, or 0. */
+static int64_t hand_until(struct guard *g, struct slice name)
+{
+    struct key k;
+    lock_take(&g->lock);
+    const struct entry *e = table_find(&g->hand, guard_key(&k, 'h', name));
+    int64_t until = is_shut(e) ? e->shut : 0;
+    lock_release(&g->lock);
+    return until;
+}
+
+int guard_follow(struct guard *g, struct slice from, struct slice to)
+{
+    int64_t until = hand_until(g, from), before = hand_until(g, to);
+    if (until <= before) return 0;
+    int e = guard_block(g, to, until == RT_NEVER ? RT_NEVER : until - rt_now());
+    return e ? e : !before;
+}
+
 /* Forgets what is held against the name; true: it was shut out. */
 static bool forgive(struct guard *g, struct slice name)
 {

@@ -110,6 +110,21 @@ def test_who_administers_a_domain_may_do_that_and_nothing_else(home):
     home.tram("domain", "admin", "remove", "two.test", "chief@two.test", status=1)
 
 
+def test_a_block_by_the_operator_outlives_another_name_of_the_account(home):
+    key = make_key(home, "chief@two.test", "domains")
+    home.tram("domain", "admin", "add", "two.test", "chief@two.test")
+    home.tram("account", "add", "loud@two.test", input="secretsecret")
+    home.tram("block", "add", "loud@two.test")
+    assert call(home, key, "account.rename", address="loud@two.test", to="chief@two.test")["status"] == 1
+    assert [b["who"] for b in home.json("block", "list")["blocks"]] == ["loud@two.test"]
+    for before, after in (("loud", "quiet"), ("loud", "quiet"), ("quiet", "loud")):  # once more is no fault
+        assert call(home, key, "account.rename", address=f"{before}@two.test", to=f"{after}@two.test")["status"] == 0
+        assert [b["who"] for b in home.json("block", "list")["blocks"]] == [f"{after}@two.test"]
+    home.tram("block", "remove", "loud@two.test")
+    home.tram("account", "remove", "loud@two.test")
+    home.tram("domain", "admin", "remove", "two.test", "chief@two.test")
+
+
 def test_who_administers_a_domain_has_the_keys_and_webhooks_of_its_accounts(home):
     key = make_key(home, "chief@two.test", "domains")
     home.tram("domain", "admin", "add", "two.test", "chief@two.test")
