@@ -6,6 +6,7 @@
 #include "cmd.h"
 #include "core/home.h"
 #include "dns_check.h"
+#include "rt/addresses.h"
 #include "rt/conn.h"
 #include "rt/file.h"
 
@@ -37,13 +38,13 @@ static int ask_all(struct request *r)
     return e ? e : read_password("Its password", r->args);
 }
 
-/* Addresses of this machine that the world routes to it, one of each network of IPv6; behind NAT there is
- * none. */
+/* Addresses of this machine that stay and that the world routes to it, one of each network of IPv6; behind
+ * NAT there is none. */
 static void put_public(struct buf *b)
 {
     struct ip ip[2 * LISTEN_MAX];
     char text[IP_TEXT_MAX];
-    size_t n = rt_addresses(ip, COUNT_OF(ip)), put = 0;
+    size_t n = rt_lasting_addresses(ip, COUNT_OF(ip)), put = 0;
     for (size_t i = 0; i < n && put < LISTEN_MAX; i++) {
         bool there = ip_is_private(&ip[i]);
         for (size_t k = 0; k < i; k++) there |= ip_in(&ip[i], &ip[k], ip[i].family == 6 ? 64 : 32);

@@ -3,6 +3,7 @@
 #include "base/civil.h"
 #include "doctor_i.h"
 #include "mail/date.h"
+#include "rt/addresses.h"
 #include "rt/conn.h"
 
 enum { PORT_WAIT_S = 5, CLOCK_FINE_S = 10, CLOCK_WRONG_S = 300, ADDRESSES_MAX = 64 };
@@ -86,6 +87,16 @@ static bool all_served(const struct config *c, uint8_t family)
     return false;
 }
 
+/* What to do about one that letters may leave from and nobody named. */
+static struct slice name_or_not(const struct ip *ip)
+{
+    struct ip stay[ADDRESSES_MAX];
+    if (is_among(stay, rt_lasting_addresses(stay, ADDRESSES_MAX), ip))
+        return SL("name it there, or name in listen what is to be used");
+    return SL("name in listen what is to be used; where it is temporary (net.ipv6.conf.*.use_tempaddr) it is "
+              "not to be published");
+}
+
 /* Addresses that the world routes to this machine. Behind NAT there is none. */
 void doctor_addresses(struct examining *x)
 {
@@ -104,7 +115,7 @@ void doctor_addresses(struct examining *x)
                                    "letters may leave from %s, which public_addresses of tram.conf does not "
                                    "name: its reverse name and SPF are not looked at",
                                    ip_format(&ip[i], text)),
-                         SL("name it there, or name in listen what is to be used"));
+                         name_or_not(&ip[i]));
         else
             doctor_found(
                 x, WARNING, "address",

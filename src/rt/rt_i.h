@@ -1,7 +1,7 @@
 /* rt_i.h - inside the runtime: the seam between its common code and the world.
  *
- * Common (self.c fiber.c stack.c group.c sync.c nudge.c lock.c turns.c sock.c conn*.c tls*.c): fibers,
- * groups, timers, wait queues, deadlines, buffered connections, TLS. They know one
+ * Common (self.c fiber.c stack.c group.c sync.c nudge.c lock.c turns.c addresses.c sock.c conn*.c tls*.c):
+ * fibers, groups, timers, wait queues, deadlines, buffered connections, TLS. They know one
  * struct loop, the one of this thread, and the world functions below.
  * World (real_*.c or sim_*.c, linked alternatively): everything under "the world
  * gives", and of the public headers:

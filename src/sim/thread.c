@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "rt/addresses.h"
 #include "sim_i.h"
 
 int rt_run(const struct rt_opts *opts, int (*main_fn)(void *), void *arg)
@@ -26,6 +27,8 @@ size_t rt_addresses(struct ip *out, size_t max)
     memcpy(out, n->ip, k * sizeof *out);
     return k;
 }
+
+size_t rt_lasting_addresses(struct ip *out, size_t max) { return rt_addresses(out, max); }
 
 size_t rt_files_max(void) { return SIZE_MAX; }
 
