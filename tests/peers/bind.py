@@ -3,6 +3,7 @@ import contextlib
 import shutil
 import socket
 import subprocess
+import threading
 
 from world import until
 
@@ -56,6 +57,47 @@ zone "other.test" {{ type primary; file "{folder}/other.zone"; update-policy {{ 
     finally:
         process.kill()
         process.wait()
+
+
+class Between:
+    """In front of BIND over TCP: passes messages on, and while `refuses` is set it refuses questions for TXT records itself."""
+
+    def __init__(self, server):
+        self.server, self.refuses, self.refused = server, False, 0
+        self.listener = socket.create_server((ADDRESS, 0))
+        self.at = f"{ADDRESS}:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self.session, args=(self.listener.accept()[0],), daemon=True).start()
+
+    def session(self, client):
+        with client, socket.create_connection((ADDRESS, self.server["port"])) as bind, contextlib.suppress(EOFError, OSError):
+            while True:
+                message = take_message(client)
+                is_question = message[2] >> 3 & 15 == 0
+                if self.refuses and is_question and message[12:].split(b"\0", 1)[1][:2] == b"\0\x10":
+                    self.refused += 1
+                    end = 12 + message[12:].index(b"\0") + 5
+                    answer = message[:2] + b"\x84\x05" + message[4:6] + bytes(6) + message[12:end]
+                else:
+                    bind.sendall(len(message).to_bytes(2, "big") + message)
+                    answer = take_message(bind)
+                client.sendall(len(answer).to_bytes(2, "big") + answer)
+
+
+def take_message(connection):
+    def take(n):
+        got = b""
+        while len(got) < n:
+            piece = connection.recv(n - len(got))
+            if not piece:
+                raise EOFError
+            got += piece
+        return got
+    return take(int.from_bytes(take(2), "big"))
 
 
 def asked(server, name, kind):

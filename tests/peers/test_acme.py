@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from bind import asked, named, update
+from bind import Between, asked, named, update
 from world import OFFSET, World, next_address, until
 
 
@@ -163,12 +163,17 @@ def zone(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def home_without_ports(tmp_path_factory, folder, zone):
+def between(zone):
+    return Between(zone)
+
+
+@pytest.fixture(scope="module")
+def home_without_ports(tmp_path_factory, folder, zone, between):
     """Its authority reaches neither its HTTP nor its TLS, and asks BIND about the names, which takes our updates."""
     made = contextlib.contextmanager(authority_at)(tmp_path_factory.mktemp("third"), OFFSET + 81, OFFSET + 444, zone["at"])
     with made as authority:
         (folder / "third").mkdir()
-        yield from home_under(folder / "third", authority, f'dns_update = "{zone["at"]}"\ndns_update_key = "{zone["folder"]}/key"')
+        yield from home_under(folder / "third", authority, f'dns_update = "{between.at}"\ndns_update_key = "{zone["folder"]}/key"')
 
 
 def test_where_no_port_gets_through_the_names_are_proved_in_the_dns(home_without_ports, zone):
@@ -186,6 +191,15 @@ def test_where_no_port_gets_through_the_names_are_proved_in_the_dns(home_without
         assert asked(zone, f"_acme-challenge.{name}", "TXT") == "", "nothing is left of the proof"
     home.tram("cert", "renew")  # what was believed is tried first
     assert served(home, 993) != text
+
+
+def test_a_server_that_takes_a_proof_and_answers_no_question_is_no_hindrance(home_without_ports, between):
+    home, before = home_without_ports, served(home_without_ports, 993)
+    between.refuses = True
+    home.tram("cert", "renew")
+    between.refuses = False
+    assert between.refused and served(home, 993) != before
+    home.logged("it is not seen whether it is there")
 
 
 def test_a_proof_that_the_dns_swallows_is_told_and_the_old_one_stays(home_without_ports, zone):
