@@ -21,17 +21,21 @@ static void failed(struct http_call *c, int e)
               e == ERR_NOT_FOUND ? "group not found" : err_text(e));
 }
 
-/* The group of the path. */
-static int find(struct http_call *c, struct send_group *g)
+/* Of the group of the path; 0, which none has. */
+static uint32_t number(const struct http_call *c)
 {
     uint64_t id;
-    if (!num_u64(c->param[0], UINT32_MAX, &id)) return ERR_NOT_FOUND;
-    return send_group_get(sends_of(c), account_of(c), (uint32_t)id, c->a, g);
+    return num_u64(c->param[0], UINT32_MAX, &id) ? (uint32_t)id : 0;
+}
+
+static int find(struct http_call *c, struct send_group *g)
+{
+    return send_group_get(sends_of(c), account_of(c), number(c), c->a, g);
 }
 
 /* ---- groups ---- */
 
-static int read_group(const json_t *body, struct send_group *g)
+static int read_group(void *body, struct send_group *g)
 {
     struct slice name = SL(""), words = SL("");
     bool is_default = false;
@@ -45,10 +49,8 @@ static int read_group(const json_t *body, struct send_group *g)
     return 0;
 }
 
-static void put(struct http_call *c, struct send_group *g, const json_t *body)
+static void told(struct http_call *c, int e, const struct send_group *g)
 {
-    int e = read_group(body, g);
-    if (!e) e = send_group_put(sends_of(c), account_of(c), g);
     if (e) failed(c, e);
     else api_json(c, 201, group_json(g));
 }
@@ -58,7 +60,9 @@ void sendgrid_group_create(struct http_call *c)
     struct send_group g = {0};
     json_t *body = api_body(c);
     if (!body) return;
-    put(c, &g, body);
+    int e = read_group(body, &g);
+    if (!e) e = send_group_put(sends_of(c), account_of(c), &g);
+    told(c, e, &g);
     json_decref(body);
 }
 
@@ -67,9 +71,7 @@ void sendgrid_group_change(struct http_call *c)
     struct send_group g;
     json_t *body = api_body(c);
     if (!body) return;
-    int e = find(c, &g);
-    if (e) failed(c, e);
-    else put(c, &g, body);
+    told(c, send_group_change(sends_of(c), account_of(c), number(c), read_group, body, c->a, &g), &g);
     json_decref(body);
 }
 

@@ -105,17 +105,51 @@ static bool is_text(struct slice s, size_t max)
     return s.n <= max && utf8_valid(s) && sl_chr(s, '\n') == SL_NONE;
 }
 
-int send_group_put(struct sends *s, struct slice account, struct send_group *g)
+static int judge(const struct send_group *g)
 {
-    struct changing x = {.g = g};
     if (!g->name.n || !is_text(g->name, SEND_GROUP_NAME_MAX))
         return err_set(ERR_SYNTAX, "the name of a group is one line of 1 to %d bytes", SEND_GROUP_NAME_MAX);
     if (!is_text(g->description, SEND_GROUP_WORDS_MAX))
         return err_set(ERR_SYNTAX, "the description of a group is one line of at most %d bytes",
                        SEND_GROUP_WORDS_MAX);
-    int e = transact(s, account, put_tx, &x);
+    return 0;
+}
+
+int send_group_put(struct sends *s, struct slice account, struct send_group *g)
+{
+    struct changing x = {.g = g};
+    int e = judge(g);
+    if (!e) e = transact(s, account, put_tx, &x);
     if (!e) g->id = x.id;
     return e;
+}
+
+struct editing {
+    struct changing c;
+    send_group_edit *edit;
+    void *arg;
+    struct arena *a;
+};
+
+static int edit_tx(struct kv_tx *tx, void *arg)
+{
+    struct changing *c = arg;
+    const struct editing *x = CONTAINER_OF(c, struct editing, c);
+    struct slice row;
+    *c->g = (struct send_group){.id = c->id};
+    int e = kv_tx_get(tx, key_of(c->a, c->id), &row);
+    if (!e) e = get_row(ar_dup(x->a, row), c->g);
+    if (!e) e = x->edit(x->arg, c->g);
+    if (!e) e = judge(c->g);
+    if (!e) put_row(tx, key_of(c->a, c->id), c->g);
+    return e;
+}
+
+int send_group_change(struct sends *s, struct slice account, uint32_t id, send_group_edit *edit, void *arg,
+                      struct arena *a, struct send_group *out)
+{
+    struct editing x = {.c = {.g = out, .id = id}, .edit = edit, .arg = arg, .a = a};
+    return transact(s, account, edit_tx, &x.c);
 }
 
 int send_group_remove(struct sends *s, struct slice account, uint32_t id)

@@ -13,6 +13,10 @@ struct send_group {
 /* Writes it; id 0: a new one, whose id is then told. ERR_SYNTAX, ERR_LIMIT, ERR_NOT_FOUND: no group of that
  * id. */
 MUST_CHECK int send_group_put(struct sends *s, struct slice account, struct send_group *g);
+/* edit() gets it as it is and changes it; *out, in a: what it is then. What edit() returns, or as above. */
+typedef int send_group_edit(void *arg, struct send_group *g);
+MUST_CHECK int send_group_change(struct sends *s, struct slice account, uint32_t id, send_group_edit *edit,
+                                 void *arg, struct arena *a, struct send_group *out);
 MUST_CHECK int send_group_get(struct sends *s, struct slice account, uint32_t id, struct arena *a,
                               struct send_group *out);
 MUST_CHECK int send_group_remove(struct sends *s, struct slice account, uint32_t id);
