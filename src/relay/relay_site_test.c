@@ -153,6 +153,21 @@ TEST(relay_session_that_is_not_quiet_is_not_kept)
     end(&t);
 }
 
+/* The server was started again, or has had enough of this session: the letter does not wait for that. */
+TEST(relay_session_that_ends_with_421_when_it_is_used_again_costs_nothing)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    t.a.say[MAIL] = "421 4.3.2 I am going down";
+    t.a.say_once = true;
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.sessions, 2);
+    end(&t);
+}
+
 TEST(relay_connection_with_tls_goes_from_loop_to_loop)
 {
     struct tester t;

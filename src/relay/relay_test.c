@@ -125,6 +125,11 @@ TEST(relay_servers_that_misbehave)
         {MAIL, "99 bananas", ATTEMPT_TEMPORARY, 0},
         {MAIL, "354 what", ATTEMPT_TEMPORARY, 354},
         {MAIL, "421 bye", ATTEMPT_TEMPORARY, 421},
+        {EHLO, "250 mx.test\r\n250 more", ATTEMPT_TEMPORARY,
+         -1}, /* one answer ahead; to what the code was said, pipelining decides */
+        {MAIL, "250 ok\r\n250 more", ATTEMPT_TEMPORARY, -1},
+        {RCPT, "250 ok\r\n250 more", ATTEMPT_TEMPORARY, -1},
+        {DATA, "354 go on\r\n250 more", ATTEMPT_TEMPORARY, -1},
         {RCPT, "450 later", ATTEMPT_TEMPORARY, 450},
         {RCPT, "550 no", ATTEMPT_PERMANENT, 550},
         {RCPT, DROP, ATTEMPT_TEMPORARY, 0},
@@ -152,11 +157,11 @@ TEST(relay_servers_that_misbehave)
             CHECK_OK(relay_open(&t.relay, &t.conf));
             send(&t, "two.test", "one@two.test two@two.test");
             for (int k = 0; k < 2; k++)
-                if (t.rcpt[k].result != x[i].result || t.rcpt[k].code != x[i].code)
+                if (t.rcpt[k].result != x[i].result || (x[i].code >= 0 && t.rcpt[k].code != x[i].code))
                     test_fail(__FILE__, __LINE__, "step %d \"%s\": result %d code %d: %.*s", x[i].step,
                               x[i].say, t.rcpt[k].result, t.rcpt[k].code, SLF(t.rcpt[k].reply));
             CHECK(t.rcpt[0].reply.n && t.rcpt[0].host.n);
-            if (x[i].code && !sl_chr(sl_cstr(x[i].say), '\r')) /* its words are kept */
+            if (x[i].code > 0 && !sl_chr(sl_cstr(x[i].say), '\r')) /* its words are kept */
                 CHECK_SL(t.rcpt[0].reply, x[i].say);
         }
     CHECK_INT(t.a.at_once, 0);

@@ -19,6 +19,7 @@ struct server {
     const char *caps, *tls_caps; /* lines of the EHLO answer, LF between; under TLS, NULL: the same */
     struct tls_ctx *tls;
     bool broken_tls, lmtp, liar; /* liar: lets in who he cannot prove to know */
+    bool say_once;               /* and after that the usual */
     uint32_t rounds;             /* of SCRAM; 0: as usual */
     int accepted;                /* recipients of the letter at hand */
     int times[STEPS], sessions, tls_sessions, at_once;

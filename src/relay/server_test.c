@@ -18,6 +18,7 @@ static void note(struct server *s, struct slice line)
 static bool answer(struct server *s, struct conn *c, enum step step, const char *usual)
 {
     const char *say = s->say[step] ? s->say[step] : usual;
+    if (s->say_once) s->say[step] = NULL;
     s->times[step]++;
     if (step == MAIL && ++s->under_way > s->most_under_way) s->most_under_way = s->under_way;
     if (step == DOT) s->under_way--;

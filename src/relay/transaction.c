@@ -270,7 +270,7 @@ static int hear(struct talk *t, int64_t limit, const char *during, struct smtp_r
         t->broken = true;
         return e;
     }
-    t->answered = true;
+    t->answered |= r->code != 421; /* which ends a session, whatever was asked */
     verdict_reply(v, r);
     /* What is refused in clear may be for that alone; a wrong address (5.1.y) is wrong in any case. */
     if (t->p->degraded && v->result == ATTEMPT_PERMANENT && r->enhanced[1] != 1)
@@ -393,6 +393,20 @@ static int hear_end(struct talk *t, struct smtp_reply *r, struct verdict *v)
     return e;
 }
 
+/* Before it is asked more: has it answered what nobody asked? Then no word of it is to what will be said, and
+ * a letter that it refuses would look delivered. Recipients from `next` on were not named yet. */
+static bool out_of_step(struct talk *t, size_t next)
+{
+    struct verdict v;
+    if (!conn_peek(t->p->c).n) return false;
+    verdict_set(&v, ATTEMPT_TEMPORARY, "4.5.0",
+                SL("the server answers more than it is asked: which answer is to what is not known"));
+    t->broken = true;
+    for (size_t i = 0; i < t->n; i++)
+        if (t->taken[i] || i >= next) give(t, t->rcpt[i], &v);
+    return true;
+}
+
 /* The answer to the final dot: from its sending on nobody knows until it is heard. */
 static void hand_over(struct talk *t)
 {
@@ -400,6 +414,7 @@ static void hand_over(struct talk *t)
     struct verdict v;
     struct smtp_stuff stuff;
     const bool binary = t->src->binary;
+    if (out_of_step(t, t->n)) return;
     smtp_stuff_begin(&stuff);
     if (binary) /* one chunk (RFC 3030 section 2) */
         peer_say(t->p, ar_printf(t->at->a, "BDAT %llu LAST\r\n", (unsigned long long)t->src->size));
@@ -487,6 +502,7 @@ static void step_by_step(struct talk *t, const struct slice *address, struct buf
     for (size_t i = 0; i < t->n; i++) {
         buf_clear(commands);
         put_rcpt(t, commands, t->rcpt[i], address[i]);
+        if (out_of_step(t, i)) return;
         peer_say(t->p, buf_slice(commands));
         if (hear_rcpt(t, i) != 0) return;
     }
@@ -494,6 +510,7 @@ static void step_by_step(struct talk *t, const struct slice *address, struct buf
         reset(t);
         return;
     }
+    if (!t->src->binary && out_of_step(t, t->n)) return;
     if (!t->src->binary) peer_say(t->p, SL("DATA\r\n"));
     if (t->src->binary || hear_data(t) == 0) hand_over(t);
     else if (!t->broken) reset(t);
@@ -542,6 +559,11 @@ void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_l
     }
     if (!t.n) return;
     p->letters++;
+    *fresh = out_of_step(&t, 0);
+    if (*fresh) {
+        *usable = false;
+        return;
+    }
     t.prdr = p->ext & SMTP_EXT_PRDR && t.n > 1;
     put_mail(&t, &commands, sender);
     if (p->ext & SMTP_EXT_PIPELINING) pipelined(&t, address, &commands);
