@@ -85,6 +85,29 @@ TEST(relay_binary_letters)
     end(&t);
 }
 
+/* What is refused in the end was not taken, whatever was said too early: no DATA stands between with BDAT. */
+TEST(relay_binary_letter_to_a_server_that_is_an_answer_ahead)
+{
+    static const char *const caps[] = {"CHUNKING\nBINARYMIME\nPIPELINING", "CHUNKING\nBINARYMIME"};
+    struct slice bytes = SL("X: y\r\n\r\n\0\n.\r\n\r\xff.");
+    struct tester t;
+    REQUIRE(begin(&t));
+    for (size_t i = 0; i < COUNT_OF(caps); i++) {
+        server_forget(&t.a);
+        t.a.caps = caps[i];
+        t.a.say[RCPT] = "250 ok\r\n250 taken";
+        t.a.say[DOT] = "554 5.7.1 no";
+        reopen(&t);
+        prepare(&t, "two.test", "ok@two.test");
+        t.source = (struct letter_source){
+            .size = bytes.n, .head = 8, .binary = true, .eight_bit = true, .read = cut_from, .ctx = &bytes};
+        relay_deliver(t.relay, &t.at);
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+        HAS(t.rcpt[0].reply, "more than it is asked");
+    }
+    end(&t);
+}
+
 static int64_t broken_read(void *left, uint64_t at, void *p, size_t n)
 {
     (void)at;
