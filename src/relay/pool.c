@@ -191,7 +191,8 @@ static void arrive(void *arg)
     if (s && (s->waiting || !s->berth->of[rt_loop_id()].waiting)) {
         s->connections++;
         idle_add(s, x->peer);
-        if (s->waiting > 1) ask(s, berth_want(r, s->berth, rt_loop_id()));
+        if (s->berth->of[rt_loop_id()].waiting > 1) /* for the same MX set or another */
+            ask(s, berth_want(r, s->berth, rt_loop_id()));
     } else {
         conn_abort(x->peer->c); /* this is no fiber, which could wait until it has said goodbye */
         peer_close(&x->peer, false);
