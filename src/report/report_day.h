@@ -1,5 +1,6 @@
 /* report_day.h - a day of what reports are made of: one object of the index, whose rows "p/DOMAIN" and
- * "p/DOMAIN/..." stand until all was told about the domain. */
+ * "p/DOMAIN/..." stand until all was told about the domain; an object has either the
+ * one kind or the other. '/' is behind '-' and '.', so no other domain's rows come between "p/DOMAIN/...". */
 #pragma once
 #include "kv/kv.h"
 

@@ -458,7 +458,7 @@ static int next_name(struct day_work *w, char name[KV_KEY_MAX + 1])
         struct slice rest = sl_from(page.row[0].key, 2);
         rest = sl_sub(rest, 0, sl_chr(rest, '/') == SL_NONE ? rest.n : sl_chr(rest, '/'));
         snprintf(name, KV_KEY_MAX + 1, "%.*s", SLF(rest));
-        snprintf(w->from, sizeof w->from, "p/%s0", name); /* behind all of "p/NAME/" */
+        snprintf(w->from, sizeof w->from, "p/%s0", name); /* behind all of "p/NAME/" and no other's */
     }
     fmutex_unlock(&w->turn);
     ar_free(&a);

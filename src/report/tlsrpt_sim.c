@@ -299,6 +299,93 @@ TEST(tlsrpt_early_reports)
     free(w);
 }
 
+/* ---- names that begin with each other ---- */
+
+static int kin_told; /* lines of the log with the right count */
+
+static void hear_kin(struct slice line)
+{
+    kin_told += sl_find(line, SL("TLS reports about 5 domains, the first of them a.tes,")) != SL_NONE;
+}
+
+/* Two policies each, so that the rows of one domain could lie around another's. */
+static void kin_sessions(struct world *w)
+{
+    static const char *const kin[] = {"a.test", "a.test.example", "a.test-x", "a.test0", "a.tes"};
+    for (size_t i = 0; i < COUNT_OF(kin); i++)
+        for (int k = 0; k < 2; k++) {
+            struct tls_tlsa tlsa = {3, 1, 1, k ? SL("x") : SL("y")};
+            struct policy p = {.level = POLICY_DANE, .tlsa = &tlsa, .ntlsa = 1};
+            tlsrpt_note(w->t, &(struct policy_session){.domain = sl_cstr(kin[i]),
+                                                       .kind = POLICY_KIND_TLSA,
+                                                       .policy = &p,
+                                                       .host = SL("mx.test"),
+                                                       .ip = {4, {192, 0, 2, 1}}});
+        }
+}
+
+static int kin_web(void *arg, const struct fetch_call *c, struct fetch_answer *out)
+{
+    (void)c;
+    ++*(int *)arg;
+    *out = (struct fetch_answer){.status = 201};
+    return 0;
+}
+
+static int kin_dns(void *arg, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out)
+{
+    struct dns_rr *rr = ar_array(a, struct dns_rr, 1);
+    (void)arg;
+    *out = (struct dns_answer){.status = DNS_FOUND, .rr = rr, .n = 1};
+    if (type == DNS_TXT) rr->txt = ar_printf(a, "v=TLSRPTv1; rua=https://web.%.*s/", SLF(sl_from(name, 11)));
+    else if (type == DNS_A) CHECK(ip_parse(SL("192.0.2.80"), &rr->ip));
+    else *out = (struct dns_answer){.status = DNS_NODATA};
+    return 0;
+}
+
+/* Each gets its report in the first round, and each counts once when the day is given up. */
+static int kin_day(void *arg)
+{
+    struct world *w = arg;
+    struct tlsrpt_sent sent;
+    int posts = 0;
+    CHECK_OK(open_all(w));
+    dns_close(&w->dns);
+    w->dns = dns_open_func(kin_dns, w);
+    w->fetch.conf = (struct fetch_conf){
+        .dns = w->dns, .private_hosts = true, .transfer = kin_web, .transfer_arg = &posts};
+    w->t->conf.dns = w->dns;
+    kin_sessions(w);
+    CHECK_OK(tlsrpt_send(w->t, SL("one.test"), true, &sent));
+    CHECK_INT(posts, 5);
+    CHECK_INT(sent.posts, 5);
+    CHECK_INT(sent.domains, 5);
+    CHECK_INT(sent.later, 0);
+    kin_sessions(w);
+    log_set_level(LOG_WARN);
+    log_set_sink(hear_kin);
+    CHECK_OK(fiber_sleep(8 * 24 * HOUR));
+    CHECK_OK(tlsrpt_send(w->t, SL("one.test"), true, &sent));
+    log_set_sink(NULL);
+    log_set_level(LOG_ERROR + 1);
+    CHECK_INT(kin_told, 1);
+    close_all(w);
+    return 0;
+}
+
+TEST(tlsrpt_names_that_begin_with_each_other)
+{
+    struct world *w = xcalloc(1, sizeof *w);
+    struct sim *s = sim_new(11);
+    struct sim_node *n = sim_node(s, "one.test", "192.0.2.9");
+    kin_told = 0;
+    sim_node_start(n, kin_day, w);
+    sim_run(s, 300 * HOUR);
+    CHECK(!sim_node_running(n));
+    sim_free(&s);
+    free(w);
+}
+
 /* ---- slow receivers ---- */
 
 enum { QUICK = 12, SLOW = 12, DEAD = 12, SHARED = 12, RECEIVERS = QUICK + SLOW + DEAD + SHARED, REFUSED = 4 };
