@@ -91,8 +91,15 @@ static void add_all(struct paths *p, const struct config *conf)
 
 static void tell(unsigned got)
 {
+    const char *notify = getenv("NOTIFY_SOCKET");
     if (!(got & FENCE_FILES))
         log_warn("serve", "this kernel has no Landlock: the server could reach all files of its user");
+    else if (!(got & FENCE_NAMES))
+        log_warn("serve",
+                 "sockets with abstract names are outside the fence: %s; the server could connect to all of "
+                 "this machine",
+                 notify && *notify == '@' ? "NOTIFY_SOCKET is one"
+                                          : "the Landlock of this kernel is older than version 6");
     if (!(got & FENCE_CALLS))
         log_warn("serve", "this kernel has no seccomp: the server could make every system call");
 }

@@ -194,8 +194,9 @@ static bool threads(scmp_filter_ctx f)
     return rule(f, SCMP_ACT_ALLOW, "clone", 1, &c);
 }
 
-/* Nothing that was written can be run: code comes from files only, which the libraries load (the charset
- * modules of iconv). */
+/* Memory that can be written cannot be run, nor be made so: code comes from files only, which the libraries
+ * load (the charset modules of iconv). That may be a file of the home: the kernel has no rule for which file
+ * is mapped so. */
 static bool code(scmp_filter_ctx f)
 {
     struct scmp_arg_cmp plain = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),

@@ -18,6 +18,8 @@ struct fence_path {
 enum fence_part {
     FENCE_FILES = 1, /* Landlock */
     FENCE_CALLS = 2, /* seccomp */
+    FENCE_NAMES = 4, /* Landlock from version 6: no socket with an abstract name outside is connected to. Left
+                        out, too, when NOTIFY_SOCKET (sd_notify(3)) is one */
 };
 /* Shuts the calling thread, and every thread it starts, in: before there are others. *got: the parts that
  * this kernel has (enum fence_part); the others are left out. An error when one that it has could not be put

@@ -3,5 +3,6 @@
 #include "fence.h"
 
 /* ERR_UNSUPPORTED: this kernel does not have it. */
-MUST_CHECK int fence_files(const struct fence_path *path, size_t n);
+/* Adds FENCE_NAMES to *got when it has that, too. */
+MUST_CHECK int fence_files(const struct fence_path *path, size_t n, unsigned *got);
 MUST_CHECK int fence_calls(void);

@@ -60,20 +60,21 @@ struct rules {
 };
 enum { SCOPE_ABSTRACT_SOCKETS = 1, SCOPE_SIGNALS = 2 };
 
-static int make_rules(long version)
+static int make_rules(long version, unsigned *got)
 {
     const char *notify = getenv("NOTIFY_SOCKET");
     struct rules all = {.files = all_rights(version), .scoped = SCOPE_SIGNALS};
     if (!notify || *notify != '@') all.scoped |= SCOPE_ABSTRACT_SOCKETS;
     size_t known = version >= 6 ? sizeof all : sizeof all.files;
+    if (version >= 6 && all.scoped & SCOPE_ABSTRACT_SOCKETS) *got |= FENCE_NAMES;
     return (int)syscall(SYS_landlock_create_ruleset, &all, known, 0);
 }
 
-int fence_files(const struct fence_path *path, size_t n)
+int fence_files(const struct fence_path *path, size_t n, unsigned *got)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (version < 1) return err_set(ERR_UNSUPPORTED, "this kernel has no Landlock");
-    int rules = make_rules(version);
+    int rules = make_rules(version, got);
     if (rules < 0) return err_errno(errno, "Landlock makes no rules");
     int e = 0;
     for (size_t i = 0; !e && i < n; i++) e = allow(rules, &path[i], all_rights(version));
