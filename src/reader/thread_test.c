@@ -151,7 +151,7 @@ TEST(thread_deep)
     enum { DEEP = 100000 };
     struct thread_message *m = calloc(DEEP, sizeof *m);
     struct slice *ref = calloc(DEEP, sizeof *ref);
-    char(*id)[8] = calloc(DEEP, sizeof *id);
+    char(*id)[12] = calloc(DEEP, sizeof *id);
     for (int i = 0; i < DEEP; i++) snprintf(id[i], sizeof id[i], "%d", i);
     for (int backwards = 0; backwards < 2; backwards++) {
         struct arena a;
