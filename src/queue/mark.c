@@ -50,9 +50,13 @@ static int mark(struct shard *s, struct marking *x)
 
 static void tell_bounced(struct kv_tx *tx, const struct marking *x, const struct q_rcpt *r)
 {
+    /* "500 5.3.0 try again later": the words do not make it less final (docs/delivery.md, "again after 5yz").
+     */
+    bool at_odds = !r->expired && sl_eq(r->class, SL("temporary"));
+    const char *taken = at_odds ? "; final by its code, its words are taken for: " : "; taken for: ";
     trace_tx_addf(x->q->store->trace, tx, x->id, TRACE_BOUNCED, r->address, "%s%s%.*s: %.*s%s%.*s; %s",
                   r->expired ? "given up, its time is over; the last word" : "refused for good",
-                  r->host.n ? " by " : "", SLF(r->host), SLF(r->reply), r->class.n ? "; taken for: " : "",
+                  r->host.n ? " by " : "", SLF(r->host), SLF(r->reply), r->class.n ? taken : "",
                   SLF(r->class), x->told);
 }
 
