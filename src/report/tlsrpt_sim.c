@@ -455,7 +455,7 @@ static int crowd_day(void *arg)
         (struct fetch_conf){.dns = w->dns, .private_hosts = true, .transfer = crowd_web, .transfer_arg = x};
     w->t->conf.dns = w->dns;
     for (int i = 0; i < RECEIVERS; i++) {
-        char domain[16];
+        char domain[24];
         snprintf(domain, sizeof domain, "%c%d.test", kind[i / 12], i);
         struct policy p = {.level = POLICY_ANY};
         tlsrpt_note(w->t, &(struct policy_session){.domain = sl_cstr(domain),
