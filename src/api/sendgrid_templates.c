@@ -230,10 +230,10 @@ void sendgrid_template_list(struct http_call *c)
 
 /* ---- versions ---- */
 
-/* What the body says over what was there; judged in the template's language. */
-static int read_version(struct http_call *c, const struct stored_template *t, const json_t *body,
-                        struct stored_version *v)
+/* What the body says over what was there. */
+static int read_body(void *arg, struct arena *a, struct stored_version *v)
 {
+    const json_t *body = arg;
     static const char *const kept[] = {"editor", "test_data", "generate_plain_content"};
     json_t *extra = json_object(), *active = json_object_get(body, "active");
     if (json_object_get(body, "name")) v->name = member(body, "name");
@@ -245,10 +245,15 @@ static int read_version(struct http_call *c, const struct stored_template *t, co
     for (size_t i = 0; i < COUNT_OF(kept); i++)
         if (json_object_get(body, kept[i])) json_object_set(extra, kept[i], json_object_get(body, kept[i]));
     char *dump = json_dumps(extra, JSON_COMPACT);
-    v->extra = ar_dup(c->a, sl_cstr(dump));
+    v->extra = ar_dup(a, sl_cstr(dump));
     free(dump);
     json_decref(extra);
-    if (!v->name.n) return err_set(ERR_USAGE, "name is required");
+    return v->name.n ? 0 : err_set(ERR_USAGE, "name is required");
+}
+
+/* In the template's language. */
+static int judge(struct http_call *c, const struct stored_template *t, const struct stored_version *v)
+{
     return stored_judge(c->a, sl_eq(t->kind, SL("dynamic")) ? SEND_HANDLEBARS : SEND_SUBSTITUTIONS, v);
 }
 
@@ -269,8 +274,9 @@ void sendgrid_version_create(struct http_call *c)
     int e = stored_template_get(sends_of(c), account_of(c), c->param[0], c->a, &t);
     if (!e) {
         v.active = t.n == 0; /* the first one is */
-        e = read_version(c, &t, body, &v);
+        e = read_body(body, c->a, &v);
     }
+    if (!e) e = judge(c, &t, &v);
     if (!e) e = stored_version_put(sends_of(c), account_of(c), t.id, &v);
     if (e) failed(c, e);
     else version_told(c, 201, &t, v.id);
@@ -291,11 +297,19 @@ void sendgrid_version_change(struct http_call *c)
     struct stored_template t;
     struct stored_version v;
     int e = find(c, &t, &v);
-    if (!e) e = read_version(c, &t, body, &v);
-    if (!e) e = stored_version_put(sends_of(c), account_of(c), t.id, &v);
+    if (!e) e = read_body(body, c->a, &v);
+    if (!e) e = judge(c, &t, &v); /* each text by itself: another's change meanwhile was judged, too */
+    if (!e) e = stored_version_change(sends_of(c), account_of(c), t.id, v.id, read_body, body);
     if (e) failed(c, e);
     else version_told(c, 200, &t, v.id);
     json_decref(body);
+}
+
+static int make_active(void *arg, struct arena *a, struct stored_version *v)
+{
+    (void)arg, (void)a;
+    v->active = true;
+    return 0;
 }
 
 void sendgrid_version_activate(struct http_call *c)
@@ -303,8 +317,7 @@ void sendgrid_version_activate(struct http_call *c)
     struct stored_template t;
     struct stored_version v;
     int e = find(c, &t, &v);
-    v.active = true;
-    if (!e) e = stored_version_put(sends_of(c), account_of(c), t.id, &v);
+    if (!e) e = stored_version_change(sends_of(c), account_of(c), t.id, v.id, make_active, NULL);
     if (e) failed(c, e);
     else version_told(c, 200, &t, v.id);
 }

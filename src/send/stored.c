@@ -137,6 +137,8 @@ struct changing {
     bool fresh;
     size_t n;
     int64_t now;
+    stored_change_fn *change;
+    void *arg;
 };
 
 static int count(void *arg, struct slice key, struct slice value)
@@ -247,6 +249,16 @@ static int another(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
+static int check_lengths(const struct stored_version *v)
+{
+    if (v->name.n > STORED_NAME_MAX)
+        return err_set(ERR_TOO_LONG, "the name of a version is longer than %d bytes", STORED_NAME_MAX);
+    if (v->subject.n + v->text.n + v->html.n + v->extra.n > STORED_BYTES_MAX)
+        return err_set(ERR_TOO_LONG, "the texts of a version are longer than %d bytes together",
+                       STORED_BYTES_MAX);
+    return 0;
+}
+
 static int put_version_tx(struct kv_tx *tx, void *arg)
 {
     struct changing *x = arg;
@@ -274,16 +286,46 @@ int stored_version_put(struct sends *s, struct slice account, struct slice id, c
 {
     struct arena a = {0};
     int e = check_id(v->id);
-    if (!e && v->name.n > STORED_NAME_MAX)
-        e = err_set(ERR_TOO_LONG, "the name of a version is longer than %d bytes", STORED_NAME_MAX);
-    if (!e && v->subject.n + v->text.n + v->html.n + v->extra.n > STORED_BYTES_MAX)
-        e = err_set(ERR_TOO_LONG, "the texts of a version are longer than %d bytes together",
-                    STORED_BYTES_MAX);
+    if (!e) e = check_lengths(v);
     if (!e)
         e = transact(s, account, put_version_tx,
                      &(struct changing){.id = id, .v = v, .texts = texts_of(&a, v)});
     ar_free(&a);
     return e;
+}
+
+static int one_text(void *arg, struct slice key, struct slice value)
+{
+    (void)key;
+    buf_put(arg, value);
+    return 0;
+}
+
+static int change_version_tx(struct kv_tx *tx, void *arg)
+{
+    struct changing *x = arg;
+    struct stored_version v = {.id = x->version};
+    struct buf b = BUF_INIT;
+    struct slice row, prefix = ar_cat(x->a, key3(x->a, 'c', x->id, x->version), SL("/"));
+    int e = kv_tx_get(tx, key3(x->a, 'v', x->id, x->version), &row);
+    if (!e) e = get_version(row, &v);
+    if (!e) e = kv_tx_scan(tx, prefix, kv_prefix_end(x->a, prefix), one_text, &b);
+    if (!e) e = texts_get(ar_dup(x->a, buf_slice(&b)), &v);
+    buf_free(&b);
+    if (!e) e = x->change(x->arg, x->a, &v);
+    if (!e) e = check_lengths(&v);
+    if (e) return e;
+    x->v = &v;
+    x->texts = texts_of(x->a, &v);
+    return put_version_tx(tx, x);
+}
+
+int stored_version_change(struct sends *s, struct slice account, struct slice id, struct slice version,
+                          stored_change_fn *change, void *arg)
+{
+    if (check_id(version) < 0) return ERR_NOT_FOUND;
+    return transact(s, account, change_version_tx,
+                    &(struct changing){.id = id, .version = version, .change = change, .arg = arg});
 }
 
 /* ---- reading ---- */

@@ -47,6 +47,12 @@ MUST_CHECK int stored_each(struct sends *s, struct slice account, stored_each_fn
  * template. */
 MUST_CHECK int stored_version_put(struct sends *s, struct slice account, struct slice id,
                                   const struct stored_version *v);
+/* Changes one that is there, from what it is in that moment: change() gets it with its texts and puts in what
+ * is new, perhaps in a. It runs as a kv_fn does: on another thread, perhaps more than once. Its error is
+ * returned and nothing changed. ERR_NOT_FOUND. */
+typedef int stored_change_fn(void *arg, struct arena *a, struct stored_version *v);
+MUST_CHECK int stored_version_change(struct sends *s, struct slice account, struct slice id,
+                                     struct slice version, stored_change_fn *change, void *arg);
 MUST_CHECK int stored_version_remove(struct sends *s, struct slice account, struct slice id,
                                      struct slice version);
 /* With its texts. version empty: the active one. ERR_NOT_FOUND. */

@@ -54,6 +54,81 @@ TEST(stored_templates)
     send_fixture_end(&x);
 }
 
+struct changer {
+    struct send_fixture *x;
+    stored_change_fn *change;
+};
+
+static int change_subject(void *arg, struct arena *a, struct stored_version *v)
+{
+    (void)arg, (void)a;
+    v->subject = SL("new subject");
+    return 0;
+}
+
+static int change_html(void *arg, struct arena *a, struct stored_version *v)
+{
+    (void)arg, (void)a;
+    v->html = SL("new html");
+    return 0;
+}
+
+static int activate(void *arg, struct arena *a, struct stored_version *v)
+{
+    (void)arg, (void)a;
+    v->active = true;
+    return 0;
+}
+
+static int too_long(void *arg, struct arena *a, struct stored_version *v)
+{
+    (void)arg;
+    v->html = sl(ar_alloc(a, STORED_BYTES_MAX + 1), STORED_BYTES_MAX + 1);
+    memset((char *)v->html.p, 'x', v->html.n);
+    return 0;
+}
+
+static void changing_fiber(void *arg)
+{
+    struct changer *c = arg;
+    CHECK_OK(stored_version_change(c->x->s, sl_cstr(c->x->account.id), SL("d-1"), SL("v1"), c->change, NULL));
+}
+
+/* At the same time: none takes back what another changed, and what nobody changed stays. */
+TEST(stored_changes_side_by_side)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct slice account = sl_cstr(x.account.id), id = SL("d-1");
+    struct stored_template t = {.id = id, .name = SL("Welcome"), .kind = SL("dynamic")}, got;
+    struct stored_version v = {.id = SL("v1"), .name = SL("one"), .text = SL("text"), .extra = SL("{}")}, one;
+    struct stored_version other = {.id = SL("v2"), .name = SL("two"), .active = true};
+    CHECK_OK(stored_template_put(x.s, account, &t, true));
+    CHECK_ERR(stored_version_change(x.s, account, id, SL("v1"), activate, NULL), ERR_NOT_FOUND);
+    CHECK_OK(stored_version_put(x.s, account, id, &v));
+    CHECK_OK(stored_version_put(x.s, account, id, &other));
+    struct changer all[] = {{&x, change_subject}, {&x, change_html}, {&x, activate}};
+    struct group g;
+    group_init(&g);
+    for (size_t i = 0; i < COUNT_OF(all); i++) CHECK_OK(group_go(&g, "change", changing_fiber, &all[i]));
+    CHECK_OK(group_wait(&g));
+    CHECK_OK(stored_version_get(x.s, account, id, SL(""), &x.f.a, &one));
+    CHECK_SL(one.id, "v1");
+    CHECK_SL(one.name, "one");
+    CHECK_SL(one.subject, "new subject");
+    CHECK_SL(one.html, "new html");
+    CHECK_SL(one.text, "text");
+    CHECK_SL(one.extra, "{}");
+    CHECK_OK(stored_template_get(x.s, account, id, &x.f.a, &got));
+    REQUIRE(got.n == 2);
+    CHECK(got.version[0].active && !got.version[1].active);
+    CHECK_ERR(stored_version_change(x.s, account, id, SL("v1"), too_long, NULL), ERR_TOO_LONG);
+    CHECK_ERR(stored_version_change(x.s, account, id, SL("../x"), activate, NULL), ERR_NOT_FOUND);
+    CHECK_OK(stored_version_get(x.s, account, id, SL("v1"), &x.f.a, &one));
+    CHECK_SL(one.html, "new html");
+    send_fixture_end(&x);
+}
+
 TEST(stored_judges)
 {
     struct arena a;
