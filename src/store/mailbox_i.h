@@ -285,10 +285,11 @@ MUST_CHECK int mailbox_finish_deletes(struct store *s, const char *acc);
 
 /* ---- inbox_rename.c ---- */
 
-/* SUSPENDS. An error after the mailbox was made: the rest moves later. */
+/* SUSPENDS. An error after the mailbox was made: the rest moves later, or stays in INBOX when it cannot ever.
+ */
 MUST_CHECK int inbox_rename(struct store *s, const char *acc, const struct mailbox_guest *guest,
                             struct slice to);
-/* Moves on what a crash left half way. SUSPENDS. */
+/* Moves on what a crash left half way; what cannot be moved is logged and stays. SUSPENDS. */
 MUST_CHECK int inbox_rename_finish(struct store *s, const char *acc);
 
 /* ---- urlkey.c ---- */

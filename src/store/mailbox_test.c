@@ -297,6 +297,64 @@ TEST(inbox_goes_on_to_its_first_new_name_before_it_gets_another)
     fixture_end(&f);
 }
 
+/* Damaged, or to a mailbox that never was: nothing can be moved, and the next RENAME is not kept from it. */
+TEST(a_renaming_of_inbox_that_cannot_be_read_keeps_nobody_from_another)
+{
+    struct fixture f;
+    struct mailbox m;
+    REQUIRE(fixture_begin(&f));
+    add(&f, INBOX_ID, "letter", 0);
+    static const struct spoiled row[] = {{"f/00000009", false}, {"f/x", false}};
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), spoil, (void *)&row[i]));
+        CHECK_OK(inbox_rename_finish(f.s, ACC));
+    }
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), half_renamed, &(uint32_t){INBOX_ID}));
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("INBOX"), SL("Old")));
+    CHECK_OK(mailbox_find(f.s, ACC, SL("Old"), &f.a, &m));
+    CHECK(m.exists == 1);
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), spoil, &(struct spoiled){"f/00000009", true}));
+    CHECK_ERR(mailbox_rename(f.s, ACC, SL("INBOX"), SL("New")), ERR_VERSION); /* that version ends it */
+    CHECK_ERR(mailbox_find(f.s, ACC, SL("New"), &f.a, &m), ERR_NOT_FOUND);
+    fixture_end(&f);
+}
+
+static void add_with_keyword(struct fixture *f, uint32_t box, const char *name)
+{
+    struct message_new m = letter(f, "letter", 0);
+    struct slice keyword[] = {sl_cstr(name)};
+    uint32_t validity, uid;
+    m.keyword = keyword;
+    m.nkeywords = 1;
+    CHECK_OK(message_append(f->s, BOX(box), &m, 1, &validity, &uid));
+    body_unpin(f->s->body, &m.body);
+}
+
+TEST(a_message_of_inbox_that_cannot_be_moved_keeps_no_other_from_it)
+{
+    struct fixture f;
+    struct mailbox work, inbox, other;
+    char name[8];
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(create(&f, "Work", &work));
+    for (int i = 0; i < MAILBOX_KEYWORDS_MAX; i++) {
+        snprintf(name, sizeof name, "k%d", i);
+        add_with_keyword(&f, work.id, name);
+    }
+    add_with_keyword(&f, INBOX_ID, "one-more");
+    add(&f, INBOX_ID, "letter", 0);
+    add(&f, INBOX_ID, "letter", 0);
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), half_renamed, &work.id)); /* the first two */
+    CHECK_OK(inbox_rename_finish(f.s, ACC));
+    CHECK_OK(mailbox_get(f.s, ACC, work.id, &f.a, &work));
+    CHECK_OK(mailbox_get(f.s, ACC, INBOX_ID, &f.a, &inbox));
+    CHECK(work.exists == MAILBOX_KEYWORDS_MAX + 1 && inbox.exists == 2);
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("INBOX"), SL("Other"))); /* that one has ended */
+    CHECK_OK(mailbox_find(f.s, ACC, SL("Other"), &f.a, &other));
+    CHECK(other.exists == 2);
+    fixture_end(&f);
+}
+
 /* Nobody waits for it: a transaction would, and would fail here. */
 TEST(verify_reads_accounts_by_pages)
 {
