@@ -76,6 +76,7 @@ static void put_view_items(struct fetch *f, unsigned kinds)
     struct imapd_session *s = f->s;
     struct view_msg m = view_at(s->view, f->i);
     bool changed = view_changed(s->view, f->i);
+    if (changed && s->notify) kinds |= KIND(UID); /* RFC 5465 section 5.1 */
     if (kinds & KIND(UID)) {
         item(f, "UID ");
         buf_u64(&s->out, m.uid);

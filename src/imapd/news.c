@@ -48,11 +48,11 @@ static void tell_exists(struct imapd_session *s)
 
 /* A client that has not asked for the newest messages yet hears of their flags without their UIDs:
  * Thunderbird takes the highest UID that it ever hears of for the one up to which it knows all, and never
- * asks for those before. Where UIDs must be told (RFC 9051 section 7.5.2, RFC 7162 section 3.2.4) they are.
- */
+ * asks for those before. Where UIDs must be told (RFC 9051 section 7.5.2, RFC 7162 section 3.2.4, RFC 5465
+ * section 5.1) they are. */
 static bool tells_uid(const struct imapd_session *s, uint32_t uid)
 {
-    return uid <= s->told_uid || s->rev2 || s->condstore || s->uidonly;
+    return uid <= s->told_uid || s->rev2 || s->condstore || s->uidonly || s->notify;
 }
 
 static void tell_changed(struct imapd_session *s)

@@ -84,6 +84,27 @@ TEST(imapd_notify_selected)
     stop();
 }
 
+/* RFC 5465 section 5.1: also of messages whose UIDs the client has not asked for. */
+TEST(imapd_notify_of_flags_names_the_uid)
+{
+    start();
+    struct conn *c = login(), *d = login();
+    for (int i = 0; i < 3; i++) append(d, "INBOX", "", a_letter);
+    select_inbox(d);
+    TALK(d, "2 STORE 1 +FLAGS.SILENT (\\Deleted)", "2 OK ~\n");
+    TALK(d, "3 EXPUNGE", "* 1 EXPUNGE\n3 OK ~\n");
+    select_inbox(c);
+    TALK(c, "1 NOTIFY SET (selected (MessageNew MessageExpunge FlagChange))", "1 OK ~\n");
+    TALK(d, "4 STORE 2 +FLAGS.SILENT (\\Flagged)", "4 OK ~\n");
+    EXPECT(c, "* 2 FETCH (UID 3 FLAGS (\\Flagged))\n");
+    TALK(c, "2 NOTIFY SET (selected-delayed (MessageNew MessageExpunge FlagChange))", "2 OK ~\n");
+    TALK(c, "3 FETCH 1 BODY[HEADER.FIELDS (X)]", /* the same within what was asked for */
+         "* 1 FETCH (UID 2 FLAGS (\\Seen) BODY[HEADER.FIELDS (X)] {2}\n\n)\n3 OK fetched\n");
+    bye(&c);
+    bye(&d);
+    stop();
+}
+
 TEST(imapd_notify_arguments)
 {
     start();
