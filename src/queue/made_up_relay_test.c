@@ -18,6 +18,7 @@ static void fill(struct attempt_letter *at, struct attempt_rcpt *r)
         {SL_INIT("own"), ATTEMPT_TEMPORARY, 0, "4.3.0", "the server is shutting down"},
         {SL_INIT("spf"), ATTEMPT_PERMANENT, 550, "5.7.23", "550 5.7.23 SPF validation failed"},
         {SL_INIT("fast"), ATTEMPT_PERMANENT, 550, "", "550 Connection frequency limited"},
+        {SL_INIT("odd"), ATTEMPT_PERMANENT, 500, "5.3.0", "500 5.3.0 try again later"},
         {SL_INIT("full"), ATTEMPT_TEMPORARY, 452, "4.2.2", "452 4.2.2 The mailbox is over its quota"},
         {SL_INIT("unsure"), ATTEMPT_UNCERTAIN, 0, "4.4.2", "the connection broke"},
         {SL_INIT(""), ATTEMPT_DELIVERED, 250, "2.0.0", "250 2.0.0 taken"},

@@ -92,6 +92,29 @@ TEST(queue_reports_find_quoted_senders)
     end(&t);
 }
 
+/* What is final by its code, in words that speak of a moment, is told as both. */
+TEST(queue_tells_of_a_refusal_at_odds_with_itself)
+{
+    struct tester t;
+    struct trace_event *e;
+    size_t n, odd = 0, plain = 0;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    struct letter l = letter_to(&t, "alice@one.test", "odd@two.test perm@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, is_empty));
+    CHECK_OK(trace_read(t.f.s->trace, &l.id, &t.f.a, &e, &n));
+    for (size_t i = 0; i < n; i++) {
+        if (e[i].kind != TRACE_BOUNCED) continue;
+        odd += sl_find(e[i].sentence,
+                       SL("500 5.3.0 try again later; final by its code, its words are taken for: "
+                          "temporary; ")) != SL_NONE;
+        plain += sl_find(e[i].sentence, SL("550 5.1.1 no such user; taken for: invalid; ")) != SL_NONE;
+    }
+    CHECK(odd == 1 && plain == 1);
+    end(&t);
+}
+
 /* RFC 8689 section 5: a report asks for TLS as its letter did, and tells the header section only. */
 TEST(queue_reports_are_guarded_as_their_letters)
 {
