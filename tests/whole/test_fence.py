@@ -118,6 +118,21 @@ def test_without_the_fence(world):
     home.stop()
 
 
+def test_a_service_manager_with_an_abstract_name_opens_the_fence_to_such_names(world, monkeypatch):
+    home = world.home("six.test")
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told.bind(f"\0tram-notify-{os.getpid()}")
+    told.settimeout(30)
+    monkeypatch.setenv("NOTIFY_SOCKET", f"@tram-notify-{os.getpid()}")
+    home.start()
+    try:
+        assert b"READY=1" in told.recv(4096)
+        home.logged("sockets with abstract names are outside the fence: NOTIFY_SOCKET is one")
+    finally:
+        home.stop()
+        told.close()
+
+
 def test_systemd_hands_sockets_over_and_is_told(world, tmp_path):
     home = world.home("four.test")
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
