@@ -34,11 +34,12 @@ void acme_on_change(struct acme *x, acme_changed *fn, void *arg)
 
 void acme_serve_tls(struct acme *x, struct tls_ctx *tls) { x->tls = tls; }
 
-/* What is kept. What is damaged counts as nothing: it is asked for anew. */
+/* What is kept. What is damaged counts as nothing: it is asked for anew. What a later version wrote is no
+ * damage, and nothing is written over it. */
 static int kept(struct acme *x, struct arena *a, struct slice name, struct acme_kept *k)
 {
     int e = acme_kept(x->conf.kv, a, name, k);
-    if (!err_is_damage(e)) return e;
+    if (e != ERR_CORRUPT) return e;
     log_error("acme", "what is kept of the certificate%s%.*s cannot be read, and it is asked for anew: %s",
               name.n ? " for " : "", SLF(name), err_text(e));
     *k = (struct acme_kept){.name = name};
@@ -97,11 +98,17 @@ static int check(struct slice chain, const struct es256 *key, const struct slice
     return 0;
 }
 
-/* A third of the validity is left, a little earlier or later, so that not all nodes ask at the same time. */
+/* A third of the validity is left, or up to a twentieth of it more, so that not all nodes ask at the same
+ * time. */
+static int64_t earliest_renewal(int64_t from, int64_t until)
+{
+    int64_t whole = until - from;
+    return until - whole / 3 - whole / 20;
+}
+
 static int64_t renewal(int64_t from, int64_t until)
 {
-    int64_t whole = until - from, third = whole / 3;
-    return until - third - (int64_t)rt_random_below((uint64_t)(whole / 20 + 1));
+    return earliest_renewal(from, until) + (int64_t)rt_random_below((uint64_t)((until - from) / 20 + 1));
 }
 
 static int take(struct acme *x, struct arena *a, struct acme_kept k, const struct es256 *key)
@@ -130,38 +137,59 @@ static int names_of(struct acme *x, struct arena *a, const struct acme_kept *k, 
     return 0;
 }
 
-/* While the DNS is half silent no certificate is asked for that would lack a name of the present one, as long
- * as that has a sixth of its time left: half of what was left when it was first to be renewed. */
-static int wait_for_dns(const struct acme_kept *k, const struct acme_names *names)
+static bool has_new_name(const struct acme_kept *k, const struct acme_names *names)
 {
-    char text[CIVIL_TEXT_MAX];
-    int64_t last = k->until - (k->until - k->from) / 6;
-    if (!k->chain_pem.n || rt_wall_seconds() >= last) return 0;
-    for (size_t i = 0; i < names->nsilent; i++)
-        if (cert_is_for(k->chain_pem, names->silent[i]))
-            return err_set(ERR_DNS,
-                           "the DNS does not say now where %.*s leads, which the present certificate is for: "
-                           "until %s none is asked for without it",
-                           SLF(names->silent[i]), civil_format(last, text));
-    return 0;
+    bool any = false;
+    for (size_t i = 0; i < names->n; i++) any |= !cert_is_for(k->chain_pem, names->v[i]);
+    return any;
 }
 
-static int order(struct acme *x, struct arena *a, const struct acme_kept *k, int64_t *wait_s)
+/* A name of the present certificate of which the DNS does not say now where it leads; empty: none. */
+static struct slice silent_name(const struct acme_kept *k, const struct acme_names *names)
 {
-    struct acme_session s = {.x = x, .a = a, .way = (k->way + k->failures) % ACME_WAYS};
+    for (size_t i = 0; k->chain_pem.n && i < names->nsilent; i++)
+        if (cert_is_for(k->chain_pem, names->silent[i])) return names->silent[i];
+    return (struct slice){0};
+}
+
+/* While the DNS is half silent no certificate is asked for that would lack a name of the present one, for a
+ * few days, and as long as that has a sixth of its time left: half of what was left when it was first to be
+ * renewed. One silent name keeps nothing from the others: neither a new name, nor what the authority advises
+ * (it may be about to revoke), waits for it. ERR_DNS, and since when is noted; that is no failure. */
+static int wait_for_dns(struct acme *x, struct acme_kept *k, const struct acme_names *names)
+{
+    char text[CIVIL_TEXT_MAX];
+    struct slice name = silent_name(k, names);
+    int64_t now = rt_wall_seconds(), last = k->until - (k->until - k->from) / 6;
+    if (!name.n) k->silent_since = 0;
+    if (!name.n || k->advised || has_new_name(k, names)) return 0;
+    if (!k->silent_since || k->silent_since > now) k->silent_since = now;
+    if (last > k->silent_since + ACME_SILENT_S) last = k->silent_since + ACME_SILENT_S;
+    if (now >= last) return 0;
+    k->renew_at = now + ACME_LOOK_S;
+    int put = acme_kept_put(x->conf.kv, k);
+    if (put) return err_prefix(put, "since when the DNS is silent cannot be noted");
+    return err_set(ERR_DNS,
+                   "the DNS does not say now where %.*s leads, which the present certificate is for: "
+                   "until %s none is asked for without it",
+                   SLF(name), civil_format(last, text));
+}
+
+/* k: the promise, which counts this attempt. */
+static int order(struct acme *x, struct arena *a, const struct acme_kept *k, const struct acme_names *names,
+                 int64_t *wait_s)
+{
+    struct acme_session s = {.x = x, .a = a, .way = (k->way + k->failures - 1) % ACME_WAYS};
     struct es256 *key = NULL;
     struct slice chain, replaces = SL("");
-    struct acme_names names;
-    int e = names_of(x, a, k, &names);
-    if (!e) e = wait_for_dns(k, &names);
-    if (!e) e = next_key(k, &key);
+    int e = next_key(k, &key);
     if (e) return e;
     e = session_open(&s);
     if (!e && k->chain_pem.n && s.renewal_info.n) (void)!cert_renewal_id(a, k->chain_pem, &replaces);
-    if (!e) e = session_order(&s, names.v, names.n, key, replaces, &chain);
+    if (!e) e = session_order(&s, names->v, names->n, key, replaces, &chain);
     if (e && replaces.n && e == ERR_DENIED) /* it may be replaced already (RFC 9773 section 5) */
-        e = session_order(&s, names.v, names.n, key, SL(""), &chain);
-    if (!e) e = check(chain, key, names.v, names.n);
+        e = session_order(&s, names->v, names->n, key, SL(""), &chain);
+    if (!e) e = check(chain, key, names->v, names->n);
     if (!e) e = take(x, a, (struct acme_kept){.name = k->name, .chain_pem = chain, .way = s.way}, key);
     *wait_s = s.wait_s;
     session_close(&s);
@@ -178,45 +206,57 @@ static int64_t wait_after(uint32_t failures)
 }
 
 /* Before anything is asked: what could not be kept is not asked for (an authority certifies a name a few
- * times a week), and when the disk is full, or the machine dies, before the end, the next attempt is none the
- * sooner. */
-static int promise(struct acme *x, struct acme_kept k)
+ * times a week), and when the disk is full, or the program or the machine dies before the end, this was a
+ * failure: the next attempt is later. */
+static int promise(struct acme *x, struct acme_kept *k)
 {
-    k.renew_at = rt_wall_seconds() + wait_after(k.failures);
-    int e = acme_kept_put(x->conf.kv, &k);
+    k->failed_at = rt_wall_seconds();
+    k->renew_at = k->failed_at + wait_after(k->failures++);
+    k->why = SL("the attempt is under way, or the program ended before it did");
+    int e = acme_kept_put(x->conf.kv, k);
     return e ? err_prefix(e, "no certificate is asked for, since it could not be kept") : 0;
 }
 
-/* Not before the authority wants to hear from us. */
+/* It is counted already. Not before the authority wants to hear from us. */
 static void note_failure(struct acme *x, struct acme_kept *k, int e, int64_t wait_s)
 {
-    int64_t now = rt_wall_seconds(), wait = wait_after(k->failures);
+    int64_t now = rt_wall_seconds(), wait = wait_after(k->failures - 1);
     k->why = sl_cstr(err_text(e));
     if (wait_s > wait) wait = wait_s;
-    k->failures++;
     k->failed_at = now;
     k->renew_at = now + wait + (int64_t)rt_random_below((uint64_t)wait / 8 + 1);
     int put = acme_kept_put(x->conf.kv, k);
     if (put && put != ERR_CANCELED) log_warn("acme", "the failure cannot be noted: %s", err_text(put));
 }
 
-static int renew(struct acme *x, struct slice name)
+static int attempt(struct acme *x, struct arena *a, struct acme_kept *k, bool by_hand)
+{
+    struct acme_names names;
+    int64_t wait_s = 0;
+    char why[ERR_TEXT_MAX] = "";
+    int e = names_of(x, a, k, &names);
+    if (e) k->failures++;
+    if (!e && !by_hand) {
+        e = wait_for_dns(x, k, &names);
+        if (e) return e;
+    }
+    if (!e) e = promise(x, k);
+    if (!e) e = order(x, a, k, &names, &wait_s);
+    if (!e) return 0;
+    snprintf(why, sizeof why, "%s", err_text(e));
+    if (e != ERR_CANCELED) note_failure(x, k, e, wait_s);
+    return err_set(e, "%s", why);
+}
+
+static int renew(struct acme *x, struct slice name, bool by_hand)
 {
     struct arena a;
     struct acme_kept k;
-    int64_t wait_s = 0;
     if (__atomic_exchange_n(&x->under_way, true, __ATOMIC_SEQ_CST))
         return err_set(ERR_BUSY, "a certificate is being asked for already");
     ar_init(&a, 8 << 20);
     int e = kept(x, &a, name, &k);
-    if (!e) {
-        e = promise(x, k);
-        if (!e) e = order(x, &a, &k, &wait_s);
-        char why[ERR_TEXT_MAX] = "";
-        if (e) snprintf(why, sizeof why, "%s", err_text(e));
-        if (e && e != ERR_CANCELED) note_failure(x, &k, e, wait_s);
-        if (e) err_set(e, "%s", why);
-    }
+    if (!e) e = attempt(x, &a, &k, by_hand);
     ar_free(&a);
     __atomic_store_n(&x->under_way, false, __ATOMIC_SEQ_CST);
     return e;
@@ -236,16 +276,14 @@ static int ask_advice(struct acme *x, struct arena *a, struct acme_kept *k)
     session_close(&s);
     if (e || when >= k->renew_at) return e;
     k->renew_at = when;
+    k->advised |= when < earliest_renewal(k->from, k->until);
     return acme_kept_put(x->conf.kv, k);
 }
 
 static bool names_are_missing(struct acme *x, struct arena *a, const struct acme_kept *k)
 {
     struct acme_names names;
-    bool missing = false;
-    if (names_of(x, a, k, &names)) return false;
-    for (size_t i = 0; i < names.n; i++) missing |= !cert_is_for(k->chain_pem, names.v[i]);
-    return missing;
+    return names_of(x, a, k, &names) == 0 && has_new_name(k, &names);
 }
 
 /* A time of the future that cannot be was written by a clock that was ahead. */
@@ -279,7 +317,7 @@ static int look_at(struct acme *x, struct slice name, bool advice)
         log_error("acme", "what is kept of the certificate%s cannot be read: %s", whose, err_text(e));
     if (!e && advice && k.chain_pem.n && !k.failures) (void)!ask_advice(x, &a, &k); /* only advice */
     if (!e && is_due(x, &a, &k)) {
-        e = renew(x, name);
+        e = renew(x, name, false);
         if (!e) log_info("acme", "there is a new certificate%s", whose);
         else if (e != ERR_CANCELED && e != ERR_BUSY)
             log_warn("acme", "no new certificate%s: %s", whose, err_text(e));
@@ -296,13 +334,14 @@ struct wanted {
     size_t n;
 };
 
-/* Nobody wants it any more, and it is over. */
+/* Nobody wants it any more, and it is over; what a later version wrote tells nobody here whether it is. */
 static int drop_old(void *arg, const struct acme_kept *k)
 {
     const struct wanted *w = arg;
     for (size_t i = 0; i < w->n; i++)
         if (sl_eq(w->name[i], k->name)) return 0;
-    return k->until < rt_wall_seconds() ? acme_kept_drop(w->x->conf.kv, k->name) : 0;
+    return k->damage != ERR_VERSION && k->until < rt_wall_seconds() ? acme_kept_drop(w->x->conf.kv, k->name)
+                                                                    : 0;
 }
 
 static void look_at_others(struct acme *x)
@@ -323,7 +362,7 @@ static void look_at_others(struct acme *x)
 
 int acme_renew(struct acme *x)
 {
-    int e = renew(x, SL(""));
+    int e = renew(x, SL(""), true);
     if (!e && x->conf.others) look_at_others(x);
     return e;
 }

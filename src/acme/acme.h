@@ -17,6 +17,7 @@ enum {
     ACME_YOUNG_S = 86400,            /* that: names come into the DNS one after the other on the first day */
     ACME_WAIT_FIRST_S = 120,         /* after a failure, twice as long each time */
     ACME_WAIT_MOST_S = 86400,        /* at most */
+    ACME_SILENT_S = 3 * 86400,       /* a name of which the DNS is silent is waited for so long */
     ACME_ORDER_S = 300,              /* an order is waited for so long */
     ACME_OTHERS_MAX = 1000,          /* names of others, */
     ACME_OTHERS_NAME_MAX = 190,      /* bytes of one, */
@@ -60,8 +61,8 @@ void acme_serve_tls(struct acme *x, struct tls_ctx *tls);
 void acme_keep(void *acme);
 /* The same for names of others, on another one: acme_conf.others is set. */
 void acme_keep_others(void *acme);
-/* Asks now, then for names of others as far as they are due. ERR_BUSY: an order is under way. The sentence
- * says what the authority said. SUSPENDS. */
+/* Asks now, waits for no silent name, then for names of others as far as they are due. ERR_BUSY: an order is
+ * under way. The sentence says what the authority said. SUSPENDS. */
 MUST_CHECK int acme_renew(struct acme *x);
 /* The answer at /.well-known/acme-challenge/TOKEN; ERR_NOT_FOUND. From every loop. */
 MUST_CHECK int acme_answer(struct acme *x, struct arena *a, struct slice token, struct slice *out);
@@ -71,13 +72,17 @@ struct acme_kept {
     struct slice name;               /* of one for others; empty: the node's */
     struct slice chain_pem, key_pem; /* empty: none yet */
     struct slice
-        next_key_pem;    /* of the certificate after this one, so that its TLSA record can stand before it */
-    int64_t from, until; /* of the certificate's validity, unix seconds */
-    int64_t renew_at;    /* when it is asked for again */
-    int64_t failed_at;   /* the last attempt that failed since; 0: none */
-    uint32_t failures;   /* in a row */
-    uint32_t way;        /* enum acme_way of the last proof that was believed */
-    struct slice why;    /* of the last failure */
+        next_key_pem;     /* of the certificate after this one, so that its TLSA record can stand before it */
+    int64_t from, until;  /* of the certificate's validity, unix seconds */
+    int64_t renew_at;     /* when it is asked for again */
+    int64_t failed_at;    /* the last attempt that failed since, or did not end; 0: none */
+    int64_t silent_since; /* when the renewal began to wait for a name of which the DNS is silent; 0: it does
+                             not */
+    bool advised;         /* the authority wants it renewed before its time */
+    uint32_t failures;    /* in a row, and what is under way */
+    uint32_t way;         /* enum acme_way of the last proof that was believed */
+    struct slice why;     /* of the last failure */
+    int damage;           /* from acme_each(): 0, ERR_CORRUPT or ERR_VERSION, all else is zero */
 };
 /* In the arena; all zero but for the name when there is nothing. name empty: the node's. SUSPENDS. */
 MUST_CHECK int acme_kept(struct kv *kv, struct arena *a, struct slice name, struct acme_kept *out);

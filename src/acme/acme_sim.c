@@ -6,6 +6,7 @@
 
 #include "acme_i.h"
 #include "base/test.h"
+#include "kv/record.h"
 #include "rt/tls.h"
 #include "sim/sim.h"
 
@@ -74,8 +75,11 @@ struct world {
     bool others;
     bool two_names; /* the second has come into the DNS */
     bool silent;    /* the DNS says nothing of it */
-    bool full;      /* the disk is, once the certificate has been made */
-    int64_t age;    /* of the certificate that is kept, seconds */
+    bool new_name;  /* another one has come into the DNS meanwhile */
+    int dies_at;    /* the program does, at this request of an attempt; 0: it does not */
+    int step, attempts, orders;
+    bool full;   /* the disk is, once the certificate has been made */
+    int64_t age; /* of the certificate that is kept, seconds */
 };
 
 #define URL "https://ca.test/"
@@ -162,6 +166,9 @@ static int transfer(void *arg, const struct fetch_call *c, struct fetch_answer *
     struct slice path = sl_from(c->request->url, sizeof URL - 1);
     __atomic_add_fetch(&w->requests, 1, __ATOMIC_RELAXED);
     *out = (struct fetch_answer){0};
+    w->attempts += sl_eq(path, SL("dir"));
+    w->orders += sl_eq(path, SL("order"));
+    if (w->dies_at && ++w->step == w->dies_at) return ERR_CANCELED;
     if (w->fault == GONE) return err_set(ERR_UNREACHABLE, "so it is");
     if (w->fault != NO_NONCE) add_field(c, out, "replay-nonce", "n1");
     if (sl_eq(path, SL("dir"))) directory(w, out);
@@ -189,8 +196,10 @@ static int names(void *ctx, struct arena *a, struct acme_names *out)
     out->v = ar_array(a, struct slice, 2);
     out->v[0] = SL("mail.one.test");
     out->v[1] = SL("mta-sts.one.test");
-    out->n = w->two_names ? 2 : 1;
-    out->silent = &out->v[1];
+    out->n = w->two_names || w->new_name ? 2 : 1;
+    if (w->new_name) out->v[1] = SL("mta-sts.two.test");
+    out->silent = ar_array(a, struct slice, 1);
+    out->silent[0] = SL("mta-sts.one.test");
     out->nsilent = w->silent;
     return 0;
 }
@@ -259,7 +268,7 @@ static void one_fault(struct world *w)
 static int spoil_tx(struct kv_tx *tx, void *arg)
 {
     kv_tx_put(tx, *(struct slice *)arg,
-              SL("\xff"
+              SL("\1"
                  "x"));
     return 0;
 }
@@ -315,21 +324,180 @@ static int run_full(void *arg)
     return 0;
 }
 
-/* A DNS that is silent of one name takes it from no certificate; near its end one without it is better than
- * none. */
+struct silence {
+    struct world *w;
+    struct buf chain, key;
+    struct group g;
+};
+
+static void silence_begin(struct silence *x, struct world *w, bool advised)
+{
+    struct arena a = {0};
+    struct acme_kept k;
+    *x = (struct silence){.w = w};
+    begin(w);
+    keep_one(w, &x->chain, &x->key);
+    CHECK_OK(acme_kept(w->kv, &a, SL(""), &k));
+    k.advised = advised;
+    CHECK_OK(acme_kept_put(w->kv, &k));
+    ar_free(&a);
+    w->silent = true;
+    group_init(&x->g);
+    CHECK_OK(group_go(&x->g, "acme", acme_keep, w->acme));
+}
+
+static void silence_end(struct silence *x)
+{
+    group_cancel(&x->g);
+    (void)group_wait(&x->g);
+    buf_free(&x->chain), buf_free(&x->key);
+    end(x->w);
+}
+
+/* Nothing was asked for, and nothing has failed. */
+static void still_waits(struct silence *x)
+{
+    struct arena a = {0};
+    struct acme_kept k;
+    CHECK_OK(acme_kept(x->w->kv, &a, SL(""), &k));
+    CHECK(sl_eq(k.chain_pem, buf_slice(&x->chain)) && k.silent_since && !k.failures && !k.failed_at);
+    CHECK_INT(x->w->orders, 0);
+    ar_free(&a);
+}
+
+/* A DNS that is silent of one name takes it from no certificate for three days. */
 static int run_silent(void *arg)
 {
     struct world *w = arg;
-    struct buf chain = BUF_INIT, key = BUF_INIT;
-    begin(w);
-    keep_one(w, &chain, &key);
-    w->silent = true;
-    renew_in_vain(w, ERR_DNS, "does not say now where mta-sts.one.test leads", &chain);
-    CHECK_INT(w->requests, 0);
-    CHECK_OK(fiber_sleep(16 * 86400 * RT_S));
+    struct silence x;
+    struct arena a = {0};
+    struct acme_kept k;
+    silence_begin(&x, w, false);
+    CHECK_OK(fiber_sleep((3 * 86400 - 60) * RT_S));
+    still_waits(&x);
+    CHECK_OK(fiber_sleep(2 * ACME_LOOK_S * RT_S));
+    CHECK_INT(w->changes, 1);
+    CHECK_OK(acme_kept(w->kv, &a, SL(""), &k));
+    CHECK(!k.silent_since && !k.failures);
+    ar_free(&a);
+    silence_end(&x);
+    return 0;
+}
+
+/* Who asks by hand does not wait for it, */
+static int run_silent_by_hand(void *arg)
+{
+    struct world *w = arg;
+    struct silence x;
+    silence_begin(&x, w, false);
+    CHECK_OK(fiber_sleep(3600 * RT_S));
+    still_waits(&x);
     CHECK_OK(acme_renew(w->acme));
     CHECK_INT(w->changes, 1);
-    buf_free(&chain), buf_free(&key);
+    silence_end(&x);
+    return 0;
+}
+
+/* nor does another name that comes, */
+static int run_silent_new_name(void *arg)
+{
+    struct world *w = arg;
+    struct silence x;
+    silence_begin(&x, w, false);
+    CHECK_OK(fiber_sleep(7200 * RT_S));
+    still_waits(&x);
+    w->new_name = true;
+    CHECK_OK(fiber_sleep(2 * ACME_LOOK_S * RT_S));
+    CHECK(w->orders > 0);
+    silence_end(&x);
+    return 0;
+}
+
+/* nor what the authority advised before its time. */
+static int run_silent_advised(void *arg)
+{
+    struct world *w = arg;
+    struct silence x;
+    silence_begin(&x, w, true);
+    CHECK_OK(fiber_sleep(60 * RT_S));
+    CHECK_INT(w->changes, 1);
+    silence_end(&x);
+    return 0;
+}
+
+/* A program that dies at the same request each time, and is begun again at once, forty times in twenty
+ * minutes: without a certificate, or with one that lacks a name. */
+static int run_killed(void *arg)
+{
+    struct world *w = arg;
+    struct group g;
+    int64_t now = rt_wall_seconds();
+    begin(w);
+    struct acme_kept k = {.chain_pem = buf_slice(&w->chain),
+                          .key_pem = buf_slice(&w->key),
+                          .next_key_pem = buf_slice(&w->key),
+                          .from = now - 86400,
+                          .until = now + 89 * 86400,
+                          .renew_at = now + 60 * 86400};
+    if (w->two_names) CHECK_OK(acme_kept_put(w->kv, &k));
+    for (int i = 0; i < 40; i++) {
+        w->step = 0;
+        group_init(&g);
+        CHECK_OK(group_go(&g, "acme", acme_keep, w->acme));
+        CHECK_OK(fiber_sleep(30 * RT_S));
+        group_cancel(&g);
+        (void)group_wait(&g);
+    }
+    if (w->attempts < 3 || w->attempts > 5) test_fail(__FILE__, __LINE__, "%d attempts", w->attempts);
+    end(w);
+    return 0;
+}
+
+static int put_later_tx(struct kv_tx *tx, void *key)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, 77);
+    kv_tx_put_record(tx, *(struct slice *)key, &b);
+    buf_free(&b);
+    return 0;
+}
+
+static void is_of_later_version(struct world *w, struct slice key)
+{
+    struct arena a = {0};
+    struct slice value = {0};
+    CHECK_OK(kv_get(w->kv, ACME_OBJECT, key, &a, &value));
+    CHECK(value.n && value.p[0] == 77);
+    ar_free(&a);
+}
+
+/* What a later version wrote is neither written over nor deleted, and nothing is asked for. */
+static int run_later_version(void *arg)
+{
+    struct world *w = arg;
+    struct group g;
+    struct slice account = SL("a"), own = SL("c"), wanted = SL("n/links.shop.example"),
+                 old = SL("n/links.gone.example");
+    begin(w);
+    CHECK_OK(kv_transact(w->kv, ACME_OBJECT, put_later_tx, &account));
+    CHECK_ERR(acme_renew(w->acme), ERR_VERSION);
+    is_of_later_version(w, account);
+    CHECK_OK(kv_transact(w->kv, ACME_OBJECT, put_later_tx, &own));
+    CHECK_OK(kv_transact(w->kv, ACME_OBJECT, put_later_tx, &wanted));
+    CHECK_OK(kv_transact(w->kv, ACME_OBJECT, put_later_tx, &old));
+    CHECK_ERR(acme_renew(w->acme), ERR_VERSION);
+    w->others = true;
+    group_init(&g);
+    CHECK_OK(group_go(&g, "acme", acme_keep, w->acme));
+    CHECK_OK(group_go(&g, "acme", acme_keep_others, w->acme));
+    CHECK_OK(fiber_sleep(86400 * RT_S));
+    group_cancel(&g);
+    (void)group_wait(&g);
+    is_of_later_version(w, account);
+    is_of_later_version(w, own);
+    is_of_later_version(w, wanted);
+    is_of_later_version(w, old);
+    CHECK_INT(w->requests, 0);
     end(w);
     return 0;
 }
@@ -467,23 +635,26 @@ static int run_others(void *arg)
 }
 
 /* Returns how many requests there were. */
-static int play_aged(enum fault fault, int (*fn)(void *), int64_t age)
+static int play_as(const struct world *as, int (*fn)(void *))
 {
     struct world *w = xcalloc(1, sizeof *w);
     struct sim *s = sim_new(7);
-    struct sim_node *n = sim_node(s, "one.test", "192.0.2.9");
-    w->fault = fault;
-    w->age = age;
-    w->node = n;
-    test_run_is("fault %d", (int)fault);
-    sim_node_start(n, fn, w);
+    *w = *as;
+    w->node = sim_node(s, "one.test", "192.0.2.9");
+    test_run_is("fault %d, request %d", (int)w->fault, w->dies_at);
+    sim_node_start(w->node, fn, w);
     sim_run(s, 30 * 86400 * RT_S);
-    CHECK(!sim_node_running(n));
+    CHECK(!sim_node_running(w->node));
     sim_free(&s);
     int requests = w->requests;
     free(w);
     test_run_is("%s", "");
     return requests;
+}
+
+static int play_aged(enum fault fault, int (*fn)(void *), int64_t age)
+{
+    return play_as(&(struct world){.fault = fault, .age = age}, fn);
 }
 
 static int play(enum fault fault, int (*fn)(void *)) { return play_aged(fault, fn, 0); }
@@ -507,7 +678,14 @@ TEST(acme_names_of_others_keep_nothing_from_the_nodes)
 }
 
 TEST(acme_a_disk_that_is_full) { CHECK(play(NO_FAULT, run_full) < 100); }
-TEST(acme_a_dns_that_is_half_silent) { (void)play(NO_FAULT, run_silent); }
+TEST(acme_a_dns_that_is_half_silent_is_waited_for_three_days) { (void)play(NO_FAULT, run_silent); }
+TEST(acme_one_silent_name_keeps_nothing_from_the_others)
+{
+    (void)play(NO_FAULT, run_silent_by_hand);
+    (void)play(NO_FAULT, run_silent_new_name);
+    (void)play(NO_FAULT, run_silent_advised);
+}
+TEST(acme_what_a_later_version_wrote_stays) { (void)play(NO_FAULT, run_later_version); }
 TEST(acme_a_clock_that_is_wrong_by_a_year)
 {
     (void)play_aged(NO_FAULT, run_wrong_clock, 1);
@@ -519,4 +697,13 @@ TEST(acme_hears_soon_of_names_that_come_on_the_first_day)
 {
     (void)play_aged(OTHER_KEY, run_name_comes, 10);
     (void)play_aged(OTHER_KEY, run_name_comes, 3 * 86400);
+}
+
+TEST(acme_a_program_that_is_killed_again_and_again_asks_later_and_later)
+{
+    enum { REQUESTS = 9 }; /* of an order, with the account's */
+    for (int at = 1; at <= REQUESTS; at++) {
+        (void)play_as(&(struct world){.dies_at = at}, run_killed);
+        (void)play_as(&(struct world){.dies_at = at, .two_names = true}, run_killed);
+    }
 }

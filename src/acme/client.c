@@ -168,7 +168,7 @@ int session_open(struct acme_session *s)
     const struct acme_conf *c = &s->x->conf;
     struct acme_account acc;
     int e = acme_account_get(c->kv, s->a, &acc);
-    if (err_is_damage(e)) {
+    if (e == ERR_CORRUPT) { /* not what a later version wrote: that comes back */
         log_error("acme", "the account with the authority cannot be read, and another is made: %s",
                   err_text(e));
         acc = (struct acme_account){0};

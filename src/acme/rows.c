@@ -75,6 +75,8 @@ static int kept_parse(struct slice value, struct acme_kept *out)
         case 'u': out->until = (int64_t)rec_u64(&r); break;
         case 'r': out->renew_at = (int64_t)rec_u64(&r); break;
         case 'e': out->failed_at = (int64_t)rec_u64(&r); break;
+        case 's': out->silent_since = (int64_t)rec_u64(&r); break;
+        case 'a': out->advised = rec_u64(&r) != 0; break;
         case 'N': out->failures = (uint32_t)(rec_u64(&r) & UINT32_MAX); break;
         case 'p': out->way = (uint32_t)(rec_u64(&r) % ACME_WAYS); break;
         case 'w': out->why = r.field; break;
@@ -106,6 +108,7 @@ int acme_each(struct kv *kv, acme_each_fn *each, void *arg)
         for (size_t i = 0; !e && i < page.n; i++) {
             struct acme_kept k = {.name = sl_from(page.row[i].key, 2)};
             int bad = kept_parse(page.row[i].value, &k);
+            k.damage = bad;
             if (bad) k.why = ar_dup(&a, sl_cstr(err_text(bad)));
             snprintf(from, sizeof from, "%.*s ", SLF(page.row[i].key));
             e = each(arg, &k);
@@ -141,6 +144,8 @@ int acme_kept_put(struct kv *kv, const struct acme_kept *v)
     rec_opt_u64(&b, 'u', (uint64_t)v->until);
     rec_opt_u64(&b, 'r', (uint64_t)v->renew_at);
     rec_opt_u64(&b, 'e', (uint64_t)v->failed_at);
+    rec_opt_u64(&b, 's', (uint64_t)v->silent_since);
+    rec_opt_u64(&b, 'a', v->advised);
     rec_opt_u64(&b, 'N', v->failures);
     rec_opt_u64(&b, 'p', v->way);
     rec_opt(&b, 'w', sl_sub(v->why, 0, 300));

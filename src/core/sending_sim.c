@@ -285,9 +285,9 @@ static void damaged(struct world *w)
     const char *why;
     CHECK(d.verified && has_it(w));
     CHECK_OK(sending_look(&w->core, &w->a, w->account, SL("shop.example"), &d));
-    buf_str(&torn, "\xff torn");
+    buf_str(&torn, "\1 torn");
     put(w, SL("_senders"), SL("c/aaaa/shop.example"), &torn);
-    buf_str(&torn, "\xff torn");
+    buf_str(&torn, "\1 torn");
     put(w, SL("_senders"), SL("d/shop.example"), &torn);
     CHECK_OK(sending_stands(&w->core, &d, &why));
     CHECK(why != NULL);

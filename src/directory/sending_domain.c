@@ -100,7 +100,8 @@ static int owner_tx(struct kv_tx *tx, struct arena *a, struct slice name, struct
     }
     if (!e) e = claim_parse(row, &d);
     if (e || !d.verified) *account = (struct slice){0};
-    return e == ERR_NOT_FOUND || err_is_damage(e) ? 0 : e; /* a damaged row: whoever proves it has it */
+    /* a damaged row: whoever proves it has it; of one of a later version only that says who has it */
+    return e == ERR_NOT_FOUND || e == ERR_CORRUPT ? 0 : e;
 }
 
 /* ---- names ---- */
@@ -339,8 +340,8 @@ static int remove_tx(struct kv_tx *tx, void *arg)
     e = kv_tx_get(tx, owner_key(x->a, x->d.name), &row);
     if (!e) e = owner_parse(row, &owner);
     if (!e && sl_eq(owner, x->d.account)) kv_tx_del(tx, owner_key(x->a, x->d.name));
-    if (err_is_damage(e)) return give_up_damaged(tx, x);
-    return e == ERR_NOT_FOUND ? 0 : e;
+    if (e == ERR_CORRUPT) return give_up_damaged(tx, x);
+    return e == ERR_NOT_FOUND || e == ERR_VERSION ? 0 : e; /* what a later version wrote stays */
 }
 
 int sending_domain_remove(struct directory *dir, const char *account, struct slice name)

@@ -164,9 +164,42 @@ static int spoil_tx(struct kv_tx *tx, void *arg)
 
 static void spoil(struct dir_fixture *f, struct slice key)
 {
-    struct spoiling x = {key, SL("\xff"
+    struct spoiling x = {key, SL("\1"
                                  "a")};
     CHECK_OK(kv_transact(f->kv, SL("_senders"), spoil_tx, &x));
+}
+
+static void put_later(struct dir_fixture *f, struct slice key)
+{
+    struct spoiling x = {key, SL("\x4d")};
+    CHECK_OK(kv_transact(f->kv, SL("_senders"), spoil_tx, &x));
+}
+
+static bool is_later(struct dir_fixture *f, struct slice key)
+{
+    struct slice value = {0};
+    CHECK_OK(kv_get(f->kv, SL("_senders"), key, &f->a, &value));
+    return sl_eq(value, SL("\x4d"));
+}
+
+TEST(a_sending_domains_row_of_a_later_version_is_neither_written_over_nor_deleted)
+{
+    struct dir_fixture f;
+    REQUIRE(dir_fixture_people(&f));
+    const char *alice = id_of(&f, "alice@one.test"), *bob = id_of(&f, "bob@one.test");
+    struct sending_domain hers = claim(&f, alice), his = claim(&f, bob);
+    struct sending_look shown = {15, 15, SL("")};
+    enum sending_change c;
+    CHECK_INT(look(&f, &hers, 15, 15), SENDING_PROVED);
+    put_later(&f, ar_printf(&f.a, "c/%s/shop.example", alice));
+    CHECK_ERR(sending_domain_looked(f.dir, &f.a, &his, &shown, &c), ERR_VERSION);
+    put_later(&f, SL("d/shop.example"));
+    CHECK_ERR(sending_domain_looked(f.dir, &f.a, &his, &shown, &c), ERR_VERSION);
+    CHECK(is_later(&f, SL("d/shop.example")));
+    CHECK_OK(sending_domain_remove(f.dir, alice, D));
+    CHECK_OK(sending_domain_remove(f.dir, bob, D));
+    CHECK(is_later(&f, SL("d/shop.example")));
+    dir_fixture_end(&f);
 }
 
 TEST(a_damaged_row_keeps_letters_of_a_sending_domain_waiting)
