@@ -99,19 +99,38 @@ static void resume(void *arg)
                   s->state == IMAPD_LOGGED_OUT ? "log in sooner next time" : "you were idle for too long");
     else if (fiber_canceled()) imapd_bye(s, "UNAVAILABLE", "the server is shutting down");
     else if (guard_gave_way(s->visit)) imapd_bye(s, "UNAVAILABLE", GAVE_WAY);
-    else if (s->retry && rt_now() >= s->wake) s->news = true;
-    else if (s->idling && rt_now() >= s->wake) imapd_untagged(s, "OK still here"); /* for NATs on the way */
+    if (s->pause && rt_now() >= s->again) s->news = true;
+    if (s->idling && !s->over && rt_now() >= s->still) imapd_untagged(s, "OK still here"); /* for NATs */
     session_run(s);
+}
+
+/* A mailbox that stays unreadable is not looked at without end. */
+static void plan_again(struct imapd_session *s)
+{
+    if (!s->retry || (!s->idling && !s->notify)) s->pause = 0;
+    else if (!s->pause || rt_now() >= s->again) {
+        s->pause = !s->pause ? IMAPD_AGAIN : s->pause < IMAPD_KEEPALIVE / 2 ? 2 * s->pause : IMAPD_KEEPALIVE;
+        s->again = rt_now() + s->pause;
+    }
+}
+
+/* Counts from what the client heard last, so not from a try that failed. */
+static void plan_still(struct imapd_session *s)
+{
+    if (!s->idling) s->still = 0;
+    else if (!s->retry || rt_now() >= s->still)
+        s->still = s->until - rt_now() > IMAPD_KEEPALIVE ? rt_now() + IMAPD_KEEPALIVE : s->until;
 }
 
 /* s->until is moved by the client's commands and by news, not by what we send on our own. */
 static void park(struct imapd_session *s)
 {
     release_buffers(s);
-    s->wake = s->idling && s->until - rt_now() > IMAPD_KEEPALIVE ? rt_now() + IMAPD_KEEPALIVE : s->until;
-    bool waits = s->retry && (s->idling || s->notify);
-    if (waits && s->wake > rt_now() + IMAPD_AGAIN) s->wake = rt_now() + IMAPD_AGAIN;
-    conn_park(s->c, s->g, s->wake, resume, s);
+    plan_again(s);
+    plan_still(s);
+    int64_t wake = s->idling && s->still < s->until ? s->still : s->until;
+    if (s->pause && s->again < wake) wake = s->again;
+    conn_park(s->c, s->g, wake, resume, s);
 }
 
 /* Before the login all clocks run from the greeting on, whatever is said. */
@@ -157,7 +176,7 @@ static void session_run(struct imapd_session *s)
         if (s->notify && notify_turn(s)) continue;
         if (s->idling) {
             if (imapd_idle_turn(s)) {
-                s->until = rt_now() + IMAPD_IDLE;
+                if (!s->idling || !s->retry) s->until = rt_now() + IMAPD_IDLE;
                 continue;
             }
             if (s->over || conn_error(s->c)) break;

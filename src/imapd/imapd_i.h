@@ -36,8 +36,10 @@ enum {
 /* RFC 8474 section 4: account and mailbox, since who shares mailboxes sees those of several accounts. */
 #define IMAPD_MAILBOX_ID "M%s-%u"
 #define IMAPD_KEEPALIVE                                                                                      \
-    (3 * 60 * RT_S)            /* in IDLE something is sent this often: NATs forget after 4 minutes */
-#define IMAPD_AGAIN (2 * RT_S) /* for news that could not be read, while somebody waits for them */
+    (3 * 60 * RT_S) /* in IDLE something is sent this often: NATs forget after 4 minutes */
+#define IMAPD_AGAIN                                                                                          \
+    (2 * RT_S) /* for news that could not be read, while somebody waits for them; then twice as long each    \
+                  time */
 #define IMAPD_INDEX_PAUSE (RT_S / 1000) /* after each message that is indexed */
 #define IMAPD_IDLE (30 * 60 * RT_S)     /* RFC 9051 section 5.4: at least 30 minutes */
 #define IMAPD_STRANGER (60 * RT_S)      /* to log in, from the greeting on */
@@ -76,7 +78,9 @@ struct imapd_session {
     bool may_expunge; /* and allows untagged EXPUNGE before it ends */
     unsigned junk, cost, failed_logins;
     int64_t born, until; /* until: when the session times out */
-    int64_t wake;        /* and when it is looked at while parked */
+    int64_t still;       /* in IDLE: when it is told that we are there */
+    int64_t again;       /* when news that could not be read are tried again, */
+    int64_t pause;       /* after this long; 0: there are none */
     int64_t progress;    /* when the client was last told how far the command at hand is */
     char who[64];        /* for the log */
 

@@ -45,6 +45,7 @@ struct world {
     bool faulty;           /* connections and the disk fail now and then */
     bool mixed;            /* guests, UIDONLY, COMPRESS and MESSAGELIMIT are among them */
     bool ready, done;
+    bool spoils; /* what alice has in INBOX cannot be read any more */
     struct client client[CLIENTS];
 };
 
@@ -445,6 +446,23 @@ static int open_all(struct world *w)
     return e;
 }
 
+static int spoil_inbox(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("b/00000001"), SL("\1damaged"));
+    return 0;
+}
+
+static void spoil(struct world *w)
+{
+    struct arena a = {0};
+    struct account alice;
+    CHECK_OK(account_get(w->store->directory, &a, SL("alice@x.test"), &alice));
+    CHECK_OK(kv_transact(w->store->kv, ar_cat(&a, SL("u:"), sl_cstr(alice.id)), spoil_inbox, NULL));
+    w->spoils = false;
+    ar_free(&a);
+}
+
 static int server_main(void *arg)
 {
     struct world *w = world = arg;
@@ -454,7 +472,8 @@ static int server_main(void *arg)
     group_init(&accepting);
     CHECK_OK(group_go(&accepting, "accept", accept_all, w));
     w->ready = true;
-    while (!w->done && fiber_sleep(RT_S) == 0) continue;
+    while (!w->done && fiber_sleep(RT_S) == 0)
+        if (w->spoils) spoil(w);
     group_cancel(&accepting);
     group_wait(&accepting);
     group_cancel(&w->sessions);
@@ -485,6 +504,37 @@ static int clients_main(void *arg)
     group_wait(&w->clients);
     for (int i = 1; i < CLIENTS; i++) CHECK(agree(&w->client[0], &w->client[i]));
     for (int i = 3; i < CLIENTS; i++) CHECK(agree(&w->client[1], &w->client[i])); /* of one user */
+    tls_free(&w->tls);
+    w->done = true;
+    return 0;
+}
+
+/* Keeps its connection by what the server says, as NATs forget it after 4 minutes; and is let go in the end.
+ */
+static int idling_main(void *arg)
+{
+    struct world *w = arg;
+    struct client *k = &w->client[0];
+    struct slice line;
+    int said = 0;
+    *k = (struct client){.w = w};
+    CHECK_OK(tls_client_new(&w->tls, SL("")));
+    while (!w->ready) fiber_sleep(RT_MS);
+    CHECK(connect_client(k));
+    CHECK(tell(k, "SELECT INBOX", 0, 0));
+    w->spoils = true;
+    while (w->spoils) fiber_sleep(RT_S);
+    conn_puts(k->c, "t IDLE\r\n");
+    int64_t from = rt_now(), last = from;
+    while (conn_read_line(k->c, 60000, &line) == 0 && !sl_starts(line, SL("* BYE"))) {
+        CHECK(rt_now() - last <= 181 * RT_S);
+        last = rt_now();
+        said += sl_starts(line, SL("* OK still here"));
+    }
+    CHECK_INT(said, 9);
+    CHECK(sl_starts(line, SL("* BYE you were idle")));
+    CHECK(rt_now() - from < 1802 * RT_S);
+    conn_close(&k->c);
     tls_free(&w->tls);
     w->done = true;
     return 0;
@@ -542,5 +592,9 @@ TEST(imapd_clients_agree_whatever_they_do) { run_seeds(false, false); }
 TEST(imapd_clients_agree_when_things_fail) { run_seeds(true, false); }
 TEST(imapd_guests_agree_whatever_they_do) { run_seeds(false, true); }
 TEST(imapd_guests_agree_when_things_fail) { run_seeds(true, true); }
+TEST(imapd_idle_of_a_mailbox_that_stays_unreadable_goes_on_as_any_other)
+{
+    run_seed(1, false, false, idling_main);
+}
 /* RFC 3502: all or none are kept, so they share what makes them durable. */
 TEST(imapd_messages_of_one_append_share_their_syncs) { run_seed(1, false, false, appending_main); }
