@@ -1,6 +1,7 @@
 /* care_test.c - sweep, verify, backup. */
 #include "body/engine.h"
 #include "care_i.h"
+#include "kv/unreadable_test.h"
 #include "rescue_i.h"
 #include "rt/file.h"
 #include "store_test.h"
@@ -388,6 +389,22 @@ TEST(a_sweep_whose_lease_has_passed_on_keeps_no_book_and_drops_nothing)
     CHECK_INT(r.dropped + r.compacted, 0);
     CHECK_OK(kv_scan(f.s->kv, SL("_store"), SL("damage/"), SL("damage0"), 10, &f.a, &page));
     CHECK_INT(page.n, 0);
+    fixture_end(&f);
+}
+
+TEST(verify_tells_what_it_found_before_an_account_could_not_be_read_on)
+{
+    struct fixture f;
+    struct buf said = BUF_INIT;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), damage_one, "b/00000002"));
+    unreadable_begin(f.s->kv, SL("n/"));
+    CHECK_ERR(store_verify(f.s, NULL, NULL, note_fault, &said), ERR_CORRUPT);
+    unreadable_end(f.s->kv);
+    CHECK(sl_find(buf_slice(&said), SL("account acc1: the record of a mailbox is damaged\n")) != SL_NONE);
+    CHECK(sl_find(buf_slice(&said), SL("account acc1: cannot be read to its end: a block is damaged\n")) !=
+          SL_NONE);
+    buf_free(&said);
     fixture_end(&f);
 }
 

@@ -60,10 +60,12 @@ static int count(struct counted *c, struct arena *a)
     buf_clear(&c->said);
     int e = account_rows_each(&c->rows, SL("b/"), SL("b0"), count_box, c);
     if (e == 0) e = account_rows_each(&c->rows, SL("t/"), SL("t0"), count_note, c);
-    if (e) return e;
-    compare(c, a);
-    e = quota_trees_check(&c->rows, &c->account, note, c);
-    return e ? e : verify_names(&c->rows, note, c);
+    if (e == 0) compare(c, a);
+    if (e == 0) e = quota_trees_check(&c->rows, &c->account, note, c);
+    if (e == 0) e = verify_names(&c->rows, note, c);
+    if (!err_is_damage(e)) return e;
+    note(c, ar_printf(a, "cannot be read to its end: %s", err_text(e)).p);
+    return 0; /* what was found before counts, when it is of one moment */
 }
 
 static int damaged_row(struct counted *c, struct arena *a, int e)
@@ -128,7 +130,8 @@ int verify_account(struct store *s, const char *acc, void (*bad)(void *arg, cons
     buf_init(&c.said, 1 << 20);
     ar_init(&a, 0);
     int e = count_patiently(&c, &a);
-    for (size_t at = 0; e == 0 && at < c.said.n; at += strlen(c.said.p + at) + 1) bad(arg, c.said.p + at);
+    bool told = e == 0 || err_is_damage(e); /* a transaction ends with what it met */
+    for (size_t at = 0; told && at < c.said.n; at += strlen(c.said.p + at) + 1) bad(arg, c.said.p + at);
     buf_free(&c.said);
     ar_free(&a);
     return e == ERR_NOT_FOUND ? 0 : e; /* being erased */
