@@ -88,14 +88,19 @@ struct moving {
     bool gone;
 };
 
+static void log_damaged(struct kv_tx *tx, struct slice key)
+{
+    log_error("store", "object %.*s: the row %.*s is damaged, its limit counts nothing; see tram verify",
+              SLF(kv_tx_object(tx)), SLF(key));
+}
+
 static int count_move(void *arg, struct slice key, struct slice value)
 {
     const struct moving *x = arg;
     const struct box_row *b = x->b;
     struct quota_tree_row r;
     if (quota_tree_get(value, &r)) {
-        log_error("store", "object %.*s: the row %.*s is damaged, its limit counts nothing; see tram verify",
-                  SLF(kv_tx_object(x->tx)), SLF(key));
+        log_damaged(x->tx, key);
         return 0;
     }
     bool was = b->was.name.n && quota_tree_has(&r.t, b->was.name);
@@ -156,6 +161,7 @@ static int fits_tree(void *arg, struct slice key, struct slice value)
 
 struct quota_moves {
     struct arena *a;
+    struct kv_tx *tx;
     struct {
         struct quota_tree_row row;
         struct quota_load came, went;
@@ -167,8 +173,10 @@ static int know_tree(void *arg, struct slice key, struct slice value)
 {
     struct quota_moves *m = arg;
     struct quota_tree_row r;
-    (void)key;
-    if (quota_tree_get(value, &r)) return 0; /* told of where one mailbox is counted */
+    if (quota_tree_get(value, &r)) {
+        log_damaged(m->tx, key);
+        return 0;
+    }
     if (m->n == m->cap) m->tree = ar_grow(m->a, m->tree, &m->cap, sizeof *m->tree);
     r.t.name = ar_dup(m->a, r.t.name);
     memset(&m->tree[m->n], 0, sizeof *m->tree);
@@ -180,7 +188,7 @@ int quota_moves_begin(struct kv_tx *tx, const struct account_row *a, struct aren
                       struct quota_moves **out)
 {
     struct quota_moves *m = *out = ar_new(arena, struct quota_moves);
-    *m = (struct quota_moves){.a = arena};
+    *m = (struct quota_moves){.a = arena, .tx = tx};
     return a->trees ? kv_tx_scan(tx, SL("q/"), SL("q0"), know_tree, m) : 0;
 }
 
