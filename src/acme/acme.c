@@ -210,9 +210,8 @@ static int64_t wait_after(uint32_t failures)
  * failure: the next attempt is later. */
 static int promise(struct acme *x, struct acme_kept *k)
 {
-    k->failed_at = rt_wall_seconds();
-    k->renew_at = k->failed_at + wait_after(k->failures++);
-    k->why = SL("the attempt is under way, or the program ended before it did");
+    if (k->failures && !k->why.n) k->why = SL("the program ended before the attempt did");
+    k->renew_at = rt_wall_seconds() + wait_after(k->failures++);
     int e = acme_kept_put(x->conf.kv, k);
     return e ? err_prefix(e, "no certificate is asked for, since it could not be kept") : 0;
 }

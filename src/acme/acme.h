@@ -75,7 +75,7 @@ struct acme_kept {
         next_key_pem;     /* of the certificate after this one, so that its TLSA record can stand before it */
     int64_t from, until;  /* of the certificate's validity, unix seconds */
     int64_t renew_at;     /* when it is asked for again */
-    int64_t failed_at;    /* the last attempt that failed since, or did not end; 0: none */
+    int64_t failed_at;    /* the last attempt that failed since; 0: none */
     int64_t silent_since; /* when the renewal began to wait for a name of which the DNS is silent; 0: it does
                              not */
     bool advised;         /* the authority wants it renewed before its time */
@@ -84,6 +84,8 @@ struct acme_kept {
     struct slice why;     /* of the last failure */
     int damage;           /* from acme_each(): 0, ERR_CORRUPT or ERR_VERSION, all else is zero */
 };
+/* Is it known that an attempt failed? The first one may be under way. */
+static inline bool acme_has_failed(const struct acme_kept *k) { return k->failed_at || k->failures > 1; }
 /* In the arena; all zero but for the name when there is nothing. name empty: the node's. SUSPENDS. */
 MUST_CHECK int acme_kept(struct kv *kv, struct arena *a, struct slice name, struct acme_kept *out);
 /* Those for others; valid during the call. A damaged one has no chain, and why. each()'s non-zero value ends

@@ -431,6 +431,7 @@ static int run_killed(void *arg)
 {
     struct world *w = arg;
     struct group g;
+    struct arena a = {0};
     int64_t now = rt_wall_seconds();
     begin(w);
     struct acme_kept k = {.chain_pem = buf_slice(&w->chain),
@@ -447,7 +448,11 @@ static int run_killed(void *arg)
         CHECK_OK(fiber_sleep(30 * RT_S));
         group_cancel(&g);
         (void)group_wait(&g);
+        CHECK_OK(acme_kept(w->kv, &a, SL(""), &k));
+        if (w->step == w->dies_at && w->attempts == 1) CHECK(k.failures == 1 && !acme_has_failed(&k));
+        if (w->step == w->dies_at && w->attempts == 2) CHECK(acme_has_failed(&k) && k.why.n);
     }
+    ar_free(&a);
     if (w->attempts < 3 || w->attempts > 5) test_fail(__FILE__, __LINE__, "%d attempts", w->attempts);
     end(w);
     return 0;

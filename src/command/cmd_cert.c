@@ -21,8 +21,8 @@ static int kept(struct request *r, struct acme_kept *k)
 
 static void put_failure(json_t *o, const struct acme_kept *k)
 {
-    if (!k->failures) return;
-    put_time(o, "failed", k->failed_at);
+    if (!acme_has_failed(k)) return;
+    if (k->failed_at) put_time(o, "failed", k->failed_at);
     reply_int(o, "failures", k->failures);
     reply_text(o, "why", k->why);
 }

@@ -21,7 +21,7 @@ static void examine_authority(struct examining *x)
     struct arena *a = x->r->a;
     struct acme_kept k;
     if (!x->r->core->acme || acme_kept(x->r->core->store->kv, a, SL(""), &k)) return;
-    if (k.failures)
+    if (acme_has_failed(&k))
         doctor_found(x, k.failures > 3 ? WRONG : WARNING, "certificate",
                      ar_printf(a, "the authority gave none, %u times in a row: %.*s", k.failures, SLF(k.why)),
                      SL("mend that, then tram cert renew"));

@@ -5,6 +5,7 @@
 #include "mailbox_i.h"
 #include "quota.h"
 #include "store_test.h"
+#include "urlkey.h"
 
 #define BOB "acc2"
 
@@ -195,5 +196,20 @@ TEST(a_damaged_row_of_a_shared_mailbox_hides_no_other)
         CHECK_OK(annotation_list(f.s, BOX(INBOX_ID), ACC, &f.a, &v, &n));
         CHECK(n == 1 && sl_eq(v[0].value, SL("2")));
     }
+    fixture_end(&f);
+}
+
+TEST(a_secret_of_urls_of_a_later_version_stays_until_a_fresh_one_is_wanted)
+{
+    struct fixture f;
+    char token[URL_TOKEN + 1];
+    if (!begin(&f)) return;
+    CHECK_OK(url_token(f.s, ACC, BOX(1), SL("imap://x"), true, token));
+    spoil_row(&f, (struct spoil){"u:" ACC, "z/-/00000001", true});
+    CHECK_ERR(url_token(f.s, ACC, BOX(1), SL("imap://x"), true, token), ERR_VERSION);
+    CHECK_OK(url_reset(f.s, ACC, BOX(1)));
+    CHECK_OK(url_token(f.s, ACC, BOX(1), SL("imap://x"), false, token));
+    spoil_row(&f, (struct spoil){"u:" ACC, "z/-/00000001", false});
+    CHECK_OK(url_token(f.s, ACC, BOX(1), SL("imap://x"), true, token));
     fixture_end(&f);
 }

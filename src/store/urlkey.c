@@ -43,7 +43,8 @@ static int secret_get(struct slice value, uint8_t out[SECRET])
     return e;
 }
 
-/* A damaged one is made anew: what it authorised cannot be told. */
+/* A damaged one is made anew: what it authorised cannot be told. What a later version wrote stays until the
+ * user wants a fresh one. */
 static int make(struct kv_tx *tx, void *arg)
 {
     struct secret *x = arg;
@@ -57,7 +58,7 @@ static int make(struct kv_tx *tx, void *arg)
     e = kv_tx_get(tx, sl_cstr(x->key), &value);
     if (e == 0 && !x->fresh) e = secret_get(value, x->bytes);
     if (e == 0 && !x->fresh) return 0;
-    if (e && e != ERR_NOT_FOUND && !err_is_damage(e)) return e;
+    if (e && e != ERR_NOT_FOUND && e != ERR_CORRUPT) return e;
     rt_random(x->bytes, sizeof x->bytes);
     rec_begin(&b, KEY_ROW);
     rec_put(&b, 'k', sl((const char *)x->bytes, sizeof x->bytes));
