@@ -166,7 +166,10 @@ static int restore_message(struct restoring *x, struct slice key, struct slice v
         miss(x, box, &m);
         return 0;
     }
-    if ((uint64_t)m.save_date * 1000000 + a_day >= x->stamp) rescue_remember(x->r, x->acc->id, &m.body);
+    /* its body's stamp may be as high as the image's: then it is young, or in a pack of a clock that was
+     * ahead */
+    if ((uint64_t)m.save_date * 1000000 + a_day >= x->stamp || pack >= x->stamp)
+        rescue_remember(x->r, x->acc->id, &m.body);
     x->acc->messages++;
     return put_message(x, box, &m);
 }

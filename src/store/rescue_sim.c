@@ -186,11 +186,44 @@ static int look(void *arg)
 
 static void begin(void *w) { power_run(w, set_up); }
 
+/* The clock was a month ahead: until then stamps stand still, and all that is written lies beyond the
+ * image's. */
+static int work_after_a_wrong_clock(void *arg)
+{
+    static const int64_t month = INT64_C(30) * 86400 * 1000000;
+    struct world *w = arg;
+    int e = open_store(w, "index.log");
+    CHECK_OK(e);
+    if (e) return e;
+    for (int i = 0; i < LETTERS; i++) {
+        sim_clock_skew(w->p.node, i < 2 ? month : 0);
+        CHECK_OK(append(w, i));
+        w->acked[i] = true;
+        if (i % 3 == 1) CHECK_OK(make_images(w));
+        if (i % 3 == 1) CHECK_OK(fiber_sleep(2 * 86400 * RT_S));
+        if (i != 5) continue;
+        store_close(&w->s);
+        CHECK_OK(open_store(w, "index.log")); /* stamps go on from the packs' times */
+    }
+    store_close(&w->s);
+    return 0;
+}
+
 /* Nobody goes on with the index: it is gone. */
 static int nothing(void *w)
 {
     (void)w;
     return 0;
+}
+
+TEST(after_a_clock_that_was_ahead_each_message_comes_back_once)
+{
+    static const struct power_test plain = {.size = sizeof(struct world)};
+    struct world *w = power_begin(&plain, 1);
+    power_run(w, set_up);
+    power_run(w, work_after_a_wrong_clock);
+    power_run(w, look);
+    power_end(&plain, w);
 }
 
 TEST(a_power_cut_while_images_are_written_costs_nothing_that_was_acknowledged)
