@@ -1,4 +1,5 @@
 /* quota_tree_test.c - limits of trees: kept by whatever fills or moves mailboxes, counted exactly, mended. */
+#include "base/log.h"
 #include "care.h"
 #include "mailbox_i.h"
 #include "quota.h"
@@ -286,6 +287,31 @@ static int miscount(struct kv_tx *tx, void *arg)
     b.m.size += *(uint64_t *)arg;
     quota_trees_moved(tx, &a, &b, false); /* and no row of the mailbox */
     return 0;
+}
+
+static int damage_told; /* lines of the log */
+
+static void hear_damage(struct slice line)
+{
+    damage_told += sl_find(line, SL("is damaged, its limit counts nothing; see tram verify")) != SL_NONE;
+}
+
+TEST(a_damaged_limit_is_told_when_many_mailboxes_are_renamed)
+{
+    struct fixture f;
+    struct slice work = SL("Work");
+    REQUIRE(fixture_begin(&f));
+    box(&f, "Work/a");
+    box(&f, "Work/b");
+    CHECK_OK(limit(&f, "Work", 1000, N, N));
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), spoil, &work));
+    log_set_level(LOG_ERROR);
+    log_set_sink(hear_damage);
+    CHECK_OK(mailbox_rename(f.s, ACC, work, SL("Play")));
+    log_set_sink(NULL);
+    log_set_level(LOG_ERROR + 1);
+    CHECK_INT(damage_told, 1);
+    fixture_end(&f);
 }
 
 TEST(counts_of_trees_are_verified_and_mended)
