@@ -9,6 +9,7 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "imapd.h"
+#include "kv/unreadable_test.h"
 #include "sim/sim.h"
 #include "store/acl.h"
 
@@ -524,6 +525,7 @@ static int idling_main(void *arg)
     CHECK(tell(k, "SELECT INBOX", 0, 0));
     w->spoils = true;
     while (w->spoils) fiber_sleep(RT_S);
+    unreadable_begin(w->store->kv, SL("-"));
     conn_puts(k->c, "t IDLE\r\n");
     int64_t from = rt_now(), last = from;
     while (conn_read_line(k->c, 60000, &line) == 0 && !sl_starts(line, SL("* BYE"))) {
@@ -531,7 +533,9 @@ static int idling_main(void *arg)
         last = rt_now();
         said += sl_starts(line, SL("* OK still here"));
     }
+    unreadable_end(w->store->kv);
     CHECK_INT(said, 9);
+    CHECK(unreadable.asked >= 10 && unreadable.asked <= 20); /* ever less often: each 2 s would be 900 */
     CHECK(sl_starts(line, SL("* BYE you were idle")));
     CHECK(rt_now() - from < 1802 * RT_S);
     conn_close(&k->c);
