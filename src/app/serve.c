@@ -151,7 +151,7 @@ static void visit_ends(void *arg)
 
 /* ---- who gives way when there is no place for who comes ---- */
 
-enum { GIVE_WAY_TRIES = 256 };
+enum { GIVE_WAY_TRIES = 256, COME_IN_TRIES = 8 };
 
 static bool one_gives_way(struct link *strangers)
 {
@@ -176,10 +176,12 @@ static int come_in(struct visit *v)
     struct guard *g = v->s->node->core.guard;
     const struct ip *ip = &conn_peer(v->c)->ip;
     int e = guard_enter(g, &v->guard, ip, door);
-    if (e == ERR_LIMIT && v->guard.full &&
-        (one_gives_way(&v->l->strangers[door]) ||
-         (v->guard.full == GUARD_FULL_ALL && one_gives_way(&v->l->strangers[!door]))))
-        e = guard_enter(g, &v->guard, ip, door);
+    for (int i = 0; e == ERR_LIMIT && v->guard.full && i < COME_IN_TRIES; i++) {
+        if (!one_gives_way(&v->l->strangers[door]) &&
+            (v->guard.full != GUARD_FULL_ALL || !one_gives_way(&v->l->strangers[!door])))
+            break;
+        e = guard_enter(g, &v->guard, ip, door); /* who came on another loop may have been there first */
+    }
     if (!e) list_push(&v->l->strangers[door], &v->link);
     return e;
 }
