@@ -18,7 +18,7 @@ struct schedule {
     int64_t hungry;      /* rt_now(): when the watchdog first saw it wait in vain; 0: it does not */
     struct ready ready;
     struct ahead ahead;
-    struct waitq news, end;
+    struct waitq news, unread, end; /* for the starter, the reader, the others */
     struct group fibers, scheduler;
 };
 enum { AGES_AT_ONCE = 100, NAMED_AT_ONCE = 20 };
@@ -282,10 +282,10 @@ static bool start_ready(struct schedule *x)
 
 /* Until news come, or until next (rt_now()), which was asked after all that sets a time, and nothing
  * suspended since. False: canceled. */
-static bool wait_for_news(struct schedule *x, bool again, int64_t next)
+static bool wait_for(struct waitq *news, bool again, int64_t next)
 {
     int64_t soon = rt_now() + TURN_AT_LEAST, before = deadline_narrow(again || next < soon ? soon : next);
-    int e = waitq_wait(&x->news);
+    int e = waitq_wait(news);
     deadline_restore(before);
     return e != ERR_CANCELED;
 }
@@ -297,12 +297,14 @@ static void starter(void *arg)
     while (on && !x->stopping && !fiber_canceled()) {
         ready_tick(&x->ready);
         bool all = start_ready(x);
-        if (ahead_next(&x->ahead) < x->reads_again) waitq_wake_all(&x->news); /* what was unloaded, say */
-        on = wait_for_news(x, !all, ready_next_tick(&x->ready));
+        if (ahead_next(&x->ahead) < x->reads_again) waitq_wake_all(&x->unread); /* what was unloaded, say */
+        on = wait_for(&x->news, !all, ready_next_tick(&x->ready));
     }
 }
 
-/* On a fiber of its own: a walk over a long queue takes seconds, in which what is ready starts. */
+/* On a fiber of its own: a walk over a long queue takes seconds, in which what is ready starts. It is not
+ * woken by each letter, for it looks at all that was left on the disk: the starter says when there is
+ * something. */
 static void reader(void *arg)
 {
     struct schedule *x = arg;
@@ -312,7 +314,7 @@ static void reader(void *arg)
         bool again = ahead_read(&x->ahead);
         x->hungry = 0;
         x->reads_again = ahead_next(&x->ahead);
-        on = wait_for_news(x, again, x->reads_again);
+        on = wait_for(&x->unread, again, x->reads_again);
     }
 }
 
@@ -416,6 +418,7 @@ static void mend_stalled(struct schedule *x)
                   "tried now: please report this",
                   n, hop.n ? ", the first to " : "", SLF(hop), SLF(where));
         waitq_wake_all(&x->news);
+        waitq_wake_all(&x->unread);
     }
     ar_free(&a);
 }
@@ -494,6 +497,7 @@ static void abandon_here(void *arg)
     x->stopping = true;
     group_cancel(&x->fibers);
     waitq_wake_all(&x->news);
+    waitq_wake_all(&x->unread);
     waitq_wake_all(&x->end);
 }
 
@@ -521,6 +525,7 @@ int schedule_start(struct queue *q, int loop)
     ready_init(&x->ready, q->sites, q->sources, source_plan_now(q->sources), q->nloops);
     for (int i = loop; i < q->nshards; i += q->nloops) q->shard[i].schedule = x;
     waitq_init(&x->news);
+    waitq_init(&x->unread);
     ahead_init(&x->ahead, q, &x->ready, &x->news, loop);
     waitq_init(&x->end);
     group_init(&x->fibers);
@@ -537,6 +542,7 @@ void schedule_stop(struct schedule *x, int64_t until)
 {
     x->stopping = true;
     waitq_wake_all(&x->news);
+    waitq_wake_all(&x->unread);
     waitq_wake_all(&x->end);
     group_wait(&x->scheduler);
     int64_t before = deadline_narrow(until);
