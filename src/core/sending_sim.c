@@ -183,7 +183,7 @@ static void asked_at_once(struct world *w)
     CHECK_OK(fiber_sleep(60 * RT_S));
     CHECK_OK(sending_domain_hosts(dir, w->account, SL("shop.example"), SL(""), SL("links")));
     CHECK_OK(group_go(&fibers, "asks", look_slowly, w));
-    CHECK_OK(fiber_sleep(RT_S / 2));
+    CHECK_OK(fiber_sleep(RT_S / 2)); /* amid the look, whose answers take a second */
     CHECK_OK(sending_domain_hosts(dir, w->account, SL("shop.example"), SL(""), SL("go")));
     CHECK_OK(group_wait(&fibers));
     before = w->asked;

@@ -335,7 +335,7 @@ TEST(imapd_idle_hears_what_could_not_be_told_at_once)
     CHECK_OK(kv_get(w.kv, object, SL("b/00000001"), &x, &row));
     CHECK_OK(kv_transact(w.kv, object, put_box, &bad));
     TALK(a, "2 IDLE", "+ idling\n");
-    CHECK_OK(fiber_sleep(RT_S / 2));
+    CHECK_OK(fiber_sleep(RT_S / 2));                    /* it looks meanwhile, and cannot read it */
     CHECK_OK(kv_transact(w.kv, object, put_box, &row)); /* and nobody is told */
     EXPECT(a, "* 3 EXISTS\n* 3 RECENT\n");
     TALK(a, "DONE", "2 OK ~\n");

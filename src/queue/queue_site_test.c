@@ -192,7 +192,7 @@ TEST(queue_letters_whose_end_is_not_recorded_are_bounded)
     kv_mem_inject(t.f.s->kv, KV_FAULT_IO, 1000000);
     t.slow = false;
     waitq_wake_all(&t.slow_end);
-    CHECK_OK(fiber_sleep(700 * RT_MS));
+    CHECK_OK(fiber_sleep(700 * RT_MS)); /* in which many more could go out, were there no bound */
     CHECK(t.attempts > 64 && t.attempts <= 64 + 20);
     CHECK(t.most_under_way <= 20);
     kv_mem_inject(t.f.s->kv, KV_FAULT_NONE, 0);
@@ -221,8 +221,8 @@ TEST(queue_memory_that_a_dead_site_leaves_is_used_at_once)
     CHECK(until(&t, five_slow) && until(&t, many_wait));
     struct letter l = letter_to(&t, "alice@one.test", "ok@three.test");
     CHECK_OK(accept_letter(t.q, &l));
-    CHECK_OK(fiber_sleep(20 * RT_MS));
-    CHECK_INT(t.attempts, 5); /* there was no room for it */
+    CHECK_OK(fiber_sleep(20 * RT_MS)); /* four of the schedule's shortest turns */
+    CHECK_INT(t.attempts, 5);          /* there was no room for it */
     t.slow = false;
     waitq_wake_all(&t.slow_end);
     struct queue_info info;
