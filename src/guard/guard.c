@@ -116,13 +116,15 @@ static struct share *find_share(struct guard *g, struct slice key)
     return key.n ? map_get(&g->shares, key) : NULL;
 }
 
-/* Who goes from port 25 makes room in every count; who goes from elsewhere does not in that of port 25. */
+/* Who goes from port 25 makes room in every count; who goes from elsewhere does not in that of port 25. Each
+ * door may claim what the other cannot fill: a flood at one turns nobody out at the other. */
 static enum guard_full fullness(const struct guard *g, enum guard_door door)
 {
-    const struct guard_conf *c = &g->conf;
-    if (door == GUARD_WORLD && g->world >= c->connections - c->connections / 2) return GUARD_FULL_DOOR;
-    bool full = g->all >= c->connections || g->strangers >= c->connections - c->connections / 4;
-    return full ? GUARD_FULL_ALL : GUARD_NOT_FULL;
+    size_t most = g->conf.connections, world = most - most / 2, strangers = most - most / 4;
+    if (door == GUARD_WORLD && g->world >= world) return GUARD_FULL_DOOR;
+    if (g->all < most && g->strangers < strangers) return GUARD_NOT_FULL;
+    bool claimed = door == GUARD_USERS && g->strangers - g->world >= strangers - world;
+    return claimed ? GUARD_FULL_DOOR : GUARD_FULL_ALL;
 }
 
 /* Its network's share comes first: who takes too much of that takes nobody's place. */

@@ -88,8 +88,8 @@ static int reserve(void *arg)
         struct ip ip = at(text);
         strangers += guard_enter(g, &w[i], &ip, GUARD_USERS) == 0;
     }
-    CHECK(w[PLACES - 1].full == GUARD_FULL_ALL);
-    CHECK_INT(strangers, PLACES / 4); /* the last quarter is for those who log in */
+    CHECK(w[PLACES - 1].full == GUARD_FULL_DOOR); /* nor would they be right to turn out port 25 */
+    CHECK_INT(strangers, PLACES / 4);             /* the last quarter is for those who log in */
     for (int i = 0; i < PLACES; i++)
         if (w[i].inside) CHECK_OK(right(&w[i], "alice@x.test"));
     struct guard_visit more;
@@ -102,6 +102,43 @@ static int reserve(void *arg)
 }
 
 TEST(users_have_a_reserve_of_places) { in_world(reserve, NULL); }
+
+/* The next n of v come to a door, from networks of their own; how many came in. */
+static size_t come(struct guard *g, struct guard_visit *v, size_t n, enum guard_door door)
+{
+    static int network;
+    size_t in = 0;
+    char text[32];
+    for (size_t i = 0; i < n; i++, network++) {
+        snprintf(text, sizeof text, "192.%d.%d.1", network / 200, network % 200);
+        struct ip ip = at(text);
+        in += guard_enter(g, &v[i], &ip, door) == 0;
+    }
+    return in;
+}
+
+static int doors(void *arg)
+{
+    enum { PLACES = 40 };
+    static struct guard_visit v[2 * PLACES];
+    struct guard *g = make(PLACES, 100);
+    (void)arg;
+    CHECK_INT(come(g, v, 1, GUARD_WORLD), 1);
+    CHECK_INT(come(g, v + 1, PLACES, GUARD_USERS), PLACES / 4 * 3 - 1);
+    CHECK(v[PLACES].full == GUARD_FULL_DOOR); /* a flood of them turns out none at port 25 */
+    CHECK_INT(come(g, v + PLACES + 1, 1, GUARD_WORLD), 0);
+    CHECK(v[PLACES + 1].full == GUARD_FULL_ALL); /* which has not what it may claim */
+    for (int i = 1; i < PLACES; i++)
+        if (v[i].inside) CHECK_OK(right(&v[i], "alice@x.test"));
+    CHECK_INT(come(g, v + PLACES + 2, 20, GUARD_WORLD), 10); /* all places are taken */
+    CHECK_INT(come(g, v + PLACES + 22, 1, GUARD_USERS), 0);
+    CHECK(v[PLACES + 22].full == GUARD_FULL_ALL); /* of those about to log in there is none yet */
+    for (int i = 0; i < 2 * PLACES; i++) guard_leave(&v[i]);
+    guard_close(&g);
+    return 0;
+}
+
+TEST(a_door_claims_no_more_than_the_other_cannot_fill) { in_world(doors, NULL); }
 
 static int guesses(void *arg)
 {
