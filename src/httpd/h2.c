@@ -105,7 +105,7 @@ static int begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *
 {
     struct h2 *h = arg;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-    if (h->n >= H2_STREAMS || h->leaving)
+    if (h->n - h->ending >= H2_STREAMS || h->n >= H2_STREAMS + H2_ENDING || h->leaving)
         return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
     struct stream *t = xcalloc(1, sizeof *t);
     t->h = h;
@@ -230,6 +230,8 @@ static int frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *arg
 static void lose(struct stream *t)
 {
     t->gone = true;
+    t->ending = t->running && t->out_sent;
+    t->h->ending += t->ending;
     waitq_wake_all(&t->more);
     waitq_wake_all(&t->room);
     if (!t->running) h2_stream_free(&t);

@@ -5,10 +5,11 @@
 #include "httpd_i.h"
 
 enum {
-    H2_STREAMS = 32,                /* at once, also those whose client is gone while their function runs */
-    H2_WINDOW = 64 << 10,           /* of a stream, until who asks is proved; */
-    H2_WINDOW_PROVED = 512 << 10,   /* then */
-    H2_CONNECTION = 256 << 10,      /* of all streams; */
+    H2_STREAMS = 32,              /* at once, also those whose client is gone while their function runs; */
+    H2_ENDING = 32,               /* besides, those that are answered whole, whose function has yet to end */
+    H2_WINDOW = 64 << 10,         /* of a stream, until who asks is proved; */
+    H2_WINDOW_PROVED = 512 << 10, /* then */
+    H2_CONNECTION = 256 << 10,    /* of all streams; */
     H2_CONNECTION_PROVED = 1 << 20, /* then */
     H2_OUT = 64 << 10,              /* of an answer that waits for the client's window */
     H2_PRICE_MAX = 1000,            /* of frames; */
@@ -41,6 +42,7 @@ struct stream {
     bool wide;   /* its window */
     bool in_end; /* the body is whole */
     bool out_end, out_sent;
+    bool ending;               /* gone, and answered whole: its client may ask for the next */
     struct buf in, piece, out; /* piece: what was read last */
     struct waitq more, room;
     int64_t waited; /* for the body */
@@ -50,7 +52,7 @@ struct h2 {
     struct httpd_session *s;
     nghttp2_session *ng;
     struct link streams;
-    size_t n;
+    size_t n, ending; /* streams; of these such */
     struct group running;
     struct h2_frames frames;
     uint64_t price;

@@ -313,6 +313,20 @@ TEST(h2_rapid_resets_end)
     CHECK_INT(times(s, "DATA held"), H2_STREAMS); /* the others are refused, or the connection ends */
 }
 
+/* RFC 9113 section 5.1.2: a stream that is answered does not count any more, whatever its function still
+ * does. */
+TEST(h2_answered_is_room_for_the_next)
+{
+    struct buf *b = begin();
+    for (uint32_t i = 0; i < 3 * H2_STREAMS; i++) {
+        if (i && i % H2_STREAMS == 0) b = piece();
+        ask(b, 2 * i + 1, "GET", "/linger", false);
+    }
+    struct slice s = talk_h2((struct talk){.stay = 10 * RT_S, .gap = RT_S / 10});
+    CHECK_INT(times(s, "DATA lingers END"), 2 * H2_STREAMS);
+    CHECK_INT(times(s, "RST 7\n"), H2_STREAMS); /* functions that do not end are not piled up */
+}
+
 /* CVE-2024-28182, and a head that never ends. */
 TEST(h2_heads_end)
 {

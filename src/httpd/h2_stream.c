@@ -19,6 +19,7 @@ void h2_stream_free(struct stream **out)
     *out = NULL;
     list_remove(&t->link);
     t->h->n--;
+    t->h->ending -= t->ending;
     t->h->idle = rt_now();
     h2_stream_drop(t);
     buf_free(&t->out);

@@ -49,6 +49,13 @@ static void hold(struct http_call *c)
     else http_answer(c, 200, "text/plain", SL("held"));
 }
 
+/* Has more to do when all is said. */
+static void linger(struct http_call *c)
+{
+    http_answer(c, 200, "text/plain", SL("lingers"));
+    (void)fiber_sleep(RT_S);
+}
+
 static int auth(struct http_call *c)
 {
     struct slice who = http_request_value(c->request, SL("Authorization"));
@@ -77,6 +84,7 @@ static const struct http_route routes[] = {
     HTTP_ROUTE(POST, "/mine", MESSAGES_READ, echo, "", .flags = HTTP_ROUTE_PLAIN),
     HTTP_ROUTE(GET, "/admin", ADMIN, hello, "", .flags = HTTP_ROUTE_PLAIN),
     HTTP_ROUTE(GET, "/inside", NONE, hello, ""),
+    HTTP_ROUTE(GET, "/linger", NONE, linger, "", .flags = HTTP_ROUTE_PLAIN | HTTP_ROUTE_STREAM),
     HTTP_ROUTE(GET, "/hold/{n}", NONE, hold, "", .flags = HTTP_ROUTE_PLAIN),
     HTTP_ROUTE(GET, "/local", MESSAGES_READ, hello, "", .flags = HTTP_ROUTE_LOCAL),
 };
