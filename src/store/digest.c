@@ -122,12 +122,14 @@ int digest_write(struct store *s, const struct digest_key *k, const struct diges
 /* ---- messages that went ---- */
 
 enum { FORGET_AT_ONCE = 200 };
+#define KINDS_EVER DIGEST_KINDS "i" /* the EMAILID was kept so once */
 
 struct forgetting {
     struct store *s;
     struct mailbox_ref box;
     bool looked;
-    uint64_t left; /* the least UID of a message at or above where it was looked last */
+    uint32_t from; /* where it was looked last, */
+    uint64_t left; /* the least UID of a message at or above that */
     uint32_t part[FORGET_AT_ONCE];
     size_t n;
 };
@@ -137,7 +139,7 @@ static int erase_parts(struct kv_tx *tx, void *arg)
     const struct forgetting *x = arg;
     char room[KEY_ROOM];
     for (size_t i = 0; i < x->n; i++)
-        for (const char *kind = DIGEST_KINDS; *kind; kind++)
+        for (const char *kind = KINDS_EVER; *kind; kind++)
             kv_tx_del(tx, part_key(&(struct digest_key){.box = x->box, .kind = *kind}, x->part[i], room));
     return 0;
 }
@@ -152,8 +154,9 @@ static void erase_gathered(struct forgetting *x)
     x->n = 0;
 }
 
-/* Is no message of these UIDs left? Who asks goes upwards. */
-static bool is_empty(struct forgetting *x, uint32_t first, uint64_t end)
+/* Behind a message that went the index has to pass over what it was, which may be a hundred thousand of them:
+ * so nobody looks twice for what was seen. */
+static void look(struct forgetting *x, uint32_t first)
 {
     struct arena a;
     struct message *v;
@@ -161,8 +164,15 @@ static bool is_empty(struct forgetting *x, uint32_t first, uint64_t end)
     ar_init(&a, 0);
     int e = message_list(x->s, x->box, first ? first : 1, 1, &a, &v, &n);
     x->looked = true;
+    x->from = first;
     x->left = e ? first : n ? v[0].uid : UINT64_MAX;
     ar_free(&a);
+}
+
+/* Is no message of these UIDs left? Who asks goes upwards. */
+static bool is_empty(struct forgetting *x, uint32_t first, uint64_t end)
+{
+    if (!x->looked || first < x->from || first > x->left) look(x, first);
     return x->left >= end;
 }
 
@@ -173,7 +183,7 @@ static bool is_kept(struct forgetting *x, uint32_t part)
     struct arena a;
     bool kept = false;
     ar_init(&a, 0);
-    for (const char *kind = DIGEST_KINDS; *kind && !kept; kind++) {
+    for (const char *kind = KINDS_EVER; *kind && !kept; kind++) {
         struct digest_key k = {.box = x->box, .kind = *kind};
         kept = kv_get(x->s->kv, object_of(x->box.account, room), part_key(&k, part, key), &a, &value) == 0;
     }
@@ -185,9 +195,7 @@ static void forget_part(struct forgetting *x, uint32_t part)
 {
     uint32_t first = part * DIGEST_PART;
     uint64_t end = (uint64_t)first + DIGEST_PART;
-    bool known = x->looked && x->left >= first;
-    bool empty = known ? x->left >= end : is_empty(x, first, end);
-    if (!empty || !is_kept(x, part)) return;
+    if (!is_empty(x, first, end) || !is_kept(x, part)) return;
     x->part[x->n++] = part;
     if (x->n == FORGET_AT_ONCE) erase_gathered(x);
 }
@@ -204,12 +212,11 @@ static void forget_texts(struct forgetting *x, uint32_t part)
 void digest_forget(struct store *s, struct mailbox_ref box, const uint32_t *uid, size_t n)
 {
     struct forgetting x = {.s = s, .box = box};
-    for (size_t i = 0; i < n; i++)
-        if (!i || uid[i] / DIGEST_PART != uid[i - 1] / DIGEST_PART) {
-            forget_part(&x, uid[i] / DIGEST_PART);
-            fiber_breathe();
-        }
-    erase_gathered(&x);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         if (!i || uid[i] / GRAMS_PART != uid[i - 1] / GRAMS_PART) forget_texts(&x, uid[i] / GRAMS_PART);
+        if (i && uid[i] / DIGEST_PART == uid[i - 1] / DIGEST_PART) continue;
+        forget_part(&x, uid[i] / DIGEST_PART);
+        fiber_breathe();
+    }
+    erase_gathered(&x);
 }
