@@ -329,6 +329,14 @@ uint64_t imapd_narrow_add(struct imapd_narrow *x, bool fields, struct slice fold
 /* True: the message with the uid does not hold the text. Messages come in ascending order. SUSPENDS. */
 bool imapd_narrow_excludes(struct imapd_narrow *x, uint64_t text, uint32_t uid);
 
+/* ---- by_id.c: messages by EMAILID and THREADID ---- */
+
+/* UIDs of the selected mailbox for such a key, in the command's arena; NULL: nobody could find out, each
+ * message's record says it. SUSPENDS. */
+struct imapd_by_id;
+struct imapd_by_id *imapd_by_id(struct imapd_session *s, const struct imap_search *k);
+bool imapd_by_id_has(const struct imapd_by_id *x, uint32_t uid);
+
 /* ---- context.c: searches whose results are kept up to date (RFC 5267) ---- */
 
 struct imapd_context;

@@ -27,12 +27,11 @@ struct search {
     struct imapd_facts facts;
     const struct message *fact; /* NULL: not known */
     struct slice head;
-    bool threads;   /* a key asks for them */
+    bool threads;   /* a key asks for them, and each message has to be looked into */
     bool by_record; /* a key asks for what stands in records */
-    bool by_id;     /* a key asks for the EMAILID alone, which is kept (READER_ID) */
+    bool by_id;     /* a key asks for EMAILID or thread, and each record has to be read */
     bool beyond;    /* a key asks for a field that is not in `heads` */
-    struct reader_digests heads, ids;
-    struct slice id; /* p NULL: not known */
+    struct reader_digests heads;
     uint64_t thread;
     int64_t sent; /* day of the Date field, as written; -1 = none */
     bool sent_known;
@@ -111,6 +110,16 @@ static int prepare_words(struct search *x, struct imap_search *k)
     return e;
 }
 
+static void prepare_id(struct search *x, struct imap_search *k)
+{
+    bool thread = k->key == IMAP_KEY_THREADID;
+    k->number = 0;
+    if (thread && sl_starts(k->text, SL("T")) && !num_hex64(sl_from(k->text, 1), &k->number)) k->number = 0;
+    k->mark = x->s->told ? imapd_by_id(x->s, k) : NULL;
+    x->by_id |= !k->mark;
+    x->threads |= !k->mark && thread;
+}
+
 static int prepare(struct search *x, struct imap_search *k, struct slice charset, bool fuzzy)
 {
     struct imapd_session *s = x->s;
@@ -145,12 +154,8 @@ static int prepare(struct search *x, struct imap_search *k, struct slice charset
         case IMAP_KEY_SMALLER:
         case IMAP_KEY_OLDER:
         case IMAP_KEY_YOUNGER: x->by_record = true; break;
-        case IMAP_KEY_EMAILID: x->by_id = true; break;
-        case IMAP_KEY_THREADID:
-            x->threads = x->by_record = true;
-            k->number = 0;
-            if (sl_starts(k->text, SL("T")) && !num_hex64(sl_from(k->text, 1), &k->number)) k->number = 0;
-            break;
+        case IMAP_KEY_EMAILID:
+        case IMAP_KEY_THREADID: prepare_id(x, k); break;
         default: break;
         }
         if (!e && k->child) e = prepare(x, k->child, charset, fuzzy || k->key == IMAP_KEY_FUZZY);
@@ -193,6 +198,8 @@ static enum answer view_key(const struct search *x, const struct imap_search *k)
     case IMAP_KEY_OLD: return is(!imapd_recent_has(x->s, m->uid));
     case IMAP_KEY_NEW: return is(imapd_recent_has(x->s, m->uid) && !(m->flags & FLAG_SEEN));
     case IMAP_KEY_MODSEQ: return is(m->modseq >= k->number);
+    case IMAP_KEY_EMAILID:
+    case IMAP_KEY_THREADID: return k->mark && !m->gone ? is(imapd_by_id_has(k->mark, m->uid)) : MAYBE;
     default: return MAYBE;
     }
 }
@@ -268,7 +275,6 @@ static enum answer simple_key(struct search *x, const struct imap_search *k)
 {
     enum answer r = view_key(x, k);
     if (r == MAYBE && excluded(x, k)) return NO;
-    if (r == MAYBE && k->key == IMAP_KEY_EMAILID && x->id.p) r = is(sl_eq(k->text, x->id));
     if (r == MAYBE && (x->record || x->fact)) r = record_key(x, k);
     if (r == MAYBE && x->know >= KNOW_HEADER) r = header_key(x, k);
     if (r == MAYBE && x->know >= KNOW_TEXT) r = text_key(k);
@@ -349,8 +355,6 @@ static bool head_is_kept(struct search *x)
     return !x->threads && !x->beyond && reader_digest(&x->heads, x->m.uid, &x->head);
 }
 
-static bool id_is_kept(struct search *x) { return !x->by_id || reader_digest(&x->ids, x->m.uid, &x->id); }
-
 static int know_record(struct search *x)
 {
     return x->record ? 0 : reader_record(x->records, x->m.uid, &x->record);
@@ -373,7 +377,7 @@ static int learn(struct search *x)
     x->know++;
     if (x->know == KNOW_RECORD) {
         x->fact = x->by_record ? imapd_fact(&x->facts, x->m.uid) : NULL;
-        return (x->by_record && !x->fact) || !id_is_kept(x) ? know_record(x) : 0;
+        return (x->by_record && !x->fact) || x->by_id || x->m.gone ? know_record(x) : 0;
     }
     if (x->know == KNOW_HEADER && head_is_kept(x)) return 0;
     int e = know_record(x);
@@ -393,7 +397,6 @@ static int judge(struct search *x, const struct imap_search *key, size_t i)
     x->m = view_at(x->s->view, i);
     x->know = KNOW_VIEW;
     x->record = x->fact = NULL;
-    x->id = (struct slice){0};
     x->sent_known = false;
     ar_reset(&x->a);
     while ((r = ask(x, key)) == MAYBE && x->know < KNOW_TEXT && !(e = learn(x))) {
@@ -464,12 +467,10 @@ int imapd_search_run(struct imapd_session *s, struct imap_search_args *args, uin
     ar_init(&x.a, 0);
     int e = prepare(&x, args->key, args->charset, false);
     imapd_digests_begin(s, &x.heads, READER_HEAD, since ? 0 : s->told);
-    imapd_digests_begin(s, &x.ids, READER_ID, since ? 0 : s->told);
     imapd_facts_begin(s, &x.facts, x.by_record && !x.threads && !since ? s->told : 0);
     if (!e) e = since ? search_changed(&x, args->key, since, out) : search_all(&x, args->key, out);
     imapd_facts_end(&x.facts);
     reader_digests_end(&x.heads);
-    reader_digests_end(&x.ids);
     ar_free(&x.a);
     return e;
 }

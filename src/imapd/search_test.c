@@ -108,6 +108,54 @@ TEST(imapd_search_in_addresses)
     stop();
 }
 
+static void search_for(struct conn *c, const char *what, struct slice id, const char *answer)
+{
+    char line[120];
+    snprintf(line, sizeof line, "s SEARCH %s %.*s\r\n", what, SLF(id));
+    conn_puts(c, line);
+    conn_flush(c);
+    EXPECT(c, answer);
+}
+
+static void do_it(struct conn *c, const char *commands, struct slice until)
+{
+    conn_puts(c, commands);
+    conn_flush(c);
+    read_until(c, until);
+}
+
+/* RFC 8474 section 6, in whatever mailboxes the message is. */
+TEST(imapd_searches_for_an_emailid_where_the_message_went)
+{
+    char id[64];
+    start();
+    struct conn *c = login(), *b = login();
+    append(c, "INBOX", "", "Subject: one\r\n\r\nx\r\n");
+    append(c, "INBOX", "", "Subject: two\r\n\r\nx\r\n");
+    select_inbox(c);
+    conn_puts(c, "1 FETCH 2 EMAILID\r\n");
+    conn_flush(c);
+    read_until(c, SL("1 "));
+    size_t at = sl_find(buf_slice(&got), SL("EMAILID (")) + 9;
+    struct slice told = sl_from(buf_slice(&got), at);
+    snprintf(id, sizeof id, "%.*s", SLF(sl_sub(told, 0, sl_chr(told, ')'))));
+    search_for(c, "EMAILID", sl_cstr(id), "* SEARCH 2\ns OK ~\n");
+    search_for(c, "NOT EMAILID", sl_cstr(id), "* SEARCH 1\ns OK ~\n");
+    search_for(c, "OR SUBJECT one EMAILID", sl_cstr(id), "* SEARCH 1 2\ns OK ~\n");
+    search_for(c, "SUBJECT one EMAILID", sl_cstr(id), "* SEARCH\ns OK ~\n");
+    do_it(c, "2 COPY 2 INBOX\r\n3 NOOP\r\n", SL("3 OK"));
+    search_for(c, "EMAILID", sl_cstr(id), "* SEARCH 2 3\ns OK ~\n");
+    select_inbox(b);
+    do_it(b, "4 MOVE 2 Archive\r\n", SL("4 OK"));
+    search_for(b, "EMAILID", sl_cstr(id), "* SEARCH 2\ns OK ~\n");
+    do_it(c, "5 SELECT Archive\r\n", SL("5 OK"));
+    search_for(c, "EMAILID", sl_cstr(id), "* SEARCH 1\ns OK ~\n");
+    search_for(c, "EMAILID", SL("M-nobody"), "* SEARCH\ns OK ~\n");
+    bye(&c);
+    bye(&b);
+    stop();
+}
+
 /* RFC 8474 sections 5.2 and 6: one thread in two mailboxes, whoever is asked first. */
 TEST(imapd_threads_relatives)
 {

@@ -1,4 +1,4 @@
-/* digests.c - heads, envelopes, structures, previews and ids of messages, made part by part and kept. */
+/* digests.c - heads, envelopes, structures and previews of messages, made part by part and kept. */
 #include "digests.h"
 
 #include "base/memory.h"
@@ -9,7 +9,7 @@
 
 /* To be raised when what they are made with makes something else: mail/head.c, mail/mime*.c, preview.c,
  * keys.c. */
-static const unsigned versions[READER_KINDS] = {2, 2, 2, 2, 2, 1};
+static const unsigned versions[READER_KINDS] = {2, 2, 2, 2, 2};
 _Static_assert(sizeof DIGEST_KINDS - 1 == READER_KINDS, "a letter for each");
 
 /* What SORT, THREAD, SEARCH and ENVELOPE look into, and what clients ask for to show a list. */
@@ -86,15 +86,8 @@ static int make_order(struct reader *rd, struct arena *a, struct buf *out)
     return 0;
 }
 
-static int make_id(struct reader *rd, struct arena *a, struct buf *out)
-{
-    (void)a;
-    buf_str(out, rd->m.email_id);
-    return 0;
-}
-
 static int (*const makers[READER_KINDS])(struct reader *rd, struct arena *a, struct buf *out) = {
-    make_head, make_envelope, make_structure, make_preview, make_order, make_id};
+    make_head, make_envelope, make_structure, make_preview, make_order};
 
 /* m: its record, or NULL. ERR_TOO_LONG: it is not to be kept. */
 static int make_bytes(struct reader_digests *x, uint32_t uid, const struct message *m, struct buf *out)

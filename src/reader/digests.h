@@ -15,7 +15,6 @@ enum reader_digest_kind {
     READER_STRUCTURE, /* as mime_imap_structure() does, extended */
     READER_PREVIEW,   /* reader_preview() */
     READER_ORDER,     /* reader_keys_put() */
-    READER_ID,        /* the EMAILID */
     READER_KINDS
 };
 enum { READER_MANY = 64, READER_SOME = 8, READER_ENOUGH = 8, READER_KEPT_MAX = 8, READER_AHEAD = 8 };

@@ -204,6 +204,7 @@ void batch_add(struct kv_tx *tx, struct batch *p, struct message *m)
     m->batch = p->id;
     m->place = p->n++;
     count_message(&p->usage, &p->count, m, 1);
+    places_put(tx, &p->account_row, p->box, m);
     message_row_put(tx, p->box, m);
 }
 
@@ -233,6 +234,7 @@ static int page(struct kv_tx *tx, void *arg)
     if (e == 0) e = box_tx(tx, p->box, &to);
     if (e == 0) e = still_there(tx, p, &to);
     size_t keywords = e ? 0 : to.m.nkeywords;
+    if (e == 0) p->account_row = a;
     if (e == 0) e = g->fill(tx, p, &to, g->arg);
     if (e == 0) e = batch_fits(tx, &a, p, &to);
     if (e) return e;
@@ -312,6 +314,7 @@ static bool is_old(const struct batch_header *h, int64_t before)
 static int drop(struct kv_tx *tx, void *arg)
 {
     const struct drop *d = arg;
+    struct account_row a;
     struct batch_rows rows;
     struct batch_header h;
     struct slice value;
@@ -320,10 +323,12 @@ static int drop(struct kv_tx *tx, void *arg)
     if (e) return e == ERR_NOT_FOUND ? 0 : e; /* seen, or given up */
     bool damaged = batch_header_get(value, &h) != 0;
     if (d->older && !damaged && !is_old(&h, d->older)) return 0;
+    e = account_tx(tx, &a);
+    if (e == 0) places_left(tx, &a);
     batch_rows(d->box, d->id, 0, &rows);
     kv_tx_erase(tx, rows.from, rows.to);
     kv_tx_del(tx, header_key(d->box, d->id, room));
-    return 0;
+    return e == ERR_NOT_FOUND || err_is_damage(e) ? 0 : e;
 }
 
 void batch_drop(struct batch *p)

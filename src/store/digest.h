@@ -6,7 +6,7 @@
 
 enum { DIGEST_PART = 32, DIGEST_MAX = 1900 /* bytes of one, so that a part fits into a row */ };
 /* A small letter from g on for each kind, in the order of enum reader_digest_kind. */
-#define DIGEST_KINDS "hnspoi"
+#define DIGEST_KINDS "hnspo"
 struct digest_key {
     struct mailbox_ref box;
     uint32_t uidvalidity;

@@ -14,6 +14,7 @@
  *   m/<box>/<uid>          a message
  *   n/<sum>/<box>          mailboxes by the checksum of their names
  *   o/<account>            somebody who shared a mailbox with this account once
+ *   p/<kind>/<what>/...    where a message is, by its EMAILID and by its thread
  *   q/<hash>               a limit of the mailboxes at a name and below it
  *   r/<box>/0000           first message that no session was told of
  *   s/<sum>                subscribed names with this checksum
@@ -51,6 +52,7 @@ struct account_row {
     unsigned warned;        /* the mark of 100 that was passed, quota.c; 0: none */
     uint32_t trees;         /* rows q/ */
     uint64_t threaded;      /* messages whose thread was found out: an image with fewer is out of date */
+    unsigned places;        /* rows p/: none, being made, all there (places.c) */
 };
 struct box_row {
     struct mailbox m; /* name and keywords point into the stored value; subscribed is not known */
@@ -183,9 +185,9 @@ struct batch { /* one that is being written; nobody but its fiber knows of it */
     const struct mailbox_guest *guest;
     uint32_t box, n, names;
     uint64_t id;
-    struct box_row count; /* of its messages */
-    struct account_row usage;
-    uint32_t uidvalidity, first_uid; /* after batch_see() */
+    struct box_row count;                  /* of its messages */
+    struct account_row usage, account_row; /* the second: as the page at hand found it */
+    uint32_t uidvalidity, first_uid;       /* after batch_see() */
 };
 /* Then pages, then batch_see() or batch_drop(). SUSPEND. ERR_BUSY: it was given up, or the mailbox's keywords
  * changed, so that it has to be begun anew. */
@@ -199,6 +201,21 @@ MUST_CHECK int batch_see(struct batch *p);
 void batch_drop(struct batch *p);
 /* Erases batches that nobody writes any more, and ranges whose messages all went. SUSPENDS. */
 MUST_CHECK int batch_care(struct store *s, const char *acc);
+
+/* ---- places_row.c, places.c, places_check.c ---- */
+
+/* Within a transaction: a message comes, or goes as it is; nothing while the account has no such rows. */
+void places_put(struct kv_tx *tx, const struct account_row *a, uint32_t box, const struct message *m);
+void places_del(struct kv_tx *tx, const struct account_row *a, uint32_t box, const struct message *m);
+/* Within a transaction: rows of messages went as a range, and left theirs: places_care() erases them. */
+void places_left(struct kv_tx *tx, const struct account_row *a);
+/* Within a transaction: all are made anew when somebody asks. The caller puts the account's row. */
+void places_forget(struct kv_tx *tx, struct account_row *a);
+/* Erases what leads to nothing. SUSPENDS. */
+MUST_CHECK int places_care(struct store *s, const char *acc);
+/* Counts messages that would not be found. mend: has all made anew, when there are any. SUSPEND. */
+MUST_CHECK int places_check(struct store *s, const char *acc, size_t *faults);
+MUST_CHECK int places_mend(struct store *s, const char *acc, size_t *faults);
 
 /* ---- message.c ---- */
 

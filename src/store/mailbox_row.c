@@ -88,6 +88,7 @@ int account_row_get(struct slice value, struct account_row *out)
         case 'f': out->journal_floor = rec_u64(&r); break;
         case 'r': out->trees = (uint32_t)rec_u64(&r); break;
         case 't': out->threaded = rec_u64(&r); break;
+        case 'p': out->places = (unsigned)rec_u64(&r); break;
         }
     return rec_error(&r);
 }
@@ -110,6 +111,7 @@ void account_row_put(struct kv_tx *tx, const struct account_row *a)
     rec_opt_u64(&b, 'f', a->journal_floor);
     rec_opt_u64(&b, 'r', a->trees);
     rec_opt_u64(&b, 't', a->threaded);
+    rec_opt_u64(&b, 'p', a->places);
     kv_tx_put_record(tx, SL("a"), &b);
     buf_free(&b);
 }

@@ -178,7 +178,11 @@ static int delete (struct kv_tx *tx, void *arg)
 static int erase_rows(struct kv_tx *tx, void *arg)
 {
     uint32_t id = *(const uint32_t *)arg;
+    struct account_row a;
     char from[KEY_ROOM], to[KEY_ROOM];
+    int e = account_tx(tx, &a);
+    if (e && e != ERR_NOT_FOUND && !err_is_damage(e)) return e;
+    if (e == 0) places_left(tx, &a);
     for (const char *kind = "mirghyv"; *kind; kind++)
         kv_tx_erase(tx, row_prefix(*kind, id, from), row_prefix_end(*kind, id, to));
     kv_tx_del(tx, box_key('x', id, from));

@@ -179,6 +179,7 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
         if (e && !hints) return e;
         if (guest) row.flags &= ~(uint64_t)FLAG_SEEN;
         message_row_put(tx, b->m.id, &row);
+        places_put(tx, a, b->m.id, &row);
         count_message(a, b, &row, 1);
     }
     journal_put(tx, a, &added, 1);

@@ -178,6 +178,7 @@ static int expunge(struct kv_tx *tx, void *arg)
         e = message_tx(tx, c->box, c->uid[i], &c->near, &m);
         if (e == 0 && (!c->only_deleted || m.flags & FLAG_DELETED)) {
             count_message(&a, &b, &m, -1);
+            places_del(tx, &a, c->box, &m);
             kv_tx_del(tx, message_row_key(c->box, &m, room));
             journal_gone(&c->journal, m.uid);
             gather_add(&c->gone, m.uid);
@@ -322,6 +323,7 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
     if (c->move) {
         remember(c->remembered, tx, c->from, &m);
         count_message(a, from, &m, -1);
+        places_del(tx, a, c->from, &m);
         kv_tx_del(tx, message_row_key(c->from, &m, room));
         journal_gone(&c->journal[0], uid);
     }
@@ -332,6 +334,7 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
     m.flags = flags;
     journal_added(&c->journal[1], m.uid, 1);
     count_message(a, to, &m, 1);
+    places_put(tx, a, c->to, &m);
     message_row_put(tx, c->to, &m);
     return 0;
 }

@@ -111,7 +111,9 @@ static int thread_tx(struct kv_tx *tx, void *arg)
     if (m.thread) return 0;
     e = find_thread(&x, t->r, fresh_thread(&m));
     if (e) return e;
+    places_del(tx, &a, t->box, &m);
     t->thread = m.thread = x.thread;
+    places_put(tx, &a, t->box, &m);
     a.threaded++; /* not the modseq: nothing that a view shows has changed */
     message_row_put(tx, t->box, &m);
     account_row_put(tx, &a);

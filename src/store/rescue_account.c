@@ -244,7 +244,8 @@ static int end_account(struct restoring *x)
     x->acc->quota = x->row.quota; /* what is younger must fit */
     x->acc->quota_messages = x->row.quota_messages;
     x->row.quota = x->row.quota_messages = x->row.bytes = x->row.messages = 0;
-    x->row.trees = 0; /* as if there were none, until they are counted */
+    x->row.trees = 0;  /* as if there were none, until they are counted */
+    x->row.places = 0; /* they are in no image */
     x->row.boxes = (uint32_t)x->boxes.count;
     x->row.subscriptions = 0;
     x->row.modseq = x->row.journal_floor = x->modseq;

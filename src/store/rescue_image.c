@@ -173,14 +173,14 @@ static bool belongs_to_all_sends(struct slice key)
            sl_starts(key, SL("B/")) || sl_eq(key, SL("e"));
 }
 
-/* View images and journal are made anew, names of mailboxes follow from the mailboxes; batches that nobody
- * sees stay unseen. */
+/* View images, journal and places are made anew, names of mailboxes follow from the mailboxes; batches that
+ * nobody sees stay unseen. */
 static bool belongs(struct slice object, struct slice key)
 {
     if (sl_eq(object, SL("_sends"))) return belongs_to_all_sends(key);
     return !sl_starts(object, SL("u:")) ||
            !(sl_starts(key, SL("i/")) || sl_starts(key, SL("j/")) || sl_starts(key, SL("n/")) ||
-             sl_starts(key, SL("h/")) || sl_eq(key, SL("e")));
+             sl_starts(key, SL("h/")) || sl_starts(key, SL("p/")) || sl_eq(key, SL("e")));
 }
 
 static int add_row(void *arg, struct slice key, struct slice value)

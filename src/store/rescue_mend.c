@@ -220,6 +220,7 @@ static int mend_account(struct kv_tx *tx, void *arg)
     if (e == 0) e = kv_tx_scan(tx, SL("b/"), SL("b0"), settle_box, x);
     if (e == 0) e = kv_tx_scan(tx, SL("s/"), SL("s0"), count_names, x);
     x->account.modseq = x->account.journal_floor = x->modseq; /* no row of the journal tells of this */
+    places_forget(tx, &x->account);
     size_t wrong;
     if (e == 0) e = quota_trees_settle(tx, &x->account, &wrong);
     if (e == 0) account_row_put(tx, &x->account);
@@ -338,9 +339,28 @@ static int mend_trees(void *arg, const char *acc)
     return 0;
 }
 
+/* Messages that would not be found by EMAILID or thread. */
+static int mend_places(void *arg, const char *acc)
+{
+    struct mending *all = arg;
+    struct arena a;
+    size_t wrong;
+    int e = places_mend(all->s, acc, &wrong);
+    if (e || !wrong) return e;
+    ar_init(&a, 0);
+    all->say(all->arg, ar_printf(&a,
+                                 "account %s: the rows by which messages are found by EMAILID and thread are "
+                                 "made anew when somebody asks: %zu messages lacked some",
+                                 acc, wrong)
+                           .p);
+    ar_free(&a);
+    return 0;
+}
+
 int rescue_mend(struct store *s, void (*say)(void *arg, const char *sentence), void *arg)
 {
     struct mending all = {.s = s, .say = say, .arg = arg};
     int e = images_each(s, each_image, &all);
-    return e ? e : accounts_each(s, mend_trees, &all);
+    if (e == 0) e = accounts_each(s, mend_trees, &all);
+    return e ? e : accounts_each(s, mend_places, &all);
 }

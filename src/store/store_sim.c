@@ -7,7 +7,7 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "care.h"
-#include "mailbox_i.h"
+#include "places_test.h"
 #include "rt/file.h"
 #include "sim/power.h"
 
@@ -192,7 +192,7 @@ enum { BATCH = CHANGE_MAX + 30, SENT = 3 };
 
 struct crowd {
     struct world w;
-    bool appended, copied, delivered;
+    bool appended, copied, delivered, looked_up;
 };
 
 static int append_crowd(struct world *w)
@@ -221,6 +221,16 @@ static void copy_crowd(void *arg)
     ar_free(&a);
 }
 
+/* Rows for lookups are made meanwhile; verify compares them with the messages. */
+static void look_up(void *arg)
+{
+    struct crowd *c = arg;
+    struct arena a = {0};
+    struct places p;
+    c->looked_up |= places_of_email_id(c->w.s, acc, SL("nobody's"), 0, &a, &p) == 0;
+    ar_free(&a);
+}
+
 static int crowd_work(void *arg)
 {
     struct crowd *c = arg;
@@ -234,6 +244,7 @@ static int crowd_work(void *arg)
     if (e == 0 && !c->appended) c->appended = append_crowd(w) == 0;
     group_init(&g);
     if (e == 0) e = group_go(&g, "copy", copy_crowd, c);
+    if (e == 0) e = group_go(&g, "look up", look_up, c);
     struct message_new m = {.internal_date = 1700000000, .size = 1};
     if (e == 0) e = body_put(w->s->body, BODY_MAIL, SL("y"), SL(""), &m.body);
     if (e == 0) e = message_deliver(w->s, acc, SL("one"), SL("Sent"), &m, &uid, &twice);
@@ -285,6 +296,7 @@ static int crowd_look(void *arg)
         CHECK_OK(rows_each(w->s, acc, SL("h/"), SL("h0"), one_row, &unseen));
         if (sent + here <= BATCH) CHECK_OK(rows_each(w->s, acc, SL("y/"), SL("y0"), one_row, &unseen));
         CHECK_INT(unseen, here + sent <= BATCH ? here : 0);
+        CHECK(check_places(w->s, acc) >= here + sent);
         CHECK_OK(store_verify(w->s, NULL, NULL, complain, NULL));
     }
     ar_free(&a);
@@ -295,7 +307,7 @@ static int crowd_look(void *arg)
 static void check_crowd(void *arg)
 {
     const struct crowd *c = arg;
-    CHECK(c->appended && c->copied && c->delivered);
+    CHECK(c->appended && c->copied && c->delivered && c->looked_up);
 }
 
 TEST(a_large_copy_is_whole_or_not_there_after_a_power_cut)

@@ -203,6 +203,7 @@ static int finish(struct sweep *w)
 {
     int e = mailbox_finish_deletes(w->s, w->acc);
     if (e == 0) e = batch_care(w->s, w->acc);
+    if (e == 0) e = places_care(w->s, w->acc);
     if (e == ERR_CORRUPT) e = 0;
     int moved = e ? 0 : inbox_rename_finish(w->s, w->acc);
     if (moved == ERR_CANCELED) return moved;

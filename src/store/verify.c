@@ -257,6 +257,9 @@ static int check_account(void *arg, const char *acc)
         v->current = box[i].id;
         e = check_box(v);
     }
+    size_t lost = 0;
+    if (e == 0) e = places_check(v->s, acc, &lost);
+    if (lost) say(v, "account %s: %zu messages are not found by their EMAILID or thread", acc, lost);
     tell(v);
     if (e == 0) e = messages_each(v->s, acc, check_message, v);
     tell(v);
