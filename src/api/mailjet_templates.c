@@ -47,7 +47,7 @@ void mailjet_template_create(struct http_call *c)
     int e;
     do { /* ids are numbers, by chance */
         t.id = ar_printf(c->a, "%llu", (unsigned long long)rt_random_below(TEMPLATE_IDS) + 1);
-        e = stored_template_put(sends_of(c), account_of(c), &t, true);
+        e = stored_template_add(sends_of(c), account_of(c), &t, NULL);
     } while (e == ERR_EXISTS);
     if (e) failed(c, e);
     else told(c, 201, one(template_json(&t)));
@@ -103,7 +103,10 @@ void mailjet_content_put(struct http_call *c)
                                .subject = member(json_object_get(body, "Headers"), "Subject"),
                                .text = member(body, "Text-part"),
                                .html = member(body, "Html-part")};
+    struct stored_template t;
     int e = stored_judge(c->a, SEND_MAILJET, &v);
+    if (!e) e = stored_template_get(sends_of(c), account_of(c), c->param[0], c->a, &t);
+    if (!e && !sl_eq(t.kind, SL("mailjet"))) e = ERR_NOT_FOUND; /* another dialect's */
     if (!e) e = stored_version_put(sends_of(c), account_of(c), c->param[0], &v);
     if (e) failed(c, e);
     else told(c, 201, one(content_json(&v)));

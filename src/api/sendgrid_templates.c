@@ -115,7 +115,7 @@ void sendgrid_template_create(struct http_call *c)
         .id = new_id(c, dynamic), .name = name, .kind = dynamic ? SL("dynamic") : SL("legacy")};
     if (!e && kind.n && !dynamic && !sl_eq(kind, SL("legacy")))
         e = err_set(ERR_USAGE, "generation must be either legacy or dynamic");
-    if (!e) e = stored_template_put(sends_of(c), account_of(c), &t, true);
+    if (!e) e = stored_template_add(sends_of(c), account_of(c), &t, NULL);
     if (e) failed(c, e);
     else told(c, 201, t.id);
     json_decref(body);
@@ -125,12 +125,11 @@ void sendgrid_template_rename(struct http_call *c)
 {
     json_t *body = api_body(c);
     if (!body) return;
-    struct stored_template t;
-    int e = stored_template_get(sends_of(c), account_of(c), c->param[0], c->a, &t);
-    t.name = member(body, "name");
-    if (!e) e = stored_template_put(sends_of(c), account_of(c), &t, false);
+    struct slice name = SL("");
+    int e = api_member_text(body, "name", &name);
+    if (!e) e = stored_template_rename(sends_of(c), account_of(c), c->param[0], name);
     if (e) failed(c, e);
-    else told(c, 200, t.id);
+    else told(c, 200, c->param[0]);
     json_decref(body);
 }
 
@@ -138,17 +137,9 @@ void sendgrid_template_copy(struct http_call *c)
 {
     json_t *body = api_body(c);
     if (!body) return;
-    struct stored_template t, copy;
-    int e = stored_template_get(sends_of(c), account_of(c), c->param[0], c->a, &t);
-    copy = t;
-    if (!e) copy.id = new_id(c, sl_eq(t.kind, SL("dynamic")));
-    if (!e && member(body, "name").n) copy.name = member(body, "name");
-    if (!e) e = stored_template_put(sends_of(c), account_of(c), &copy, true);
-    for (size_t i = 0; !e && i < t.n; i++) {
-        struct stored_version v;
-        e = stored_version_get(sends_of(c), account_of(c), t.id, t.version[i].id, c->a, &v);
-        if (!e) e = stored_version_put(sends_of(c), account_of(c), copy.id, &v);
-    }
+    struct stored_template copy = {.id = new_id(c, sl_starts(c->param[0], SL("d-"))), .name = SL("")};
+    int e = api_member_text(body, "name", &copy.name);
+    if (!e) e = stored_template_copy(sends_of(c), account_of(c), c->param[0], &copy);
     if (e) failed(c, e);
     else told(c, 201, copy.id);
     json_decref(body);

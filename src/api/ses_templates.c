@@ -29,13 +29,17 @@ static int read_version(struct http_call *c, const json_t *body, struct stored_v
     return stored_judge(c->a, SEND_SES, v);
 }
 
-static void put(struct http_call *c, struct slice name, bool fresh, const json_t *body)
+/* Names of other dialects' templates are none here. */
+static int find(struct http_call *c, struct slice name)
 {
-    struct stored_version v;
-    struct stored_template t = {.id = name, .name = name, .kind = SL("ses")};
-    int e = read_version(c, body, &v);
-    if (!e) e = stored_template_put(sends_of(c), account_of(c), &t, fresh);
-    if (!e) e = stored_version_put(sends_of(c), account_of(c), name, &v);
+    struct stored_template t;
+    int e = stored_template_get(sends_of(c), account_of(c), name, c->a, &t);
+    if (!e && !sl_eq(t.kind, SL("ses"))) e = ERR_NOT_FOUND;
+    return e == ERR_NOT_FOUND ? err_set(e, "Template %.*s does not exist", SLF(name)) : e;
+}
+
+static void answer(struct http_call *c, int e)
+{
     if (e) ses_failed(c, e);
     else api_json(c, 200, json_object());
 }
@@ -44,7 +48,12 @@ void ses_template_create(struct http_call *c)
 {
     json_t *body = api_body(c);
     if (!body) return;
-    put(c, member(body, "TemplateName"), true, body);
+    struct stored_version v;
+    struct stored_template t = {.id = member(body, "TemplateName"), .kind = SL("ses")};
+    t.name = t.id;
+    int e = read_version(c, body, &v);
+    if (!e) e = stored_template_add(sends_of(c), account_of(c), &t, &v);
+    answer(c, e);
     json_decref(body);
 }
 
@@ -52,7 +61,11 @@ void ses_template_update(struct http_call *c)
 {
     json_t *body = api_body(c);
     if (!body) return;
-    put(c, c->param[0], false, body);
+    struct stored_version v;
+    int e = read_version(c, body, &v);
+    if (!e) e = find(c, c->param[0]);
+    if (!e) e = stored_version_put(sends_of(c), account_of(c), c->param[0], &v);
+    answer(c, e);
     json_decref(body);
 }
 

@@ -1,5 +1,5 @@
 /* stored.c - templates that an account keeps: rows t/ID of templates, v/ID/VERSION of versions,
- * c/ID/VERSION/ROW of their texts. */
+ * c/ID/VERSION/ROW of their texts, k/ID of copies that are being made. */
 #include "stored.h"
 
 #include <stdio.h>
@@ -134,12 +134,13 @@ struct changing {
     const struct stored_template *t;
     const struct stored_version *v;
     struct slice version, texts; /* version: which goes */
-    bool fresh;
     size_t n;
     int64_t now;
     stored_change_fn *change;
     void *arg;
 };
+
+static int put_version_tx(struct kv_tx *tx, void *arg);
 
 static int count(void *arg, struct slice key, struct slice value)
 {
@@ -148,27 +149,43 @@ static int count(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
-static int put_template_tx(struct kv_tx *tx, void *arg)
+static void put_template(struct kv_tx *tx, struct changing *x, const struct stored_template *t)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, ROW_VERSION);
+    rec_put(&b, 'n', t->name);
+    rec_opt(&b, 'k', t->kind);
+    rec_put_u64(&b, 'u', (uint64_t)x->now);
+    kv_tx_put_record(tx, key2(x->a, 't', x->id), &b);
+    buf_free(&b);
+}
+
+static int add_tx(struct kv_tx *tx, void *arg)
 {
     struct changing *x = arg;
-    struct slice key = key2(x->a, 't', x->id), row;
-    struct buf b = BUF_INIT;
+    struct slice row;
     size_t n = 0;
-    int e = kv_tx_get(tx, key, &row);
-    if (!e && x->fresh) return err_set(ERR_EXISTS, "there is a template %.*s already", SLF(x->id));
-    if (e && (e != ERR_NOT_FOUND || !x->fresh)) return e;
-    if (x->fresh) {
-        e = kv_tx_scan(tx, SL("t/"), SL("u"), count, &n);
-        if (e) return e;
-        if (n >= STORED_TEMPLATES_MAX)
-            return err_set(ERR_LIMIT, "the account has %d templates already", STORED_TEMPLATES_MAX);
-    }
-    rec_begin(&b, ROW_VERSION);
-    rec_put(&b, 'n', x->t->name);
-    rec_opt(&b, 'k', x->t->kind);
-    rec_put_u64(&b, 'u', (uint64_t)x->now);
-    kv_tx_put_record(tx, key, &b);
-    buf_free(&b);
+    int e = kv_tx_get(tx, key2(x->a, 't', x->id), &row);
+    if (!e) return err_set(ERR_EXISTS, "there is a template %.*s already", SLF(x->id));
+    if (e == ERR_NOT_FOUND) e = kv_tx_scan(tx, SL("t/"), SL("u"), count, &n);
+    if (e) return e;
+    if (n >= STORED_TEMPLATES_MAX)
+        return err_set(ERR_LIMIT, "the account has %d templates already", STORED_TEMPLATES_MAX);
+    put_template(tx, x, x->t);
+    return x->v ? put_version_tx(tx, x) : 0;
+}
+
+static int rename_tx(struct kv_tx *tx, void *arg)
+{
+    struct changing *x = arg;
+    struct stored_template t;
+    struct slice row;
+    int e = kv_tx_get(tx, key2(x->a, 't', x->id), &row);
+    if (!e) e = get_template(row, &t);
+    if (e) return e;
+    t.kind = ar_dup(x->a, t.kind);
+    t.name = x->t->name;
+    put_template(tx, x, &t);
     return 0;
 }
 
@@ -183,11 +200,18 @@ static int transact(struct sends *s, struct slice account, kv_fn *fn, struct cha
     return e;
 }
 
-int stored_template_put(struct sends *s, struct slice account, const struct stored_template *t, bool fresh)
+static int check_name(struct slice name)
 {
-    if (!t->name.n || t->name.n > STORED_NAME_MAX || !utf8_valid(t->name))
-        return err_set(ERR_SYNTAX, "the name of a template has 1 to %d bytes", STORED_NAME_MAX);
-    return transact(s, account, put_template_tx, &(struct changing){.id = t->id, .t = t, .fresh = fresh});
+    if (name.n && name.n <= STORED_NAME_MAX && utf8_valid(name)) return 0;
+    return err_set(ERR_SYNTAX, "the name of a template has 1 to %d bytes", STORED_NAME_MAX);
+}
+
+int stored_template_rename(struct sends *s, struct slice account, struct slice id, struct slice name)
+{
+    int e = check_name(name);
+    return e ? e
+             : transact(s, account, rename_tx,
+                        &(struct changing){.id = id, .t = &(struct stored_template){.name = name}});
 }
 
 static void erase(struct kv_tx *tx, struct arena *a, char kind, struct slice id, struct slice version)
@@ -259,6 +283,20 @@ static int check_lengths(const struct stored_version *v)
     return 0;
 }
 
+static int check_version(const struct stored_version *v)
+{
+    int e = check_id(v->id);
+    return e ? e : check_lengths(v);
+}
+
+static void put_texts(struct kv_tx *tx, struct changing *x, struct slice version)
+{
+    erase(tx, x->a, 'c', x->id, version);
+    for (size_t i = 0; i * ROW_BYTES < x->texts.n; i++)
+        kv_tx_put(tx, ar_printf(x->a, "%.*s/%04zx", SLF(key3(x->a, 'c', x->id, version)), i),
+                  sl_sub(x->texts, i * ROW_BYTES, (i + 1) * ROW_BYTES));
+}
+
 static int put_version_tx(struct kv_tx *tx, void *arg)
 {
     struct changing *x = arg;
@@ -274,19 +312,28 @@ static int put_version_tx(struct kv_tx *tx, void *arg)
     if (x->n >= STORED_VERSIONS_MAX && !again)
         return err_set(ERR_LIMIT, "the template has %d versions already", STORED_VERSIONS_MAX);
     v.updated = x->now;
-    erase(tx, x->a, 'c', x->id, v.id);
-    for (size_t i = 0; i * ROW_BYTES < x->texts.n; i++)
-        kv_tx_put(tx, ar_printf(x->a, "%.*s/%04zx", SLF(key3(x->a, 'c', x->id, v.id)), i),
-                  sl_sub(x->texts, i * ROW_BYTES, (i + 1) * ROW_BYTES));
+    put_texts(tx, x, v.id);
     put_version(tx, key, &v);
     return 0;
+}
+
+int stored_template_add(struct sends *s, struct slice account, const struct stored_template *t,
+                        const struct stored_version *first)
+{
+    struct arena a = {0};
+    struct changing x = {.id = t->id, .t = t, .v = first};
+    int e = check_name(t->name);
+    if (!e && first) e = check_version(first);
+    if (!e && first) x.texts = texts_of(&a, first);
+    if (!e) e = transact(s, account, add_tx, &x);
+    ar_free(&a);
+    return e;
 }
 
 int stored_version_put(struct sends *s, struct slice account, struct slice id, const struct stored_version *v)
 {
     struct arena a = {0};
-    int e = check_id(v->id);
-    if (!e) e = check_lengths(v);
+    int e = check_version(v);
     if (!e)
         e = transact(s, account, put_version_tx,
                      &(struct changing){.id = id, .v = v, .texts = texts_of(&a, v)});
@@ -395,6 +442,8 @@ static int read_texts(struct sends *s, struct slice object, struct slice id, str
     struct slice prefix = ar_cat(a, key3(a, 'c', id, v->id), SL("/"));
     int e = kv_scan(s->store->kv, object, prefix, kv_prefix_end(a, prefix), KV_PAGE_MAX, a, &page);
     for (size_t i = 0; !e && i < page.n; i++) buf_put(&b, page.row[i].value);
+    struct slice row;
+    if (!e && !page.n) e = kv_get(s->store->kv, object, key3(a, 'v', id, v->id), a, &row); /* just removed? */
     if (!e) e = texts_get(ar_dup(a, buf_slice(&b)), v);
     buf_free(&b);
     return e;
@@ -412,4 +461,95 @@ int stored_version_get(struct sends *s, struct slice account, struct slice id, s
         return read_texts(s, object_of(a, account), id, a, out);
     }
     return ERR_NOT_FOUND;
+}
+
+/* ---- copying: versions first, one after another, of a template that is not there yet; then the template
+ * ----
+ */
+
+static int copy_version_tx(struct kv_tx *tx, void *arg)
+{
+    struct changing *x = arg;
+    struct buf b = BUF_INIT;
+    rec_begin(&b, ROW_VERSION);
+    rec_put_u64(&b, 'u', (uint64_t)x->now);
+    kv_tx_put_record(tx, key2(x->a, 'k', x->id), &b);
+    buf_free(&b);
+    put_texts(tx, x, x->v->id);
+    put_version(tx, key3(x->a, 'v', x->id, x->v->id), x->v);
+    return 0;
+}
+
+static int copied_tx(struct kv_tx *tx, void *arg)
+{
+    struct changing *x = arg;
+    int e = add_tx(tx, x);
+    if (!e) kv_tx_del(tx, key2(x->a, 'k', x->id));
+    return e;
+}
+
+static void erase_copy(struct kv_tx *tx, struct changing *x, struct slice id)
+{
+    erase(tx, x->a, 'v', id, SL(""));
+    erase(tx, x->a, 'c', id, SL(""));
+    kv_tx_del(tx, key2(x->a, 'k', id));
+}
+
+static int broken_off_tx(struct kv_tx *tx, void *arg)
+{
+    struct changing *x = arg;
+    erase_copy(tx, x, x->id);
+    return 0;
+}
+
+static int old_copy(void *arg, struct slice key, struct slice value)
+{
+    struct others *o = arg;
+    struct stored_version mark = {0};
+    if (get_version(value, &mark) == 0 && mark.updated > o->x->now - STORED_COPY_S &&
+        mark.updated <= o->x->now)
+        return 0;
+    erase_copy(o->tx, o->x, ar_dup(o->x->a, sl_from(key, 2)));
+    return 0;
+}
+
+/* What a program that ended left behind. */
+static int old_copies_tx(struct kv_tx *tx, void *arg)
+{
+    return kv_tx_scan(tx, SL("k/"), SL("k0"), old_copy, &(struct others){arg, tx});
+}
+
+static int copy_version(struct sends *s, struct slice account, const struct stored_template *from,
+                        struct slice id, const struct stored_version *as_listed)
+{
+    struct arena a = {0};
+    struct stored_version v = *as_listed; /* active as all of them were then */
+    int e = read_texts(s, object_of(&a, account), from->id, &a, &v);
+    struct changing x = {.id = id, .v = &v, .texts = e ? SL("") : texts_of(&a, &v)};
+    if (!e) e = transact(s, account, copy_version_tx, &x);
+    ar_free(&a);
+    return e == ERR_NOT_FOUND ? 0 : e; /* removed meanwhile */
+}
+
+int stored_template_copy(struct sends *s, struct slice account, struct slice id,
+                         const struct stored_template *copy)
+{
+    struct arena a = {0};
+    struct stored_template from, to = *copy;
+    int e = stored_template_get(s, account, id, &a, &from);
+    if (!e && !to.name.n) to.name = from.name;
+    if (!e) e = check_name(to.name);
+    if (!e) e = transact(s, account, old_copies_tx, &(struct changing){.id = to.id});
+    to.kind = from.kind;
+    for (size_t i = 0; !e && i < from.n; i++) e = copy_version(s, account, &from, to.id, &from.version[i]);
+    if (!e) e = transact(s, account, copied_tx, &(struct changing){.id = to.id, .t = &to});
+    if (e && e != ERR_NOT_FOUND && e != ERR_UNKNOWN) {
+        char sentence[ERR_TEXT_MAX];
+        snprintf(sentence, sizeof sentence, "%s", err_text(e));
+        (void)!transact(s, account, broken_off_tx,
+                        &(struct changing){.id = to.id}); /* else the next copy's */
+        e = err_set(e, "%s", sentence);
+    }
+    ar_free(&a);
+    return e;
 }

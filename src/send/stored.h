@@ -11,6 +11,7 @@ enum {
     STORED_BYTES_MAX = 2 << 20,   /* of one version's texts */
     STORED_ID_MAX = 64,           /* letters, digits, - and _ */
     STORED_NAME_MAX = 100,
+    STORED_COPY_S = 3600, /* a copy that was not finished by then never will be: its rows go with the next */
 };
 
 struct stored_version {
@@ -31,10 +32,16 @@ struct stored_template {
 /* Can a version of these texts be rendered? ERR_SYNTAX and the like: the sentence names the text and the
  * place. */
 MUST_CHECK int stored_judge(struct arena *a, enum send_language language, const struct stored_version *v);
-/* Writes the template's own row; its versions stay. fresh: ERR_EXISTS when there is one of this id; else
- * ERR_NOT_FOUND when there is none. ERR_SYNTAX, ERR_LIMIT. */
-MUST_CHECK int stored_template_put(struct sends *s, struct slice account, const struct stored_template *t,
-                                   bool fresh);
+/* A new one, with its first version (NULL: without), as one. ERR_EXISTS, ERR_SYNTAX, ERR_LIMIT. */
+MUST_CHECK int stored_template_add(struct sends *s, struct slice account, const struct stored_template *t,
+                                   const struct stored_version *first);
+/* ERR_NOT_FOUND, ERR_SYNTAX. */
+MUST_CHECK int stored_template_rename(struct sends *s, struct slice account, struct slice id,
+                                      struct slice name);
+/* Another one, copy->id, with the name that copy has, or else the same, and with all versions that there are
+ * now: whole, or not at all, and nobody sees it before. ERR_NOT_FOUND, else as stored_template_add(). */
+MUST_CHECK int stored_template_copy(struct sends *s, struct slice account, struct slice id,
+                                    const struct stored_template *copy);
 MUST_CHECK int stored_template_remove(struct sends *s, struct slice account, struct slice id);
 /* With its versions, but not their texts; in a. ERR_NOT_FOUND. */
 MUST_CHECK int stored_template_get(struct sends *s, struct slice account, struct slice id, struct arena *a,

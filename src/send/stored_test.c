@@ -18,10 +18,10 @@ TEST(stored_templates)
     struct stored_version v1 = {.id = SL("v1"), .name = SL("one"), .active = true, .subject = SL("S {{a}}")},
                           v2 = v1, one;
     CHECK_ERR(stored_template_get(x.s, account, id, a, &got), ERR_NOT_FOUND);
-    CHECK_ERR(stored_template_put(x.s, account, &t, false), ERR_NOT_FOUND);
+    CHECK_ERR(stored_template_rename(x.s, account, id, SL("n")), ERR_NOT_FOUND);
     CHECK_ERR(stored_version_put(x.s, account, id, &v1), ERR_NOT_FOUND);
-    CHECK_OK(stored_template_put(x.s, account, &t, true));
-    CHECK_ERR(stored_template_put(x.s, account, &t, true), ERR_EXISTS);
+    CHECK_OK(stored_template_add(x.s, account, &t, NULL));
+    CHECK_ERR(stored_template_add(x.s, account, &t, NULL), ERR_EXISTS);
 
     char *large = ar_alloc(a, 200000);
     memset(large, 'x', 200000);
@@ -51,6 +51,72 @@ TEST(stored_templates)
     CHECK_ERR(stored_template_remove(x.s, account, id), ERR_NOT_FOUND);
     CHECK_ERR(stored_version_get(x.s, account, id, SL("v1"), a, &one), ERR_NOT_FOUND);
     CHECK_ERR(stored_template_get(x.s, account, SL("../x"), a, &got), ERR_NOT_FOUND);
+    send_fixture_end(&x);
+}
+
+static int leave_behind(struct kv_tx *tx, void *arg)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, 1);
+    rec_put_u64(&b, 'u', 1000); /* long ago */
+    kv_tx_put_record(tx, SL("k/d-dead"), &b);
+    buf_free(&b);
+    kv_tx_put(tx, SL("v/d-dead/v1"), SL("x"));
+    kv_tx_put(tx, SL("c/d-dead/v1/0000"), SL("x"));
+    return (void)arg, 0;
+}
+
+static size_t rows_of(struct send_fixture *x, const char *prefix)
+{
+    struct kv_page page;
+    struct arena *a = &x->f.a;
+    struct slice p = sl_cstr(prefix);
+    CHECK_OK(
+        kv_scan(x->s->store->kv, ar_printf(a, "y:%s", x->account.id), p, kv_prefix_end(a, p), 500, a, &page));
+    return page.n;
+}
+
+/* Whole, with one that is active; what another copy left behind when the program ended goes. */
+TEST(stored_templates_are_copied_whole)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct slice account = sl_cstr(x.account.id), id = SL("d-1");
+    struct stored_template t = {.id = id, .name = SL("Welcome"), .kind = SL("dynamic")}, got;
+    struct stored_template copy = {.id = SL("d-2")}, named = {.id = SL("d-3"), .name = SL("Other")};
+    struct stored_version v = {.id = SL("v1"), .name = SL("one"), .active = true, .subject = SL("S")}, one;
+    char *large = ar_alloc(a, 1800000);
+    memset(large, 'x', 1800000);
+    v.html = sl(large, 1800000);
+    CHECK_ERR(stored_template_copy(x.s, account, id, &copy), ERR_NOT_FOUND);
+    CHECK_OK(stored_template_add(x.s, account, &t, &v));
+    for (int i = 2; i <= 5; i++) { /* together more than a transaction may change */
+        v.id = ar_printf(a, "v%d", i), v.active = i == 3;
+        CHECK_OK(stored_version_put(x.s, account, id, &v));
+    }
+    CHECK_OK(kv_transact(x.s->store->kv, ar_printf(a, "y:%s", x.account.id), leave_behind, NULL));
+    CHECK_OK(stored_template_copy(x.s, account, id, &copy));
+    CHECK_OK(stored_template_get(x.s, account, SL("d-2"), a, &got));
+    CHECK_SL(got.name, "Welcome");
+    CHECK_SL(got.kind, "dynamic");
+    REQUIRE(got.n == 5);
+    CHECK_OK(stored_version_get(x.s, account, SL("d-2"), SL(""), a, &one));
+    CHECK_SL(one.id, "v3");
+    CHECK_INT(one.html.n, 1800000);
+    CHECK_INT(rows_of(&x, "k/") + rows_of(&x, "v/d-dead") + rows_of(&x, "c/d-dead"), 0);
+    CHECK_OK(stored_template_copy(x.s, account, id, &named));
+    CHECK_OK(stored_template_get(x.s, account, SL("d-3"), a, &got));
+    CHECK_SL(got.name, "Other");
+    CHECK_OK(stored_template_rename(x.s, account, SL("d-3"), SL("Third")));
+    CHECK_OK(stored_template_get(x.s, account, SL("d-3"), a, &got));
+    CHECK_SL(got.name, "Third");
+    CHECK_INT(got.n, 5);
+    size_t before = rows_of(&x, "c/");
+    copy.name = SL("\xff");
+    copy.id = SL("d-4");
+    CHECK_ERR(stored_template_copy(x.s, account, id, &copy), ERR_SYNTAX);
+    CHECK_INT(rows_of(&x, "c/"), before);
     send_fixture_end(&x);
 }
 
@@ -103,7 +169,7 @@ TEST(stored_changes_side_by_side)
     struct stored_template t = {.id = id, .name = SL("Welcome"), .kind = SL("dynamic")}, got;
     struct stored_version v = {.id = SL("v1"), .name = SL("one"), .text = SL("text"), .extra = SL("{}")}, one;
     struct stored_version other = {.id = SL("v2"), .name = SL("two"), .active = true};
-    CHECK_OK(stored_template_put(x.s, account, &t, true));
+    CHECK_OK(stored_template_add(x.s, account, &t, NULL));
     CHECK_ERR(stored_version_change(x.s, account, id, SL("v1"), activate, NULL), ERR_NOT_FOUND);
     CHECK_OK(stored_version_put(x.s, account, id, &v));
     CHECK_OK(stored_version_put(x.s, account, id, &other));
