@@ -62,19 +62,24 @@ static int may_touch(struct request *r, struct slice address)
                    SLF(printable(r->a, address, 100)));
 }
 
-int command_may(const struct command *c, struct request *r)
+static int may_of(const struct command *c, struct request *r, const char *arg)
 {
-    struct slice name;
+    struct slice name, what = arg_slice(r->args, arg);
     bool yes;
-    if (!r->admin) return 0;
-    if (!c->of_domain) return err_set(ERR_DENIED, "only who runs the node may do that");
-    struct slice what = arg_slice(r->args, c->of_domain);
     if (!what.n) return err_set(ERR_DENIED, "say of which domain: you administer some only");
     int e = domain_of(r, what, &name);
     if (!e) e = administers(r, name, &yes);
     if (!e && yes && !c->quiet && sl_chr(what, '@') != SL_NONE) e = may_touch(r, what);
     if (e || yes) return e;
     return err_set(ERR_DENIED, "you do not administer the domain %.*s", SLF(printable(r->a, name, 100)));
+}
+
+int command_may(const struct command *c, struct request *r)
+{
+    if (!r->admin) return 0;
+    if (!c->of_domain) return err_set(ERR_DENIED, "only who runs the node may do that");
+    int e = may_of(c, r, c->of_domain);
+    return e || !c->of_domain_too ? e : may_of(c, r, c->of_domain_too);
 }
 
 /* Without what nobody should read. */

@@ -28,8 +28,16 @@ void print_inbound_add(json_t *args, json_t *reply, struct buf *out)
                arg_text(args, "name"), arg_text(args, "url"));
 }
 
-static int list_inbound(void *r, const struct inbound *in)
+struct listing {
+    struct request *r;
+    struct slice domain; /* or empty: of all */
+};
+
+static int list_inbound(void *arg, const struct inbound *in)
 {
+    const struct listing *l = arg;
+    struct request *r = l->r;
+    if (l->domain.n && !sl_eq(sl_from(in->name, sl_rchr(in->name, '@') + 1), l->domain)) return 0;
     json_t *o = json_object();
     reply_text(o, "name", in->name);
     reply_text(o, "account", in->account);
@@ -44,9 +52,14 @@ static int list_inbound(void *r, const struct inbound *in)
 int run_inbound_list(struct request *r)
 {
     struct account acc = {0};
-    struct slice address = arg_slice(r->args, "address");
-    int e = address.n ? account_get(r->core->store->directory, r->a, address, &acc) : 0;
-    return e ? e : inbound_each(r->core->sends, sl_cstr(acc.id), list_inbound, r);
+    struct domain d = {0};
+    struct listing l = {.r = r};
+    struct slice of = arg_slice(r->args, "address");
+    bool address = sl_chr(of, '@') != SL_NONE;
+    int e = address ? account_get(r->core->store->directory, r->a, of, &acc) : 0;
+    if (of.n && !address) e = domain_get(r->core->store->directory, r->a, of, &d);
+    l.domain = d.name;
+    return e ? e : inbound_each(r->core->sends, sl_cstr(acc.id), list_inbound, &l);
 }
 
 void print_row_inbound_list(json_t *args, json_t *row, size_t i, struct buf *out)

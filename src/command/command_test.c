@@ -198,7 +198,8 @@ TEST(what_changes_something_is_in_the_audit)
 }
 
 /* What an administrator of single domains may ask: accounts, aliases and lists of these domains,
- * and the domains that these accounts send as, their keys and webhooks; no more. */
+ * and the domains that these accounts send as, their keys, webhooks and mail that is handed to
+ * URLs; no more. */
 TEST(what_who_administers_a_domain_may_do)
 {
     static const char *const may[] = {"account add",
@@ -234,7 +235,10 @@ TEST(what_who_administers_a_domain_may_do)
                                       "webhook add",
                                       "webhook list",
                                       "webhook remove",
-                                      "webhook resume"};
+                                      "webhook resume",
+                                      "inbound add",
+                                      "inbound list",
+                                      "inbound remove"};
     for (size_t i = 0; i < ncommands; i++) {
         bool known = false;
         for (size_t k = 0; k < COUNT_OF(may); k++) known |= strcmp(commands[i].name, may[k]) == 0;

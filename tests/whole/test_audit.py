@@ -92,7 +92,7 @@ def test_who_administers_a_domain_may_do_that_and_nothing_else(home):
     for command, args in no:
         answer = call(home, key, command, **args)
         assert answer["status"] == 1 and "domain" in answer["error"], (command, args, answer)
-    for command in ("domain.add", "account.set", "queue.list", "inbound.add", "audit", "stats", "account.grant", "domain.admin.add"):
+    for command in ("domain.add", "account.set", "queue.list", "campaign.cancel", "audit", "stats", "account.grant", "domain.admin.add"):
         call(home, key, command, _status=404)
     assert "stays in its domain" in call(home, key, "account.rename", _status=400, address="chief@two.test", to="chief@one.test")["error"]
     assert {a["address"] for a in home.json("account", "list")["accounts"]} == {"alice@one.test", "bob@one.test", "chief@two.test"}
@@ -152,6 +152,18 @@ def test_who_administers_a_domain_has_the_keys_and_webhooks_of_its_accounts(home
     assert call(home, key, "key.remove", id=made["id"], address="shop@two.test")["status"] == 0
     assert call(home, key, "webhook.remove", account="shop@two.test", name="default")["status"] == 0
     assert made["id"] not in home.tram("key", "list").stdout
+    for name in ("two.test", "any@two.test"):
+        assert call(home, key, "inbound.add", account="shop@two.test", name=name, url="https://hook.two.test/in")["status"] == 0
+    home.tram("inbound", "add", "bob@one.test", "one.test", "https://hook.one.test/in")
+    assert [h["name"] for h in call(home, key, "inbound.list", address="two.test", _rows=True)] == [h["name"] for h in call(home, key, "inbound.list", address="shop@two.test", _rows=True)] != []
+    no = [("inbound.add", {"account": "bob@one.test", "name": "x@two.test", "url": "https://x.test/"}), ("inbound.add", {"account": "shop@two.test", "name": "x@one.test", "url": "https://x.test/"}),
+          ("inbound.list", {}), ("inbound.list", {"address": "one.test"}), ("inbound.list", {"address": "bob@one.test"}), ("inbound.remove", {"name": "one.test"})]
+    for command, args in no:
+        answer = call(home, key, command, **args)
+        assert answer["status"] == 1 and "domain" in answer["error"], (command, args, answer)
+    for name in ("two.test", "any@two.test"):
+        assert call(home, key, "inbound.remove", name=name)["status"] == 0
+    home.tram("inbound", "remove", "one.test")
     home.tram("account", "remove", "shop@two.test")
     home.tram("domain", "admin", "remove", "two.test", "chief@two.test")
 
