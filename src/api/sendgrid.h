@@ -16,9 +16,10 @@ struct sendgrid_mail {
 void sendgrid_mail_read(struct sendgrid_mail *m, const json_t *body, int64_t now);
 void sendgrid_mail_end(struct sendgrid_mail *m);
 
-/* sendgrid_errors.c: {"errors": [{"message", "field", "help"}]}; field may be NULL. */
+/* sendgrid_errors.c: {"errors": [{"message", "field"}]}, as the published files have it (what a fault has not
+ * is left out); field may be NULL or empty. */
 void sendgrid_error(struct http_call *c, int status, const char *sentence);
-void sendgrid_error_at(json_t *errors, const char *field, const char *anchor, const char *sentence);
+void sendgrid_error_at(json_t *errors, const char *field, const char *sentence);
 /* Answers with these; takes the reference. SUSPENDS. */
 void sendgrid_refuse(struct http_call *c, int status, json_t *errors);
 
@@ -65,8 +66,13 @@ void sendgrid_left_delete(struct http_call *c);
 void sendgrid_left_search(struct http_call *c);
 void sendgrid_left_of(struct http_call *c);
 
+/* sendgrid_figures.c */
+void sendgrid_bounce_classes(struct http_call *c);
+void sendgrid_bounce_class(struct http_call *c);
+
 /* sendgrid_stats.c */
 void sendgrid_stats(struct http_call *c);
+void sendgrid_parse_stats(struct http_call *c);
 void sendgrid_category_stats(struct http_call *c);
 void sendgrid_category_sums(struct http_call *c);
 void sendgrid_categories(struct http_call *c);

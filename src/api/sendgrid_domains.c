@@ -12,7 +12,7 @@ static struct directory *dir_of(struct http_call *c) { return api_of(c)->core->s
 static void refuse(struct http_call *c, const char *field, const char *sentence)
 {
     json_t *errors = json_array();
-    sendgrid_error_at(errors, field, NULL, sentence);
+    sendgrid_error_at(errors, field, sentence);
     sendgrid_refuse(c, 400, errors);
 }
 

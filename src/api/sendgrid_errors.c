@@ -1,10 +1,11 @@
 /* sendgrid_errors.c - errors as SendGrid tells them. */
 #include "sendgrid.h"
 
-void sendgrid_error_at(json_t *errors, const char *field, const char *anchor, const char *sentence)
+void sendgrid_error_at(json_t *errors, const char *field, const char *sentence)
 {
-    json_array_append_new(errors,
-                          json_pack("{s:s,s:s?,s:s?}", "message", sentence, "field", field, "help", anchor));
+    json_t *v = json_pack("{s:s}", "message", sentence);
+    if (field && *field) json_object_set_new(v, "field", json_string(field));
+    json_array_append_new(errors, v);
 }
 
 void sendgrid_refuse(struct http_call *c, int status, json_t *errors)
@@ -17,6 +18,6 @@ void sendgrid_error(struct http_call *c, int status, const char *sentence)
     json_t *errors = json_array();
     if (status == 401) sentence = "The provided authorization grant is invalid, expired, or revoked";
     if (status == 403) sentence = "access forbidden";
-    sendgrid_error_at(errors, NULL, NULL, sentence);
+    sendgrid_error_at(errors, NULL, sentence);
     sendgrid_refuse(c, status, errors);
 }

@@ -17,7 +17,7 @@ static void gather(struct dialect *d, const char *path, int e, const char *sente
 {
     struct sendgrid_mail *m = d->arg;
     (void)e;
-    sendgrid_error_at(m->errors, path, *path ? path : NULL, sentence);
+    sendgrid_error_at(m->errors, path, sentence);
 }
 
 /* ---- addresses ---- */

@@ -11,7 +11,7 @@ static void refused(struct http_call *c, int e, size_t letter)
     char field[80] = "";
     if (letter != SL_NONE) snprintf(field, sizeof field, "personalizations.%zu", letter);
     else if (e == ERR_DENIED) snprintf(field, sizeof field, "from");
-    sendgrid_error_at(errors, *field ? field : NULL, NULL, err_text(e));
+    sendgrid_error_at(errors, field, err_text(e));
     sendgrid_refuse(c, status, errors);
 }
 

@@ -76,7 +76,7 @@ static void change(struct http_call *c, const struct sendgrid_setting *s)
         api_failed(c, e);
     } else if (on) {
         json_t *errors = json_array();
-        sendgrid_error_at(errors, "enabled", NULL, s->why);
+        sendgrid_error_at(errors, "enabled", s->why);
         sendgrid_refuse(c, 400, errors);
     } else {
         show(c, s);

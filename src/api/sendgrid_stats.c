@@ -1,4 +1,5 @@
-/* sendgrid_stats.c - /v3/stats, /v3/categories/stats, /v3/categories/stats/sums, /v3/categories. */
+/* sendgrid_stats.c - /v3/stats, /v3/categories/stats, /v3/categories/stats/sums, /v3/categories,
+ * /v3/user/webhooks/parse/stats. */
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -12,7 +13,7 @@ enum { CATEGORIES_MAX = 10, NAMES = 50, SUMS = 5, LIMIT_MAX = 1000 };
 static int refuse(struct http_call *c, const char *field, const char *sentence)
 {
     json_t *errors = json_array();
-    sendgrid_error_at(errors, field, NULL, sentence);
+    sendgrid_error_at(errors, field, sentence);
     sendgrid_refuse(c, 400, errors);
     return ERR_USAGE;
 }
@@ -79,9 +80,14 @@ static json_t *metrics(const struct numbers *n)
     return o;
 }
 
-static json_t *one_stat(struct slice category, const struct numbers *n)
+static json_t *received(const struct numbers *n)
 {
-    json_t *o = json_pack("{s:o}", "metrics", metrics(n));
+    return json_pack("{s:I}", "received", (json_int_t)n->received);
+}
+
+static json_t *one_stat(struct slice category, json_t *metrics)
+{
+    json_t *o = json_pack("{s:o}", "metrics", metrics);
     if (!category.p) return o;
     json_object_set_new(o, "name", json_stringn(category.p, category.n));
     json_object_set_new(o, "type", json_string("category"));
@@ -95,6 +101,7 @@ struct periods {
     struct numbers_row **row; /* of each name: its rows by day */
     size_t *nrow;
     size_t n;
+    json_t *(*metrics)(const struct numbers *n);
 };
 
 static json_t *one_period(const struct periods *p, int64_t day, struct arena *a)
@@ -105,7 +112,7 @@ static json_t *one_period(const struct periods *p, int64_t day, struct arena *a)
         const struct numbers *n = &none;
         for (size_t k = 0; k < p->nrow[i]; k++)
             if (p->row[i][k].day == day) n = &p->row[i][k].n;
-        json_array_append_new(stats, one_stat(p->name[i], n));
+        json_array_append_new(stats, one_stat(p->name[i], p->metrics(n)));
     }
     struct slice date = numbers_day_text(day, a);
     return json_pack("{s:s%,s:o}", "date", date.p, date.n, "stats", stats);
@@ -126,7 +133,7 @@ static void answer_periods(struct http_call *c, const struct periods *p)
     api_json(c, 200, all);
 }
 
-void sendgrid_stats(struct http_call *c)
+static void answer_all(struct http_call *c, json_t *(*told)(const struct numbers *n))
 {
     struct numbers_ask ask;
     struct numbers_row *row;
@@ -135,8 +142,11 @@ void sendgrid_stats(struct http_call *c)
     if (read_ask(c, &ask) != 0) return;
     int e = numbers_table(api_of(c)->core->sends, &ask, c->a, &row, &n);
     if (e) api_failed(c, e);
-    else answer_periods(c, &(struct periods){&ask, &all, &row, &n, 1});
+    else answer_periods(c, &(struct periods){&ask, &all, &row, &n, 1, told});
 }
+
+void sendgrid_stats(struct http_call *c) { answer_all(c, metrics); }
+void sendgrid_parse_stats(struct http_call *c) { answer_all(c, received); }
 
 void sendgrid_category_stats(struct http_call *c)
 {
@@ -164,7 +174,7 @@ void sendgrid_category_stats(struct http_call *c)
         e = numbers_table(api_of(c)->core->sends, &ask, c->a, &row[i], &nrow[i]);
     }
     if (e) api_failed(c, e);
-    else answer_periods(c, &(struct periods){&ask, names, row, nrow, n});
+    else answer_periods(c, &(struct periods){&ask, names, row, nrow, n, metrics});
 }
 
 /* ---- sums ---- */
@@ -228,7 +238,7 @@ void sendgrid_category_sums(struct http_call *c)
     }
     json_t *stats = json_array();
     for (size_t i = skip < kept ? (size_t)skip : kept; i < kept && json_array_size(stats) < most; i++)
-        json_array_append_new(stats, one_stat(v[i].name, v[i].n));
+        json_array_append_new(stats, one_stat(v[i].name, metrics(v[i].n)));
     struct slice date = numbers_day_text(ask.from, c->a);
     api_json(c, 200, json_pack("{s:s%,s:o}", "date", date.p, date.n, "stats", stats));
 }

@@ -38,6 +38,7 @@ static json_t *row_json(const struct numbers_row *r)
     reply_text(o, "day", numbers_day_text(r->day, &a));
     reply_text(o, "name", r->name);
     for (int i = 0; i < NUMBER_COUNT; i++) reply_int(o, number_word((enum number)i), (int64_t)r->n.n[i]);
+    reply_int(o, "received", (int64_t)r->n.received);
     json_object_set_new(o, "bounced_by", bounces_json(&r->n));
     json_object_set_new(o, "dropped_by", drops_json(&r->n));
     reply_int(o, "p50_ms", (int64_t)numbers_within(&r->n, 0.5));

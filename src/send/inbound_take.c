@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "body/body.h"
 #include "inbound_i.h"
+#include "numbers.h"
 #include "send_i.h"
 #include "webhook_i.h"
 
@@ -21,6 +22,7 @@ struct handing {
     struct buf body; /* what is signed: the time, and behind it the form */
     struct inbound_place place;
     struct slice when, signature;
+    bool handed;
 };
 
 /* ---- the call ---- */
@@ -98,6 +100,7 @@ static int call(struct handing *x)
     if (answer.status < 200 || answer.status > 299)
         return err_set(ERR_BUSY, "its webhook answered %d", answer.status);
     x->d->where = "to its webhook";
+    x->handed = true;
     return 0;
 }
 
@@ -177,6 +180,13 @@ static int one_attempt(struct handing *x)
     return e == ERR_TOO_LONG && x->in.mailbox && x->s->file ? file(x) : e;
 }
 
+/* It is handed over whatever becomes of the figure. */
+static void count(struct handing *x)
+{
+    int e = numbers_received(x->s, x->in.account);
+    if (e) log_warn("send", "%s was handed over and is not counted: %s", x->d->letter->id.s, err_text(e));
+}
+
 int inbound_take(struct sends *s, struct last_hop *d)
 {
     struct handing x = {.s = s, .d = d};
@@ -186,6 +196,7 @@ int inbound_take(struct sends *s, struct last_hop *d)
     if (!e) e = one_attempt(&x);
     if (e == ERR_VERSION) e = err_set(ERR_CORRUPT, "what is known of its webhook cannot be read");
     if (!e && d->tell) e = kv_transact(s->store->kv, SL(SENDS_OBJECT), d->tell, d->tell_arg);
+    if (!e && x.handed) count(&x);
     es256_free(&x.key);
     ar_free(&x.text);
     ar_free(&x.a);

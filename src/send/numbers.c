@@ -54,6 +54,7 @@ void numbers_add(struct numbers *to, const struct numbers *more)
     add(to->bounced, more->bounced, REPLY_NCLASSES);
     add(to->dropped, more->dropped, SEND_OUT_COUNT);
     add(to->took, more->took, NUMBERS_BUCKETS);
+    to->received += more->received;
 }
 
 /* ---- times ---- */
@@ -108,6 +109,7 @@ void numbers_put(struct buf *b, struct slice name, const struct numbers *n)
     put_list(b, 'b', n->bounced, REPLY_NCLASSES);
     put_list(b, 'd', n->dropped, SEND_OUT_COUNT);
     put_list(b, 't', n->took, NUMBERS_BUCKETS);
+    rec_opt_u64(b, 'i', n->received);
 }
 
 int numbers_get(struct slice row, struct slice *name, struct numbers *n)
@@ -124,6 +126,7 @@ int numbers_get(struct slice row, struct slice *name, struct numbers *n)
         case 'd': at = (i = rec_u64(&r)) < SEND_OUT_COUNT ? &n->dropped[i] : &ignored; break;
         case 't': at = (i = rec_u64(&r)) < NUMBERS_BUCKETS ? &n->took[i] : &ignored; break;
         case 'v': *at = rec_u64(&r); break;
+        case 'i': n->received = rec_u64(&r); break;
         }
     return e ? e : rec_error(&r);
 }

@@ -59,6 +59,7 @@ struct numbers {
     uint64_t bounced[REPLY_NCLASSES]; /* bounces, late ones too, by class */
     uint64_t dropped[SEND_OUT_COUNT]; /* by reason */
     uint64_t took[NUMBERS_BUCKETS];   /* deliveries by how long they took */
+    uint64_t received;                /* letters that came in and were handed to a URL (inbound.h) */
 };
 void numbers_add(struct numbers *to, const struct numbers *more);
 /* Milliseconds within which the share `of` (0 to 1) of the deliveries came, within a tenth of the truth; 0:
@@ -95,6 +96,10 @@ struct slice numbers_day_text(int64_t day, struct arena *a);
 bool numbers_day_named(struct slice text, int64_t *day);
 /* "from" and "to" of an ask: what is empty is the last 30 days, and today. ERR_USAGE with a sentence. */
 MUST_CHECK int numbers_days(struct numbers_ask *ask, struct slice from, struct slice to);
+
+/* A letter that came in was handed to a URL of the account; a program that ends in between does not count it.
+ * SUSPENDS. */
+MUST_CHECK int numbers_received(struct sends *s, struct slice account);
 
 /* All accounts, since the node started. */
 void numbers_node(struct sends *s, struct numbers *out);

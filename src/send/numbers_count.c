@@ -292,6 +292,26 @@ int numbers_count(struct sends *s, struct slice account, bool *more)
     return e;
 }
 
+/* ---- what is no event ---- */
+
+static int received_tx(struct kv_tx *tx, void *sum)
+{
+    struct arena a = {0};
+    int e = add_sum(tx, sum, &a);
+    ar_free(&a);
+    return e;
+}
+
+int numbers_received(struct sends *s, struct slice account)
+{
+    struct arena a = {0};
+    struct sum x = {.by = NUMBERS_BY_ALL, .day = rt_wall_seconds() / 86400, .n.received = 1};
+    x.key = numbers_key(x.by, x.day, x.name, &a);
+    int e = kv_transact(s->store->kv, numbers_object(account, &a), received_tx, &x);
+    ar_free(&a);
+    return e;
+}
+
 void numbers_node(struct sends *s, struct numbers *out)
 {
     lock_take(&s->lock);

@@ -33,8 +33,8 @@ def faults(value, schema, where=""):
             if name in value:
                 out += faults(value[name], part, f"{where}.{name}")
     if isinstance(value, list):
-        if len(value) > schema.get("maxItems", len(value)):
-            out.append(f"{where}: more than {schema['maxItems']}")
+        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+            out.append(f"{where}: too many or too few")
         for i, one in enumerate(value):
             out += faults(one, schema.get("items"), f"{where}[{i}]")
     if isinstance(value, str) and not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
@@ -61,18 +61,30 @@ def own(document):
             for path, methods in document["paths"].items() for method, o in methods.items()}
 
 
+def operation(document, method, path):
+    """The name under which the document has the call: of those that fit, the one with the fewest variables."""
+    path = path.partition("?")[0]
+    fit = [name for name in document if name.split()[0] == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", name.split()[1]), path)]
+    assert fit, f"{method} {path} is not in the document"
+    return min(fit, key=lambda name: name.count("{"))
+
+
+# Of a status that the document says nothing of.
+ERROR = {"type": "object", "required": ["errors"], "properties": {"errors": {"type": "array", "minItems": 1, "items": {
+    "type": "object", "required": ["message"], "properties": {"message": {"type": "string"}, "field": {"type": "string", "nullable": True}, "help": {"type": "object"}}}}}}
+
+
+def error_of(operation, status):
+    return {"allOf": [ERROR, operation["responses"].get(str(status)) or {}]}
+
+
 def judge(document, method, path, status, request, answer):
     """Is a call that was made, and what it was answered, as the document has it?"""
-    path = path.partition("?")[0]
-    for name, operation in document.items():
-        verb, _, pattern = name.partition(" ")
-        if verb == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), path):
-            found = operation
-            break
-    else:
-        raise AssertionError(f"{method} {path} is not in the document")
+    name = operation(document, method, path)
+    found = document[name]
     if status >= 400:
-        assert not faults(answer, {"type": "object", "required": ["errors"], "properties": {"errors": {"type": "array", "items": {"type": "object", "required": ["message"]}}}}), answer
+        wrong = faults(answer, error_of(found, status), "error")
+        assert not wrong, (name, status, wrong)
         return
     assert str(status) in found["responses"], (name, status)
     told = None if status == 204 else found["responses"][str(status)]

@@ -341,6 +341,7 @@ def test_mail_that_comes_in_is_handed_to_a_webhook_until_it_takes_it(home, tmp_p
     w.until(lambda: len(calls) == 5, what="the raw call")
     raw = form_of(*calls[-1])
     assert raw["email"].endswith(b"From: bob@two.test\r\nSubject: raw\r\n\r\nAs it came.\r\n") and "text" not in raw
+    w.until(lambda: [sum(r["received"] for r in home.json("stats", f"{who}@one.test")["rows"]) for who in ("news", "bob")] == [2, 1], what="the letters to be counted")
     answers.append(500)  # what waits when nobody takes the mail any more comes back
     status, taken = campaign(home, {"to": "gone@in.test"})
     w.until(lambda: len(calls) == 6, what="a letter of a send")
@@ -405,7 +406,7 @@ def test_an_account_of_which_too_many_bounce_pauses_its_bulk_mail_everywhere(hom
 
 
 def test_numbers_add_up(home):
-    key = home.tram("key", "add", "ann@one.test", "--name", "n", "--scope", "campaigns,stats.read").stdout.split("\n")[0]
+    key = home.tram("key", "add", "ann@one.test", "--name", "n", "--scope", "campaigns,stats.read,suppression").stdout.split("\n")[0]
     old, home.key = home.key, key
     try:
         head = HEAD | {"from": "ann@one.test", "campaign": "Numbers", "categories": ["red", "blue"]}
@@ -422,6 +423,10 @@ def test_numbers_add_up(home):
             assert {r["name"] for r in rows} == names and {r["delivered"] for r in rows} == {2}, (by, rows)
         assert call(home, "GET", "/v1/stats?by=campaign&name=other")[1]["rows"] == []
         assert [call(home, "GET", f"/v1/stats?{q}")[0] for q in ("by=x", "each=year", "from=1.1.2026", "from=2026-02-02&to=2026-02-01", "name=x")] == [400] * 5
+        where = "/v3/suppression/bounces/classifications"
+        assert call(home, "GET", where)[1]["result"] == [{"date": row["day"], "stats": [{"classification": "Invalid Address", "count": 1}]}]
+        assert call(home, "GET", where + "/Invalid%20Address")[1]["result"] == [{"date": row["day"], "stats": [{"domain": "one.test", "count": 1}]}]
+        assert call(home, "GET", where + "/Reputation")[1] == {"result": []}
         told = home.tram("stats", "ann@one.test", "--by", "category").stdout
         assert "red" in told and "blue" in told and "accepted" in told
         w.until(lambda: 'tram_sends_total{what="delivered"}' in (text := call(home, "GET", "/metrics")[1])

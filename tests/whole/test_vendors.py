@@ -117,7 +117,7 @@ def test_sendgrid_refuses_whole(home, change, field):
 
 def test_sendgrid_errors_have_their_form(home):
     status, _, answer = ask(home, "POST", "/v3/mail/send", call(), {"Authorization": "Bearer no.key"})
-    assert status == 401 and answer["errors"][0] == {"message": "The provided authorization grant is invalid, expired, or revoked", "field": None, "help": None}
+    assert status == 401 and answer["errors"][0] == {"message": "The provided authorization grant is invalid, expired, or revoked"}
     status, _, answer = sendgrid(home, "/v3/mail/send", b"{no json")
     assert status == 400 and answer["errors"]
     status, _, answer = sendgrid(home, "/v3/mail/send", call(**{"from": {"email": "eve@two.test"}}))
@@ -311,7 +311,7 @@ def test_sendgrid_inbound_parse_settings(home):
 
 def test_sendgrid_webhook_settings(home):
     where = "/v3/user/webhooks/event/settings"
-    assert sendgrid(home, where, method="GET")[::2] == (404, {"errors": [{"message": "Invalid id provided.", "field": None, "help": None}]})
+    assert sendgrid(home, where, method="GET")[::2] == (404, {"errors": [{"message": "Invalid id provided."}]})
     assert sendgrid(home, where + "/all", method="GET")[2] == {"max_allowed": 10, "webhooks": []}
     status, _, first = sendgrid(home, where, {"url": "https://hook.two.test/a", "enabled": False, "delivered": True, "group_unsubscribe": True, "friendly_name": "é"})
     assert status == 201 and "public_key" not in first and first["friendly_name"] == "é" and first["enabled"] is False
@@ -328,10 +328,10 @@ def test_sendgrid_webhook_settings(home):
     assert sendgrid(home, where, method="GET")[2]["id"] == first["id"]
     assert sendgrid(home, where, {"open": True}, "PATCH")[2]["open"]
     for path in (one.replace("settings/", "settings/signed/"), where + "/signed"):
-        assert ask(home, "GET", path, headers={"Authorization": f"Bearer {home.key}"})[2]["public_key"] == ""
-        signed = ask(home, "PATCH", path, {"enabled": True}, {"Authorization": f"Bearer {home.key}"})[2]
+        assert sendgrid(home, path, method="GET")[2]["public_key"] == ""
+        signed = sendgrid(home, path, {"enabled": True}, "PATCH")[2]
         assert len(base64.b64decode(signed["public_key"])) == 91
-        assert ask(home, "GET", path, headers={"Authorization": f"Bearer {home.key}"})[2] == signed
+        assert sendgrid(home, path, method="GET")[2] == signed
     assert sendgrid(home, one, method="GET")[2]["public_key"]
     assert len(sendgrid(home, where + "/all", method="GET")[2]["webhooks"]) == 2
     names = [name for name, value in first.items() if isinstance(value, bool)]
