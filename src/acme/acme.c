@@ -32,6 +32,12 @@ void acme_on_change(struct acme *x, acme_changed *fn, void *arg)
     x->changed_arg = arg;
 }
 
+void acme_on_first(struct acme *x, acme_served *fn, void *arg)
+{
+    x->served = fn;
+    x->served_arg = arg;
+}
+
 void acme_serve_tls(struct acme *x, struct tls_ctx *tls) { x->tls = tls; }
 
 /* What is kept. What is damaged counts as nothing: it is asked for anew. What a later version wrote is no
@@ -48,13 +54,6 @@ static int kept(struct acme *x, struct arena *a, struct slice name, struct acme_
 
 /* ---- one renewal ---- */
 
-/* The key of the next certificate, whose TLSA record has stood in the DNS for a while, or a new one. */
-static int next_key(const struct acme_kept *k, struct es256 **out)
-{
-    if (k->next_key_pem.n && es256_from_pem(k->next_key_pem, out) == 0) return 0;
-    return es256_new(out);
-}
-
 static struct slice pem_of(struct arena *a, const struct es256 *key)
 {
     struct buf b = BUF_INIT;
@@ -63,6 +62,20 @@ static struct slice pem_of(struct arena *a, const struct es256 *key)
     wipe(b.p, b.n);
     buf_free(&b);
     return s;
+}
+
+/* The key of the certificate after the present one is there long before, so that its TLSA record can be. */
+static int have_next_key(struct arena *a, struct acme_kept *k)
+{
+    struct es256 *key;
+    int e = k->next_key_pem.n ? es256_from_pem(k->next_key_pem, &key) : ERR_NOT_FOUND;
+    if (e) {
+        e = es256_new(&key);
+        if (e) return e;
+        k->next_key_pem = pem_of(a, key);
+    }
+    es256_free(&key);
+    return 0;
 }
 
 /* An authority certifies from now on, or an hour ago: clocks differ. */
@@ -111,17 +124,17 @@ static int64_t renewal(int64_t from, int64_t until)
     return earliest_renewal(from, until) + (int64_t)rt_random_below((uint64_t)((until - from) / 20 + 1));
 }
 
-static int take(struct acme *x, struct arena *a, struct acme_kept k, const struct es256 *key)
+static int take(struct acme *x, struct arena *a, const struct acme_kept *old, struct acme_kept k,
+                const struct es256 *key)
 {
-    struct es256 *after;
     k.key_pem = pem_of(a, key);
+    if (sl_eq(k.key_pem, k.next_key_pem)) k.next_key_pem = SL("");
     int e = cert_validity(k.chain_pem, &k.from, &k.until);
-    if (!e) e = es256_new(&after);
+    if (!e) e = have_next_key(a, &k);
     if (e) return e;
-    k.next_key_pem = pem_of(a, after);
-    es256_free(&after);
     k.renew_at = renewal(k.from, k.until);
-    e = acme_kept_put(x->conf.kv, &k);
+    e = acme_kept_take(x->conf.kv, &k, rollover_replaced(x, a, old, key));
+    if (!e && !k.name.n) __atomic_store_n(&x->keys_at, 0, __ATOMIC_SEQ_CST);
     if (!e && x->changed) x->changed(x->changed_arg, k.name, k.chain_pem, k.key_pem);
     return e;
 }
@@ -177,23 +190,21 @@ static int wait_for_dns(struct acme *x, struct acme_kept *k, const struct acme_n
 
 /* k: the promise, which counts this attempt. */
 static int order(struct acme *x, struct arena *a, const struct acme_kept *k, const struct acme_names *names,
-                 int64_t *wait_s)
+                 const struct es256 *key, int64_t *wait_s)
 {
     struct acme_session s = {.x = x, .a = a, .way = (k->way + k->failures - 1) % ACME_WAYS};
-    struct es256 *key = NULL;
-    struct slice chain, replaces = SL("");
-    int e = next_key(k, &key);
-    if (e) return e;
-    e = session_open(&s);
+    struct slice chain = {0}, replaces = SL("");
+    int e = session_open(&s);
     if (!e && k->chain_pem.n && s.renewal_info.n) (void)!cert_renewal_id(a, k->chain_pem, &replaces);
     if (!e) e = session_order(&s, names->v, names->n, key, replaces, &chain);
     if (e && replaces.n && e == ERR_DENIED) /* it may be replaced already (RFC 9773 section 5) */
         e = session_order(&s, names->v, names->n, key, SL(""), &chain);
     if (!e) e = check(chain, key, names->v, names->n);
-    if (!e) e = take(x, a, (struct acme_kept){.name = k->name, .chain_pem = chain, .way = s.way}, key);
+    struct acme_kept got = {
+        .name = k->name, .chain_pem = chain, .next_key_pem = k->next_key_pem, .way = s.way};
+    if (!e) e = take(x, a, k, got, key);
     *wait_s = s.wait_s;
     session_close(&s);
-    es256_free(&key);
     return e;
 }
 
@@ -228,40 +239,77 @@ static void note_failure(struct acme *x, struct acme_kept *k, int e, int64_t wai
     if (put && put != ERR_CANCELED) log_warn("acme", "the failure cannot be noted: %s", err_text(put));
 }
 
+/* A new next key is kept before its record is shown to anybody. */
+static int choose_key(struct acme *x, struct arena *a, struct acme_kept *k, bool by_hand, struct es256 **out)
+{
+    struct slice before = k->next_key_pem;
+    int e = have_next_key(a, k);
+    if (!e && !sl_eq(before, k->next_key_pem) && x->conf.keys && !k->name.n) {
+        e = acme_kept_put(x->conf.kv, k);
+        if (e) return err_prefix(e, "no certificate is asked for, since its key could not be kept");
+    }
+    return e ? e : rollover_key(x, a, k, by_hand, out);
+}
+
 static int attempt(struct acme *x, struct arena *a, struct acme_kept *k, bool by_hand)
 {
     struct acme_names names;
+    struct es256 *key = NULL;
     int64_t wait_s = 0;
     char why[ERR_TEXT_MAX] = "";
     int e = names_of(x, a, k, &names);
-    if (e) k->failures++;
     if (!e && !by_hand) {
         e = wait_for_dns(x, k, &names);
         if (e) return e;
     }
+    if (!e) {
+        e = choose_key(x, a, k, by_hand, &key);
+        if (e == ERR_DNS) return e; /* not yet, which is no failure */
+    }
+    if (e) k->failures++;
     if (!e) e = promise(x, k);
-    if (!e) e = order(x, a, k, &names, &wait_s);
+    if (!e) e = order(x, a, k, &names, key, &wait_s);
+    es256_free(&key);
     if (!e) return 0;
     snprintf(why, sizeof why, "%s", err_text(e));
     if (e != ERR_CANCELED) note_failure(x, k, e, wait_s);
     return err_set(e, "%s", why);
 }
 
+/* One at a time changes what is kept. */
+static bool enter(struct acme *x) { return !__atomic_exchange_n(&x->under_way, true, __ATOMIC_SEQ_CST); }
+static void leave(struct acme *x) { __atomic_store_n(&x->under_way, false, __ATOMIC_SEQ_CST); }
+
 static int renew(struct acme *x, struct slice name, bool by_hand)
 {
     struct arena a;
     struct acme_kept k;
-    if (__atomic_exchange_n(&x->under_way, true, __ATOMIC_SEQ_CST))
-        return err_set(ERR_BUSY, "a certificate is being asked for already");
+    if (!enter(x)) return err_set(ERR_BUSY, "a certificate is being asked for already");
     ar_init(&a, 8 << 20);
     int e = kept(x, &a, name, &k);
     if (!e) e = attempt(x, &a, &k, by_hand);
     ar_free(&a);
-    __atomic_store_n(&x->under_way, false, __ATOMIC_SEQ_CST);
+    leave(x);
     return e;
 }
 
 /* ---- in good time ---- */
+
+/* While it was asked somebody may have renewed it by hand. */
+static int take_advice(struct acme *x, struct arena *a, struct acme_kept *k, int64_t when)
+{
+    struct acme_kept now;
+    if (!enter(x)) return ERR_BUSY;
+    int e = acme_kept(x->conf.kv, a, k->name, &now);
+    if (!e && sl_eq(now.chain_pem, k->chain_pem)) {
+        now.renew_at = when;
+        now.advised |= when < earliest_renewal(now.from, now.until);
+        e = acme_kept_put(x->conf.kv, &now);
+        if (!e) *k = now;
+    }
+    leave(x);
+    return e;
+}
 
 /* The authority may want it earlier than we do: a certificate that it revokes, a flood that it spreads. */
 static int ask_advice(struct acme *x, struct arena *a, struct acme_kept *k)
@@ -273,10 +321,7 @@ static int ask_advice(struct acme *x, struct arena *a, struct acme_kept *k)
     if (!e) e = cert_renewal_id(a, k->chain_pem, &id);
     if (!e) e = session_advice(&s, id, &when);
     session_close(&s);
-    if (e || when >= k->renew_at) return e;
-    k->renew_at = when;
-    k->advised |= when < earliest_renewal(k->from, k->until);
-    return acme_kept_put(x->conf.kv, k);
+    return e || when >= k->renew_at ? e : take_advice(x, a, k, when);
 }
 
 static bool names_are_missing(struct acme *x, struct arena *a, const struct acme_kept *k)
@@ -362,6 +407,7 @@ static void look_at_others(struct acme *x)
 int acme_renew(struct acme *x)
 {
     int e = renew(x, SL(""), true);
+    if (!e) (void)!rollover_look(x); /* it is told */
     if (!e && x->conf.others) look_at_others(x);
     return e;
 }
@@ -370,6 +416,10 @@ static int64_t look(struct acme *x, bool advice)
 {
     struct arena a = {0};
     (void)!look_at(x, SL(""), advice); /* it is told */
+    if (rt_now() >= __atomic_load_n(&x->keys_at, __ATOMIC_SEQ_CST)) {
+        __atomic_store_n(&x->keys_at, rt_now() + ACME_LOOK_S * RT_S, __ATOMIC_SEQ_CST);
+        (void)!rollover_look(x); /* so is that */
+    }
     int64_t wait = next_look(x, &a);
     ar_free(&a);
     return wait;

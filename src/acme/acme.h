@@ -22,6 +22,8 @@ enum {
     ACME_OTHERS_MAX = 1000,          /* names of others, */
     ACME_OTHERS_NAME_MAX = 190,      /* bytes of one, */
     ACME_LOOK_OTHERS_S = 300,        /* which are looked at so often */
+    ACME_OLD_KEY_S = 3600,           /* the record of a key stays so long after the key has gone */
+    ACME_OLD_KEYS_MAX = 8,           /* such records that are still to be taken away */
     ACME_TOKENS_MAX = ACME_NAMES_MAX /* answers that are ready at the same time */
 };
 
@@ -36,6 +38,20 @@ struct acme_names {
     struct slice *v, *silent;
     size_t n, nsilent;
 };
+/* TLSA records at the host's name, "3 1 1" (RFC 7672 section 3.1.1): SHA-256 of public keys, 32 bytes each.
+ */
+struct acme_keys {
+    struct slice present, next; /* to stand there; present may be empty */
+    const struct slice *gone;   /* not to stand there */
+    size_t ngone;
+};
+/* What stood there. */
+struct acme_shown {
+    bool known;         /* it was seen */
+    bool used;          /* there were some, of whatever key: who goes by them believes no other key */
+    bool present, next; /* those keys' */
+    uint32_t ttl;
+};
 struct acme_conf { /* borrowed */
     struct kv *kv;
     const struct fetch *fetch;
@@ -46,6 +62,9 @@ struct acme_conf { /* borrowed */
     struct slice contact; /* a mail address, or empty */
     /* Puts a TXT record into the DNS, or takes it away, for dns-01; NULL: cannot be done. SUSPENDS. */
     int (*publish)(void *ctx, struct arena *a, struct slice name, struct slice text, bool there);
+    /* 0: TLSA records stand there as they are to, or none at all (then none is put there). NULL: nobody
+     * looks. SUSPENDS. */
+    int (*keys)(void *ctx, struct arena *a, const struct acme_keys *k, struct acme_shown *was);
     void *ctx;
 };
 void acme_open(struct acme **out, const struct acme_conf *conf);
@@ -54,6 +73,9 @@ void acme_close(struct acme **x); /* no fiber is inside */
 /* What serves certificates is handed each new one. name: of one for others, else empty. fn may SUSPEND. */
 typedef void acme_changed(void *arg, struct slice name, struct slice chain_pem, struct slice key_pem);
 void acme_on_change(struct acme *x, acme_changed *fn, void *arg);
+/* What is served while none of the authority is kept: its key may be kept. fn may SUSPEND. */
+typedef int acme_served(void *arg, struct arena *a, struct slice *chain_pem, struct slice *key_pem);
+void acme_on_first(struct acme *x, acme_served *fn, void *arg);
 /* Proofs over TLS (RFC 8737) are shown there, on port 443. */
 void acme_serve_tls(struct acme *x, struct tls_ctx *tls);
 /* On a fiber of its own until it is canceled: asks when there is none, when names have come, when a third of
@@ -92,3 +114,18 @@ MUST_CHECK int acme_kept(struct kv *kv, struct arena *a, struct slice name, stru
  * the walk and is returned. SUSPENDS. */
 typedef int acme_each_fn(void *arg, const struct acme_kept *k);
 MUST_CHECK int acme_each(struct kv *kv, acme_each_fn *each, void *arg);
+
+/* How far the change to the next key is in the DNS. */
+struct acme_rollover {
+    bool used;                           /* TLSA records stand there, as far as was seen last */
+    struct slice next;                   /* the hash of the next key, whose record stands there */
+    int64_t since;                       /* since then; 0: it does not */
+    int64_t ready;                       /* and from then on everybody knows it */
+    struct slice old[ACME_OLD_KEYS_MAX]; /* keys that are gone, whose records may still stand there */
+    size_t nold;
+    int64_t replaced; /* when the last of them went */
+    int64_t failed;   /* since when it is not as it should be, and why; 0: it is */
+    struct slice why;
+};
+/* In the arena; all zero when nothing is known. SUSPENDS. */
+MUST_CHECK int acme_rollover(struct kv *kv, struct arena *a, struct acme_rollover *out);

@@ -13,10 +13,13 @@ struct acme {
     struct acme_conf conf;
     acme_changed *changed;
     void *changed_arg;
+    acme_served *served; /* or NULL */
+    void *served_arg;
     struct tls_ctx *tls; /* where proofs over TLS are shown, or NULL */
     struct lock lock;    /* of the tokens */
     struct token token[ACME_TOKENS_MAX];
-    bool under_way; /* atomic */
+    bool under_way;  /* atomic */
+    int64_t keys_at; /* atomic: when the records of keys are looked at next, by rt_now() */
 };
 
 /* ---- rows.c ---- */
@@ -27,7 +30,24 @@ struct acme_account {
 MUST_CHECK int acme_account_get(struct kv *kv, struct arena *a, struct acme_account *out); /* SUSPENDS */
 MUST_CHECK int acme_account_put(struct kv *kv, const struct acme_account *v);              /* SUSPENDS */
 MUST_CHECK int acme_kept_put(struct kv *kv, const struct acme_kept *v);                    /* SUSPENDS */
-MUST_CHECK int acme_kept_drop(struct kv *kv, struct slice name);                           /* SUSPENDS */
+/* The same, and what fn does, at once. SUSPENDS. */
+MUST_CHECK int acme_kept_put_with(struct kv *kv, const struct acme_kept *v, kv_fn *fn, void *arg);
+MUST_CHECK int acme_kept_drop(struct kv *kv, struct slice name); /* SUSPENDS */
+
+/* ---- rollover.c: keys change with their records in the DNS ---- */
+
+/* What stands there is looked at, and what is missing put there. 0 or ERR_CANCELED, what is kept cannot be
+ * read; all else is noted. SUSPENDS. */
+MUST_CHECK int rollover_look(struct acme *x);
+/* The key that the next certificate is to have; k has a next one, which is kept. ERR_DNS: none yet.
+ * SUSPENDS. */
+MUST_CHECK int rollover_key(struct acme *x, struct arena *a, const struct acme_kept *k, bool by_hand,
+                            struct es256 **out);
+/* The hash of the key that this one takes the place of, or empty. In the arena. SUSPENDS. */
+struct slice rollover_replaced(struct acme *x, struct arena *a, const struct acme_kept *k,
+                               const struct es256 *key);
+/* acme_kept_put(), and the record of that key is to go. SUSPENDS. */
+MUST_CHECK int acme_kept_take(struct kv *kv, const struct acme_kept *v, struct slice old);
 
 /* ---- client.c: a session with the authority ---- */
 

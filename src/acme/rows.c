@@ -1,5 +1,5 @@
-/* rows.c - object _acme: `a` the account, `c` certificate and keys, `n/NAME` those for a name of others.
- * docs/format.md tells the fields. */
+/* rows.c - object _acme: `a` the account, `c` certificate and keys, `n/NAME` those for a name of others; `t`
+ * is rollover.c's. * docs/format.md tells the fields. */
 #include "acme_i.h"
 
 #include <stdio.h>
@@ -9,21 +9,23 @@
 
 enum { VERSION = 1 };
 
-struct account_put {
+struct row_put {
     struct slice key;
     struct buf *b;
+    kv_fn *with; /* or NULL */
+    void *with_arg;
 };
 
 static int put_tx(struct kv_tx *tx, void *arg)
 {
-    const struct account_put *x = arg;
+    const struct row_put *x = arg;
     kv_tx_put_record(tx, x->key, x->b);
-    return 0;
+    return x->with ? x->with(tx, x->with_arg) : 0;
 }
 
-static int put(struct kv *kv, struct slice key, struct buf *b)
+static int put(struct kv *kv, struct slice key, struct buf *b, kv_fn *with, void *with_arg)
 {
-    struct account_put x = {key, b};
+    struct row_put x = {key, b, with, with_arg};
     int e = kv_transact(kv, ACME_OBJECT, put_tx, &x);
     if (b->n) wipe(b->p, b->n); /* private keys */
     buf_free(b);
@@ -53,7 +55,7 @@ int acme_account_put(struct kv *kv, const struct acme_account *v)
     rec_put(&b, 'd', v->directory);
     rec_put(&b, 'u', v->url);
     rec_put(&b, 'k', v->key_pem);
-    return put(kv, SL("a"), &b);
+    return put(kv, SL("a"), &b, NULL, NULL);
 }
 
 static struct slice kept_key(struct arena *a, struct slice name)
@@ -133,7 +135,7 @@ int acme_kept_drop(struct kv *kv, struct slice name)
     return e;
 }
 
-int acme_kept_put(struct kv *kv, const struct acme_kept *v)
+int acme_kept_put_with(struct kv *kv, const struct acme_kept *v, kv_fn *with, void *with_arg)
 {
     struct buf b = BUF_INIT;
     rec_begin(&b, VERSION);
@@ -150,7 +152,9 @@ int acme_kept_put(struct kv *kv, const struct acme_kept *v)
     rec_opt_u64(&b, 'p', v->way);
     rec_opt(&b, 'w', sl_sub(v->why, 0, 300));
     struct arena a = {0};
-    int e = put(kv, kept_key(&a, v->name), &b);
+    int e = put(kv, kept_key(&a, v->name), &b, with, with_arg);
     ar_free(&a);
     return e;
 }
+
+int acme_kept_put(struct kv *kv, const struct acme_kept *v) { return acme_kept_put_with(kv, v, NULL, NULL); }

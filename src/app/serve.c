@@ -624,6 +624,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
     if (!e) e = group_go(&care, "memory", memory_fiber, NULL);
     if (!e) serve_others(n);
     if (!e && n->core.acme) acme_on_change(n->core.acme, certificate_changed, n);
+    if (!e && n->core.acme) acme_on_first(n->core.acme, core_certificate_of_files, &n->core);
     if (!e && n->core.acme && n->core.conf->http) acme_serve_tls(n->core.acme, n->tls_server);
     if (!e && n->core.acme) e = group_go(&care, "acme", acme_keep, n->core.acme);
     if (!e && n->core.acme) e = group_go(&care, "acme", acme_keep_others, n->core.acme);

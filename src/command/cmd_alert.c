@@ -10,6 +10,7 @@
 #include "watch.h"
 
 enum { SENDING_TOLD = 50, SENDING_TOLD_S = 7 * 86400 }; /* customers' domains, for so long */
+enum { KEYS_LATE = 86400 };                             /* a server of the DNS may be away for so long */
 enum { REPORTS_DAYS = 2, REPORTS_LEAST = 10, REPORTS_PART = 20 /* one of so many */ };
 
 struct watching {
@@ -66,6 +67,16 @@ static void watch_certificate(struct watching *x)
         if (f[i].grade >= CERT_WARN) buf_printf(&b, "%s%.*s", b.n ? "; " : "", SLF(f[i].sentence));
     if (b.n) found(x, SL("certificate"), ar_dup(x->a, buf_slice(&b)), false);
     buf_free(&b);
+}
+
+static void watch_keys(struct watching *x)
+{
+    struct acme_rollover k;
+    if (!x->core->acme || acme_rollover(x->core->store->kv, x->a, &k)) return;
+    if (k.failed && rt_wall_seconds() - k.failed > KEYS_LATE)
+        found(x, SL("TLSA"),
+              ar_printf(x->a, "%.*s; certificates keep the present key until it is mended", SLF(k.why)),
+              false);
 }
 
 /* What others say of sessions with us (RFC 8460): one in twenty failed. */
@@ -189,6 +200,7 @@ int watch_node(struct core *core, bool slow)
     watch_queue(&x);
     watch_disk(&x);
     watch_certificate(&x);
+    watch_keys(&x);
     watch_domains(&x, slow);
     watch_sending(&x);
     struct alerts_conf c = {.kv = core->store->kv,

@@ -117,6 +117,20 @@ static int put_keys(struct request *r, struct slice chain, const struct acme_kep
     return 0;
 }
 
+/* How far the next key is in the DNS. */
+static int put_rollover(struct request *r)
+{
+    struct acme_rollover k = {0};
+    int e = r->core->acme ? acme_rollover(r->core->store->kv, r->a, &k) : 0;
+    if (err_is_damage(e)) return 0; /* it is seen anew */
+    if (e || !(k.used || k.failed)) return e;
+    put_time(r->reply, "next_tlsa_since", k.since);
+    put_time(r->reply, "next_tlsa_ready", k.since ? k.ready : 0);
+    put_time(r->reply, "tlsa_failed", k.failed);
+    if (k.failed) reply_text(r->reply, "tlsa_why", k.why);
+    return 0;
+}
+
 int run_cert_show(struct request *r)
 {
     struct cert_pair q = {.host = r->core->conf->hostname, .now = rt_wall_seconds()};
@@ -131,6 +145,8 @@ int run_cert_show(struct request *r)
     cert_judge(r->a, &q, &f, &n);
     for (size_t i = 0; i < n; i++) json_array_append_new(list, text_value(f[i].sentence));
     json_object_set_new(r->reply, "findings", list);
+    e = put_rollover(r);
+    if (e) return e;
     reply_text(r->reply, "chain", q.chain_pem);
     return 0;
 }
@@ -145,6 +161,11 @@ void print_cert_show(json_t *args, json_t *reply, struct buf *out)
     buf_printf(out, "TLSA %s\n", arg_text(reply, "tlsa"));
     if (*arg_text(reply, "next_tlsa"))
         buf_printf(out, "TLSA %s (of the next key)\n", arg_text(reply, "next_tlsa"));
+    if (*arg_text(reply, "next_tlsa_since"))
+        buf_printf(out, "  stands in the DNS since %s; a certificate has that key from %s on\n",
+                   arg_text(reply, "next_tlsa_since"), arg_text(reply, "next_tlsa_ready"));
+    if (*arg_text(reply, "tlsa_why"))
+        buf_printf(out, "  since %s: %s\n", arg_text(reply, "tlsa_failed"), arg_text(reply, "tlsa_why"));
     buf_str(out, arg_text(reply, "chain"));
 }
 

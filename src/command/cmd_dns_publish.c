@@ -62,18 +62,18 @@ static int compare(struct publishing *x, const struct dns_line *all, size_t nall
                    struct slice zone)
 {
     struct arena *a = x->r->a;
-    struct slice *there, ours;
-    size_t n;
+    struct slice ours;
+    struct dns_set there;
     bool is = false;
     int e = dns_line_data(a, dns_line_text(a, l), l->type, &ours);
-    if (!e) e = dns_primary_records(x->p, a, l->name, l->type, &there, &n);
-    for (size_t i = 0; !e && i < n; i++) {
-        if (sl_eq(there[i], ours)) is = true;
-        else if (same_kind(l->type, ours, there[i]) && !wanted(a, all, nall, l, there[i])) {
-            change(x, l, zone, there[i], false);
+    if (!e) e = dns_primary_records(x->p, a, l->name, l->type, &there);
+    for (size_t i = 0; !e && i < there.n; i++) {
+        if (sl_eq(there.v[i], ours)) is = true;
+        else if (same_kind(l->type, ours, there.v[i]) && !wanted(a, all, nall, l, there.v[i])) {
+            change(x, l, zone, there.v[i], false);
             tell(x, "remove", l,
                  ar_printf(a, "%.*s. IN %s %.*s", SLF(l->name), dns_type_name(l->type),
-                           SLF(shown_data(a, there[i]))));
+                           SLF(shown_data(a, there.v[i]))));
         }
     }
     if (e) return e;

@@ -27,6 +27,22 @@ static void examine_authority(struct examining *x)
                      SL("mend that, then tram cert renew"));
 }
 
+/* Keys and their TLSA records change together. */
+static void examine_keys(struct examining *x)
+{
+    struct arena *a = x->r->a;
+    struct acme_rollover k;
+    if (!x->r->core->acme || acme_rollover(x->r->core->store->kv, a, &k)) return;
+    if (k.failed)
+        doctor_found(x, WARNING, "TLSA",
+                     ar_printf(a, "%.*s (since %.*s); certificates keep the present key until it is mended",
+                               SLF(k.why), SLF(say_past(a, k.failed, rt_wall_seconds()))),
+                     SL("tram dns records prints what is to stand there"));
+    else if (k.used)
+        doctor_found(x, FINE, "TLSA", SL("the records of this key and of the next one stand in the DNS"),
+                     SL(""));
+}
+
 static void examine_certificate(struct examining *x)
 {
     struct core *core = x->r->core;
@@ -46,6 +62,7 @@ static void examine_certificate(struct examining *x)
                                                : FINE,
                      "certificate", f[i].sentence, SL(""));
     examine_authority(x);
+    examine_keys(x);
 }
 
 /* ---- DNS ---- */

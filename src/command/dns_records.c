@@ -90,8 +90,8 @@ static void add_tlsa(struct lines *l, const struct config *c, const uint8_t dige
     struct buf b = BUF_INIT;
     buf_str(&b, "3 1 1 ");
     hex_encode(&b, sl(digest, 32));
-    struct dns_line *line = add(l, ar_printf(l->a, "_%u._tcp.%.*s", 25u + c->port_offset, SLF(c->hostname)),
-                                DNS_TLSA, ar_dup(l->a, buf_slice(&b)), "TLSA", why);
+    struct dns_line *line =
+        add(l, core_keys_name(c, l->a), DNS_TLSA, ar_dup(l->a, buf_slice(&b)), "TLSA", why);
     line->optional = true;
     buf_free(&b);
 }

@@ -16,6 +16,11 @@ int core_certificate(struct core *core, struct arena *a, struct slice *chain, st
     return 0;
 }
 
+int core_certificate_of_files(void *core, struct arena *a, struct slice *chain, struct slice *key)
+{
+    return home_certificate(((const struct core *)core)->conf, a, chain, key);
+}
+
 int core_certificate_for(struct core *core, struct arena *a, struct slice host, bool *yes)
 {
     struct slice chain = {0}, key = {0};

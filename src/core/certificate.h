@@ -5,6 +5,8 @@
 
 /* PEM, in the arena. SUSPENDS, BLOCKS. */
 MUST_CHECK int core_certificate(struct core *core, struct arena *a, struct slice *chain, struct slice *key);
+/* The files' alone. For acme_on_first(). BLOCKS. */
+MUST_CHECK int core_certificate_of_files(void *core, struct arena *a, struct slice *chain, struct slice *key);
 /* The names to have certified: the host's, and of the web names of each domain (mta-sts., autoconfig.,
  * autodiscover.) those that the DNS shows to lead to an address of ours, at most ACME_NAMES_MAX. For
  * acme_conf. SUSPENDS. */

@@ -268,6 +268,7 @@ static void open_acme(struct core *core)
                           .directory = core->conf->acme,
                           .names = core_certificate_names,
                           .others = core_certificate_others,
+                          .keys = core_publish_keys,
                           .ctx = core,
                           .contact = domain.n ? ar_cat(&core->arena, SL("postmaster@"), domain) : SL("")};
     if (core->primary.key.name.n) c.publish = core_publish_proof;

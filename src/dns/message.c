@@ -64,6 +64,8 @@ int message_next(struct message *m, struct message_rr *rr)
     if (!read_name(b, &m->at, &rr->owner) || b.n - m->at < 10) return wrong();
     rr->type = u16_at(b, m->at);
     rr->class = u16_at(b, m->at + 2);
+    rr->ttl = (uint32_t)u16_at(b, m->at + 4) << 16 | u16_at(b, m->at + 6);
+    if (rr->ttl > INT32_MAX) rr->ttl = 0;
     rr->data_n = u16_at(b, m->at + 8);
     rr->data_at = m->at + 10;
     if (rr->data_n > b.n - rr->data_at) return wrong();

@@ -173,23 +173,23 @@ int dns_primary_zone(struct dns_primary *p, struct arena *a, struct slice name, 
 }
 
 int dns_primary_records(struct dns_primary *p, struct arena *a, struct slice name, enum dns_type type,
-                        struct slice **out, size_t *n)
+                        struct dns_set *out)
 {
     struct buf answer = BUF_INIT;
     struct message m;
     struct message_rr rr;
     size_t cap = 0;
-    *out = NULL;
-    *n = 0;
+    *out = (struct dns_set){0};
     int e = question(p, name, type, &answer);
     if (!e) e = message_open(&m, buf_slice(&answer));
     if (!e && m.rcode != NOERROR && m.rcode != NXDOMAIN) e = message_refused(&m);
     while (!e && (e = message_next(&m, &rr)) == 0 && !m.ended) {
         if (!rr.in_answer || rr.type != (unsigned)type) continue;
-        if (*n == ANSWER_RR_MAX)
+        if (out->n == ANSWER_RR_MAX)
             e = err_set(ERR_LIMIT, "more than %d records at %.*s", ANSWER_RR_MAX, SLF(name));
-        if (!e && *n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
-        if (!e) e = message_data(&m, &rr, a, &(*out)[(*n)++]);
+        if (!e && out->n == cap) out->v = ar_grow(a, out->v, &cap, sizeof *out->v);
+        if (!e) e = message_data(&m, &rr, a, &out->v[out->n++]);
+        if (rr.ttl > out->ttl) out->ttl = rr.ttl;
     }
     buf_free(&answer);
     return e;

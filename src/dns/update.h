@@ -21,10 +21,15 @@ void dns_primary_close(struct dns_primary **p); /* SUSPENDS. NULL is allowed */
 /* The zone that the name lies in. In the arena. ERR_NOT_FOUND: in none of this server's. SUSPENDS. */
 MUST_CHECK int dns_primary_zone(struct dns_primary *p, struct arena *a, struct slice name,
                                 struct slice *zone);
-/* The data of the records that the server has there, in wire form, names in it whole and in lower case. In
- * the arena. SUSPENDS. */
+/* The data of the records that the server has there, in wire form, names in it whole and in lower case; ttl:
+ * the longest. In the arena. SUSPENDS. */
+struct dns_set {
+    struct slice *v;
+    size_t n;
+    uint32_t ttl;
+};
 MUST_CHECK int dns_primary_records(struct dns_primary *p, struct arena *a, struct slice name,
-                                   enum dns_type type, struct slice **out, size_t *n);
+                                   enum dns_type type, struct dns_set *out);
 /* The data of one line of a master file ("NAME. IN TYPE DATA"), in the same form. ERR_SYNTAX. Pure. */
 MUST_CHECK int dns_line_data(struct arena *a, struct slice line, enum dns_type type, struct slice *out);
 

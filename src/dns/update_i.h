@@ -14,6 +14,7 @@ struct message {
 struct message_rr {
     struct wire_name owner;
     unsigned type, class;
+    uint32_t ttl;                  /* 0 when it makes no sense (RFC 2181 section 8) */
     size_t start, data_at, data_n; /* within the message */
     bool in_answer;
 };

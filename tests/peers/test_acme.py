@@ -6,11 +6,14 @@ import re
 import socket
 import ssl
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from bind import Between, asked, named, update
 from world import OFFSET, World, next_address, until
+
+FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 
 
 def openssl(*words, **options):
@@ -165,6 +168,54 @@ def zone(tmp_path_factory):
 @pytest.fixture(scope="module")
 def between(zone):
     return Between(zone)
+
+
+def tlsa(zone):
+    """What BIND shows at the host's name, as `cert show` writes it."""
+    return {" ".join(line.split()[4:7]) + " " + "".join(line.split()[7:]).lower()
+            for line in asked(zone, f"_{OFFSET + 25}._tcp.mail.one.test", "TLSA").splitlines()}
+
+
+def keys(home):
+    shown = home.json("cert", "show")
+    return shown["tlsa"], shown["next_tlsa"]
+
+
+@pytest.fixture(scope="module")
+def home_with_tlsa(folder, authority, zone):
+    subprocess.run(["curl", "-sf", "-d", json.dumps({"ip": authority["host"]}), f"http://{authority['address']}:8055/set-default-ipv4"], check=True)
+    (folder / "tlsa").mkdir()
+    yield from home_under(folder / "tlsa", authority, f'dns_update = "{zone["at"]}"\ndns_update_key = "{zone["folder"]}/key"')
+
+
+@pytest.mark.skipif(not FAKETIME, reason="faketime is not here")
+def test_keys_change_with_their_records_in_the_dns(home_with_tlsa, zone, monkeypatch):
+    home = home_with_tlsa
+    until(lambda: "Pebble" in served(home, 993), what="pebble's certificate")
+    home.tram("cert", "renew")
+    assert tlsa(zone) == set(), "where none stands none is put there"
+    home.tram("dns", "publish", "one.test")
+    present, following = keys(home)
+    assert tlsa(zone) == {present, following}
+    home.world.write_zone(home.world.zone.read_text() + f"_{OFFSET + 25}._tcp.mail.one.test. IN TLSA {following}\n")  # as the world sees it
+    update(zone, f"update delete _{OFFSET + 25}._tcp.mail.one.test TLSA {following}")
+    home.tram("cert", "renew")  # the next key is not known: the present one stays
+    assert keys(home) == (present, following) and tlsa(zone) == {present, following}, "and its record is put there"
+    assert home.json("cert", "show")["next_tlsa_since"] < home.json("cert", "show")["next_tlsa_ready"]
+    home.stop()
+    with monkeypatch.context() as tomorrow:
+        for name, value in {"LD_PRELOAD": str(FAKETIME[0]), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME": "+1d"}.items():
+            tomorrow.setenv(name, value)
+        home.start()
+    home.tram("cert", "renew")  # BIND refuses what is signed tomorrow, which keeps nothing from being renewed
+    assert keys(home)[0] == following and tlsa(zone) == {present, following}
+    assert "the DNS server" in home.json("cert", "show")["tlsa_why"]
+    found, = [f for f in home.json("doctor", status=1)["findings"] if f["what"] == "TLSA"]
+    assert found["grade"] == "warning" and "keep the present key" in found["sentence"]
+    home.stop()
+    home.start()
+    until(lambda: tlsa(zone) == set(keys(home)), what="the record of the next key, and none of the one before")
+    assert keys(home)[0] == following and "tlsa_why" not in home.json("cert", "show")
 
 
 @pytest.fixture(scope="module")
