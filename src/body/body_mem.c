@@ -47,7 +47,7 @@ static uint64_t stamp_now(struct mem *m)
 {
     uint64_t now = (uint64_t)rt_wall();
     if (now < m->newest) now = m->newest;
-    return m->stamped = now > m->stamped ? now : m->stamped;
+    return m->stamped = now > m->stamped ? now : m->stamped + 1;
 }
 
 static struct mem_pack *find_pack(struct mem *m, uint64_t number)

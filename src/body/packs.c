@@ -92,20 +92,24 @@ uint64_t pack_number_new(struct packs *b)
     return number;
 }
 
+/* Each is higher than the one before, also while the clock is behind them: then they count by one. */
 uint64_t stamp_new(struct packs *b)
 {
     uint64_t now = (uint64_t)rt_wall();
     if (now < b->newest) now = b->newest;
-    return b->stamped = now > b->stamped ? now : b->stamped;
+    return b->stamped = now > b->stamped ? now : b->stamped + 1;
 }
 
-/* The clock is behind the stamps by more than a moment. */
-static bool went_back(const struct packs *b) { return (uint64_t)rt_wall() + 1000000 < b->stamped; }
+#define A_SECOND UINT64_C(1000000)
 
+/* The clock is behind the stamps by more than a moment. */
+static bool went_back(const struct packs *b) { return (uint64_t)rt_wall() + A_SECOND < b->stamped; }
+
+/* Then times of change say nothing of the stamps in a pack: its number does, up to a second further on. */
 bool stamps_need_pack(struct packs *b, const struct pack *p)
 {
     lock_take(&b->lock);
-    bool need = p->head.number < b->stamped && went_back(b);
+    bool need = p->head.number + A_SECOND <= b->stamped + BODY_GROUP_MAX && went_back(b);
     lock_release(&b->lock);
     return need;
 }
@@ -120,14 +124,16 @@ static struct pack *newest_of(struct packs *b, enum body_class cls)
 
 void stamps_go_on(struct packs *b)
 {
+    static const int64_t latest = 253402300799; /* the end of the year 9999: no file is younger */
     for (int cls = 0; cls < BODY_CLASSES; cls++) {
         char path[BODY_PATH_MAX];
         struct path_info info;
         struct pack *p = newest_of(b, (enum body_class)cls);
         if (!p) continue;
         body_path(b, p->head.cls, p->head.number, false, path);
-        if (path_info(path, &info) || info.changed < 0) continue; /* then by the numbers alone */
-        uint64_t last = ((uint64_t)info.changed + 1) * 1000000;
+        if (p->head.number + A_SECOND > b->stamped) b->stamped = p->head.number + A_SECOND;
+        if (path_info(path, &info) || info.changed < 0 || info.changed > latest) continue;
+        uint64_t last = ((uint64_t)info.changed + 2) * A_SECOND; /* of less than a second ahead, too */
         if (last > b->stamped) b->stamped = last;
     }
 }
@@ -139,7 +145,7 @@ void stamps_keep(struct packs *b)
         struct pack *p = newest_of(b, (enum body_class)cls);
         if (!p) continue;
         body_path(b, p->head.cls, p->head.number, false, path);
-        (void)!path_set_time(path, (int64_t)(b->stamped / 1000000)); /* by the numbers alone, then */
+        (void)!path_set_time(path, (int64_t)(b->stamped / A_SECOND) - 1); /* by the numbers alone, then */
     }
 }
 
