@@ -20,6 +20,7 @@ import time
 import pytest
 
 from node import HERE, environment
+from door import Door
 from thunderbird import Program
 from world import World, insecure_tls
 
@@ -145,47 +146,16 @@ class Mutt(Client):
         time.sleep(0.3)
 
 
-class Clear:
-    """A door on the loopback that speaks TLS to the server: for clients that trust no certificate of ours."""
-
-    def __init__(self, home):
-        self.home = home
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
-                return
-            far = insecure_tls().wrap_socket(socket.create_connection((self.home.address, self.home.port(993))))
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self.pump, args=(one, other), daemon=True).start()
-
-    def pump(self, one, other):
-        try:
-            while piece := one.recv(65536):
-                other.sendall(piece)
-        except OSError:
-            pass
-        finally:
-            for end in (one, other):
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-
-    def close(self):
-        self.listener.close()
+def clear(home):
+    """For clients that trust no certificate of ours."""
+    return Door("127.0.0.1", 0, lambda: insecure_tls().wrap_socket(socket.create_connection((home.address, home.port(993)))))
 
 
 class Aerc(Client):
     """Stays connected, as somebody who sits in front of it; what it shows is read and dropped."""
 
     def begin(self):
-        self.door = Clear(self.home)
+        self.door = clear(self.home)
         config = self.folder / "config" / "aerc"
         config.mkdir(parents=True)
         accounts = config / "accounts.conf"
@@ -224,7 +194,7 @@ class Thunderbird(Client):
     last = None
 
     def begin(self):
-        self.door = Clear(self.home)
+        self.door = clear(self.home)
         self.program = Program(self.folder, self.door.port)
         self.program.run("begin", host="127.0.0.1", user="alice@one.test", password="secret", folders=FOLDERS)
 

@@ -24,7 +24,39 @@ async function update(name) {
   await url(l => folder(name).QueryInterface(Ci.nsIMsgImapMailFolder).updateFolderWithListener(null, l));
 }
 
+// As its dialog for a new account does: what the servers say of themselves, then a login with it, then the account.
+async function find(address, password) {
+  const { AccountConfig } = ChromeUtils.importESModule("resource:///modules/accountcreation/AccountConfig.sys.mjs");
+  const { ConfigVerifier } = ChromeUtils.importESModule("resource:///modules/accountcreation/ConfigVerifier.sys.mjs");
+  const { CreateInBackend } = ChromeUtils.importESModule("resource:///modules/accountcreation/CreateInBackend.sys.mjs");
+  const { FindConfig } = ChromeUtils.importESModule("resource:///modules/accountcreation/FindConfig.sys.mjs");
+  const never = new AbortController().signal;
+  const found = (await FindConfig.parallelAutoDiscovery(address.split("@")[1], address, never).next()).value;
+  if (!found) throw new Error("no settings were found");
+  AccountConfig.replaceVariables(found, "Alice", address, password);
+  const proved = await new ConfigVerifier(null, never).verifyConfig(found, false);
+  proved.incoming.password = password;
+  return [proved, await CreateInBackend.createAccountInBackend(proved)];
+}
+
 const functions = {
+  // names: to addresses, as its DNS would have them. authority: the certificate that it trusts, as base64.
+  async find({ names, authority, address, password }) {
+    const dns = Cc["@mozilla.org/network/native-dns-override;1"].getService(Ci.nsINativeDNSResolverOverride);
+    for (const [name, ip] of Object.entries(names)) dns.addIPOverride(name, ip);
+    Cc["@mozilla.org/security/x509certdb;1"].getService(Ci.nsIX509CertDB).addCertFromBase64(authority, "C,,");
+    const [config, account] = await find(address, password);
+    const inbox = () => account.incomingServer.rootFolder.subFolders.find(f => f.flags & Ci.nsMsgFolderFlags.Inbox);
+    account.incomingServer.performExpand(null);
+    for (let i = 0; i < 300 && !(inbox() && [...inbox().messages].length); i++) {
+      await wait(100);
+      if (i % 20 === 19 && inbox()) await url(l => inbox().QueryInterface(Ci.nsIMsgImapMailFolder).updateFolderWithListener(null, l));
+    }
+    const told = s => [s.type, s.hostname, s.port, s.socketType, s.auth, s.username];
+    return { source: config.subSource, incoming: told(config.incoming), outgoing: told(config.outgoing),
+             others: config.incomingAlternatives.map(told), inbox: [...inbox().messages].map(m => m.mime2DecodedSubject) };
+  },
+
   async begin({ host, user, password, folders }) {
     const login = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);
     login.init(`imap://${host}`, null, `imap://${host}`, user, password, "", "");

@@ -1,5 +1,5 @@
-"""Thunderbird without a window, driven by Marionette (its own protocol for tests): a profile with one IMAP account, and
-thunderbird.js run within it."""
+"""Thunderbird without a window, driven by Marionette (its own protocol for tests): a profile with one IMAP account, or with
+none, and thunderbird.js run within it."""
 import json
 import os
 import signal
@@ -16,27 +16,29 @@ def free_port():
         return taken.getsockname()[1]
 
 
-def preferences(imap, marionette):
+QUIET = {"mail.spotlight.firstRunDone": True, "mail.shell.checkDefaultClient": False, "mail.provider.suppress_dialog_on_startup": True,
+         "mailnews.start_page.enabled": False, "datareporting.policy.dataSubmissionEnabled": False, "app.update.enabled": False,
+         "extensions.update.enabled": False}
+
+
+def account(imap):
     server = {"type": "imap", "hostname": "127.0.0.1", "port": imap, "userName": "alice@one.test", "name": "alice", "socketType": 0, "authMethod": 3,
               "login_at_startup": False, "check_new_mail": False, "autosync_offline_stores": False}
     local = {"type": "none", "hostname": "Local Folders", "userName": "nobody", "name": "Local Folders"}
     found = {"mail.accountmanager.accounts": "account1,account2", "mail.accountmanager.defaultaccount": "account1",
              "mail.account.account1.server": "server1", "mail.account.account1.identities": "id1", "mail.account.account2.server": "server2",
-             "mail.identity.id1.useremail": "alice@one.test", "mail.identity.id1.fullName": "alice", "mail.identity.id1.valid": True,
-             "mail.spotlight.firstRunDone": True, "mail.shell.checkDefaultClient": False, "mail.provider.suppress_dialog_on_startup": True,
-             "mailnews.start_page.enabled": False, "datareporting.policy.dataSubmissionEnabled": False, "app.update.enabled": False,
-             "extensions.update.enabled": False, "marionette.port": marionette}
-    found |= {f"mail.server.server1.{k}": v for k, v in server.items()} | {f"mail.server.server2.{k}": v for k, v in local.items()}
-    return "".join(f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in found.items())
+             "mail.identity.id1.useremail": "alice@one.test", "mail.identity.id1.fullName": "alice", "mail.identity.id1.valid": True}
+    return found | {f"mail.server.server1.{k}": v for k, v in server.items()} | {f"mail.server.server2.{k}": v for k, v in local.items()}
 
 
 class Program:
-    """imap: the port of a server on 127.0.0.1 that speaks without TLS."""
+    """imap: the port of a server on 127.0.0.1 that speaks without TLS; None: it has no account yet."""
 
-    def __init__(self, folder, imap):
+    def __init__(self, folder, imap=None):
         profile, port = folder / "profile", free_port()
         profile.mkdir()
-        (profile / "user.js").write_text(preferences(imap, port))
+        wanted = QUIET | {"marionette.port": port} | (account(imap) if imap else {})
+        (profile / "user.js").write_text("".join(f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in wanted.items()))
         env = {"PATH": os.environ["PATH"], "HOME": str(folder), "MOZ_HEADLESS": "1", "MOZ_CRASHREPORTER_DISABLE": "1", "LANG": "C.UTF-8"}
         self.process = subprocess.Popen(["thunderbird", "--headless", "--marionette", "-remote-allow-system-access", "--no-remote", "--profile", str(profile)],
                                         env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
