@@ -5,14 +5,22 @@
 
 enum { SHOWN = 1000 };
 
-/* An account has one name however it is spelled; it need not be here to be forgiven. */
+static int at_once(void *arg, struct slice name, int (*prove)(void *), void *prove_arg)
+{
+    (void)arg, (void)name;
+    return prove(prove_arg);
+}
+
+/* An account has one name however it is spelled, and whichever address of a person elsewhere is given (while
+ * that directory is away: as given); it need not be here to be forgiven. */
 static int whom(struct request *r, bool must_be_here, struct slice *out)
 {
     struct account acc;
     struct ip ip;
     *out = arg_slice(r->args, "who");
     if (ip_parse(sl_sub(*out, 0, sl_chr(*out, '/')), &ip) || sl_chr(*out, '@') == SL_NONE) return 0;
-    struct slice name = login_name(r->core->login, r->a, *out);
+    struct slice name;
+    (void)!login_counted(r->core->login, r->a, *out, at_once, NULL, &name);
     int e = account_get(r->core->store->directory, r->a, name, &acc);
     if (e == ERR_NOT_FOUND && !must_be_here) e = 0;
     if (!e) *out = name;

@@ -214,6 +214,7 @@ enum { ASK_FOR_LETTERS = 1, ASK_FOR_LOGINS = 2 };
 /* Before there are loops; stays the caller's. Such an account has a random password here that nobody knows:
  * who it is is proved there, or by an app password. */
 void directory_set_people(struct directory *dir, struct people *people);
+bool directory_has_people(const struct directory *dir);
 /* The account of whoever has the address there; made now when there is none. names as local_name() and
  * domain_name() have them. ERR_NOT_FOUND: nobody, or no directory is set; temporary errors: it cannot be
  * known, or the address was another person's before. */

@@ -11,6 +11,8 @@ enum { TRIES = 3, WAYS_BACK = 4 };
 
 void directory_set_people(struct directory *dir, struct people *people) { dir->people = people; }
 
+bool directory_has_people(const struct directory *dir) { return dir->people != NULL; }
+
 static struct slice id_of(const struct people_entry *p) { return p->id.n ? p->id : NO_ID; }
 
 /* One of the person's addresses as a name of an account here. */

@@ -97,8 +97,8 @@ void guard_leave(struct guard_visit *v); /* no effect when it did not enter */
  * be under way at the same time as may still fail before somebody is shut out, so who guesses at once gets no
  * more guesses than one after another; others wait for them, GUARD_WAIT at most, who waits longest is next.
  * ERR_BUSY with the sentence: shut out for now, or waited in vain; nothing was proved then. A wrong one waits
- * before it is told. prove() reads nothing from the peer: while it runs others wait. user: as login_name()
- * has it. visit: a struct guard_visit or NULL, so that it fits struct sasl. SUSPENDS. */
+ * before it is told. prove() reads nothing from the peer: while it runs others wait. user: as
+ * login_counted() has it. visit: a struct guard_visit or NULL, so that it fits struct sasl. SUSPENDS. */
 MUST_CHECK int guard_prove(void *visit, struct slice user, int (*prove)(void *arg), void *arg);
 /* Does no block by hand say no to the account that was proved? Asked inside of prove(), or after it: who was
  * proved may have named nobody (a token, a key), or by another of his addresses. ERR_BUSY with the sentence.

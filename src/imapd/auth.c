@@ -108,9 +108,11 @@ void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
     imap_sp(in);
     struct slice password = imap_astring(in);
     if (imapd_args_bad(s, in)) return;
-    struct slice name = login_name(s->server->conf.login, &s->a, user);
+    struct slice name;
     struct login_try try = {user, password, LOGIN_IMAP, guard_asker(s->visit), guard_allows, s->visit};
-    int e = guard_prove(s->visit, name, login_prove,
+    int e = login_counted(s->server->conf.login, &s->a, user, guard_prove, s->visit, &name);
+    if (!e)
+        e = guard_prove(s->visit, name, login_prove,
                         &(struct login_proof){s->server->conf.login, &s->a, &try, &acc});
     if (e) turn_away(s, e, user);
     else welcome(s, &acc);

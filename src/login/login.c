@@ -183,6 +183,32 @@ struct slice login_name(struct login *l, struct arena *a, struct slice user)
     return mail_addr_join(a, local, domain);
 }
 
+struct seek {
+    struct login *login;
+    struct arena *a;
+    struct slice user, *name;
+};
+
+static int seek_account(void *arg)
+{
+    const struct seek *s = arg;
+    struct account acc;
+    int e = login_find(s->login, s->a, s->user, &acc);
+    if (!e || e == ERR_DENIED) *s->name = acc.address; /* also of one that is disabled */
+    return e && e != ERR_DENIED && e != ERR_NOT_FOUND ? e : 1;
+}
+
+int login_counted(struct login *l, struct arena *a, struct slice user, login_guard *guard, void *guard_arg,
+                  struct slice *name)
+{
+    struct account acc;
+    struct seek s = {l, a, user, name};
+    *name = login_name(l, a, user);
+    if (!directory_has_people(l->dir) || account_get(l->dir, a, *name, &acc) != ERR_NOT_FOUND) return 0;
+    int e = guard(guard_arg, *name, seek_account, &s);
+    return e < 0 ? e : 0;
+}
+
 /* Spellings of one name get one salt, as they do when there is an account. */
 void login_decoy(struct login *l, struct slice user, struct scram_keys *out)
 {

@@ -66,6 +66,16 @@ MUST_CHECK int login_certified(struct login *l, struct arena *a, const struct sl
 /* The one name of all spellings of a login, whether there is such an account or not: for counters and decoys.
  */
 struct slice login_name(struct login *l, struct arena *a, struct slice user);
+/* Runs prove(prove_arg), and gives back what it gave, when a login under that name may be tried:
+ * guard_prove().
+ */
+typedef int login_guard(void *arg, struct slice name, int (*prove)(void *), void *prove_arg);
+/* *name: under which the user's failures are counted. That is login_name(), but of a person of a directory
+ * elsewhere, who logs in by any of his addresses, the one of his account. Whoever has no account by the name
+ * that he gives is looked up inside of what the guard runs: a search costs, and who is shut out gets none. Or
+ * what the guard or the search ended with. SUSPENDS. */
+MUST_CHECK int login_counted(struct login *l, struct arena *a, struct slice user, login_guard *guard,
+                             void *guard_arg, struct slice *name);
 /* Keys to go on with for an unknown user, the same for all spellings of the name, and always. */
 void login_decoy(struct login *l, struct slice user, struct scram_keys *out);
 

@@ -153,6 +153,69 @@ static int scram_begins(void *arg)
     return 0;
 }
 
+/* ---- by which name failures are counted ---- */
+
+struct counts {
+    char name[4][64]; /* that the guard was asked about, in order */
+    size_t n;
+    bool shut;
+};
+
+static int count_name(void *arg, struct slice name, int (*prove)(void *), void *prove_arg)
+{
+    struct counts *c = arg;
+    if (c->n < COUNT_OF(c->name)) snprintf(c->name[c->n], sizeof c->name[0], "%.*s", SLF(name));
+    c->n++;
+    return c->shut ? err_set(ERR_BUSY, "too many logins have failed") : prove(prove_arg);
+}
+
+/* The names that a wrong password for `user` is counted under, with a blank between. */
+static struct slice names_of(struct world *w, struct login *l, struct counts *c, const char *user, int result)
+{
+    struct sasl x = {.login = l, .a = &w->a, .mechanism = SASL_PLAIN, .guard = count_name, .guard_arg = c};
+    struct slice out, message, names = SL("");
+    message = ar_cat(&w->a, ar_cat(&w->a, sl("", 1), sl_cstr(user)), sl("\0guess", 6));
+    c->n = 0;
+    CHECK_ERR(sasl_start(&x, &message, &out), result);
+    for (size_t i = 0; i < c->n; i++) names = ar_printf(&w->a, "%.*s%s ", SLF(names), c->name[i]);
+    return names;
+}
+
+static int counts_by_account(void *arg)
+{
+    struct world w;
+    struct login *l;
+    struct counts c = {0};
+    struct account acc;
+    (void)arg;
+    begin(&w);
+    w.t.v[0].address[1] = "office@one.test";
+    CHECK_OK(login_open(&l, w.kv, w.dir));
+    /* looked up under the name that was given, counted under the account's: the search makes it */
+    CHECK_SL(names_of(&w, l, &c, "Office@one.test", ERR_DENIED), "office@one.test carol@one.test ");
+    CHECK_SL(names_of(&w, l, &c, "office@one.test", ERR_DENIED), "office@one.test carol@one.test ");
+    CHECK_SL(names_of(&w, l, &c, "carol@one.test", ERR_DENIED), "carol@one.test ");
+    CHECK_SL(names_of(&w, l, &c, "nobody@one.test", ERR_DENIED), "nobody@one.test nobody@one.test ");
+    CHECK_OK(domain_add_alias(w.dir, SL("alias.test"), SL("one.test")));
+    CHECK_SL(names_of(&w, l, &c, "office@alias.test", ERR_DENIED), "office@one.test carol@one.test ");
+    CHECK_OK(login_find(l, &w.a, SL("office@one.test"), &acc)); /* disabled ones are counted as well */
+    CHECK_OK(account_disable(w.dir, acc.address, true));
+    CHECK_SL(names_of(&w, l, &c, "office@one.test", ERR_DENIED), "office@one.test carol@one.test ");
+    CHECK_OK(account_disable(w.dir, acc.address, false));
+    c.shut = true;
+    size_t before = w.t.searches;
+    CHECK_SL(names_of(&w, l, &c, "other@one.test", ERR_BUSY), "other@one.test ");
+    CHECK_INT(w.t.searches, before); /* who is shut out is not looked up */
+    c.shut = false;
+    w.t.fails = ERR_UNREACHABLE;
+    CHECK_SL(names_of(&w, l, &c, "third@one.test", ERR_UNREACHABLE), "third@one.test ");
+    directory_set_people(w.dir, NULL); /* nobody elsewhere: one question as ever */
+    CHECK_SL(names_of(&w, l, &c, "nobody@one.test", ERR_DENIED), "nobody@one.test ");
+    login_close(&l);
+    end(&w);
+    return 0;
+}
+
 static void run(int (*fn)(void *))
 {
     struct sim *s = sim_new(1);
@@ -166,3 +229,4 @@ static void run(int (*fn)(void *))
 TEST(login_of_a_person_gone_elsewhere_ends) { run(session_ends); }
 TEST(login_of_people_elsewhere_waits_behind_no_strangers) { run(logs_in_meanwhile); }
 TEST(login_who_is_shut_out_makes_no_search_by_scram) { run(scram_begins); }
+TEST(login_failures_count_for_the_account_whichever_address_is_given) { run(counts_by_account); }

@@ -81,9 +81,11 @@ static int prove_allowed(void *arg)
  * which costs much: nobody holds up others' tries by saying half of a proof. */
 static int guarded(struct sasl *x, int (*prove)(void *), struct proof *p)
 {
-    struct slice name = x->user.n ? login_name(x->login, x->a, x->user) : SL(""); /* of a token alone */
+    struct slice name = SL(""); /* of a token alone */
     p->prove = prove;
-    return x->guard ? x->guard(x->guard_arg, name, prove_allowed, p) : prove_allowed(p);
+    if (!x->guard) return prove_allowed(p);
+    int e = x->user.n ? login_counted(x->login, x->a, x->user, x->guard, x->guard_arg, &name) : 0;
+    return e ? e : x->guard(x->guard_arg, name, prove_allowed, p);
 }
 
 static int prove_password(void *arg)
@@ -372,5 +374,6 @@ int sasl_line_decode(struct arena *a, struct slice line, struct slice *out)
     *out = SL("");
     if (sl_eq(line, SL("*"))) return err_set(ERR_CANCELED, "the client gave the login up");
     if (sl_eq(line, SL("=")) || !line.n) return 0;
-    return b64_decode_ar(a, line, true, out);
+    int e = b64_decode_ar(a, line, true, out);
+    return e ? err_set(e, "what is said in a login is base64, and this is none") : 0;
 }

@@ -53,8 +53,8 @@ struct sasl {
     struct slice *certified; /* the addresses of the certificate, for EXTERNAL */
     size_t ncertified;
     /* Runs prove(prove_arg) when a password may be looked at, and gives back what it gave (guard_prove());
-     * NULL: always. name: login_name() of the user. */
-    int (*guard)(void *arg, struct slice name, int (*prove)(void *), void *prove_arg);
+     * NULL: always. name: login_counted() of the user. */
+    login_guard *guard;
     /* May who was proved log in (guard_allows()), whatever he named? NULL: always. A right password of who
      * may not is answered as a wrong one is. */
     int (*allows)(void *guard_arg, struct slice account);

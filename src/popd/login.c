@@ -162,9 +162,11 @@ void popd_pass(struct popd_session *s, struct pop3_command *c)
     free(s->user);
     s->user = NULL;
     ar_reset(&s->a);
-    struct slice name = login_name(s->conf->login, &s->a, user);
+    struct slice name;
     struct login_try try = {user, c->arg, LOGIN_POP3, guard_asker(s->visit), guard_allows, s->visit};
-    int e = guard_prove(s->visit, name, login_prove,
+    int e = login_counted(s->conf->login, &s->a, user, guard_prove, s->visit, &name);
+    if (!e)
+        e = guard_prove(s->visit, name, login_prove,
                         &(struct login_proof){s->conf->login, &s->a, &try, &s->account});
     if (e == 0) enter(s);
     else if (e == ERR_DENIED || e == ERR_SYNTAX) failed(s, user);
