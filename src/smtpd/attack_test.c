@@ -1,7 +1,5 @@
-/* attack_test.c - one attacker after the other, and exactly what each hears. docs/hygiene.md names the
- * attacks. */
-#include <stdlib.h>
-
+/* attack_test.c - one attacker after the other, and exactly what each hears; doors_test.c has those of every
+ * door. docs/hygiene.md names the attacks. */
 #include "base/test.h"
 #include "rt/test_rt.h"
 #include "talk_test.h"
@@ -252,93 +250,5 @@ TEST(each_attack_hears_exactly_this)
     struct client cl; /* and the server is there for others */
     client_open(&cl, &w, SMTPD_MX);
     client_close(&cl);
-    world_end(&w);
-}
-
-static void repeat(struct client *cl, struct slice s, size_t times)
-{
-    for (size_t i = 0; i < times; i++) client_send(cl, s);
-}
-
-/* A line of 1 GiB, as a command and in a letter: passed over, in the memory of a short one. */
-TEST(a_line_without_end_is_passed_over)
-{
-    enum { MIB = 1 << 20 };
-    struct world w;
-    struct client cl;
-    char *x = xmalloc(MIB);
-    memset(x, 'x', MIB);
-    world_begin(&w, NULL);
-    client_open(&cl, &w, SMTPD_MX);
-    repeat(&cl, sl(x, MIB), 1024);
-    CHECK_SL(talk(&cl, ""), "500 5.5.6 The line is longer than 4096 bytes");
-    talk(&cl, "EHLO mail.one.test");
-    talk(&cl, "MAIL FROM:<carol@one.test>");
-    talk(&cl, "RCPT TO:<alice@home.test>");
-    CHECK_SL(talk(&cl, "DATA"), GO_ON);
-    client_send(&cl, SL("From: carol@one.test\r\n\r\n"));
-    repeat(&cl, sl(x, MIB), 1024);
-    client_send(&cl, SL("\r\n.\r\n"));
-    CHECK_SL(client_reply(&cl),
-             "552 5.3.4 The letter is larger than 52428800 bytes; send less, or send a link");
-    client_close(&cl);
-    world_end(&w);
-    free(x);
-}
-
-/* 100,000 recipients: a thousand are taken, ten thousand more are refused in words, then it ends. */
-TEST(a_hundred_thousand_recipients)
-{
-    struct world w;
-    struct client cl;
-    struct buf many = BUF_INIT;
-    size_t taken = 0, refused = 0;
-    struct slice got;
-    world_begin(&w, NULL);
-    client_open(&cl, &w, SMTPD_MX);
-    talk(&cl, "EHLO mail.one.test");
-    talk(&cl, "MAIL FROM:<carol@one.test>");
-    for (int i = 0; i < 100; i++) buf_str(&many, "RCPT TO:<alice@home.test>\r\n");
-    for (size_t sent = 0; sent < 100000; sent += 100) {
-        client_send(&cl, buf_slice(&many));
-        for (int i = 0; i < 100; i++) {
-            ar_reset(&cl.a);
-            got = client_reply(&cl);
-            if (sl_eq(got, SL(RCPT_OK))) taken++;
-            else if (sl_eq(got, SL("452 4.5.3 Too many recipients; send another letter to the others")))
-                refused++;
-            else goto ended;
-        }
-    }
-ended:
-    CHECK_SL(got, "421 4.7.0 Too many errors; the connection is closed");
-    CHECK(taken == 1000 && refused == 10000);
-    client_close(&cl);
-    buf_free(&many);
-    world_end(&w);
-}
-
-/* A header section without end: refused when it is too long, and the letter passed over up to its end. */
-TEST(a_header_section_without_end)
-{
-    struct world w;
-    struct client cl;
-    world_begin(&w, NULL);
-    for (int lines = 0; lines < 2; lines++) { /* one field of many lines, many fields */
-        client_open(&cl, &w, SMTPD_MX);
-        talk(&cl, "EHLO mail.one.test");
-        talk(&cl, "MAIL FROM:<carol@one.test>");
-        talk(&cl, "RCPT TO:<alice@home.test>");
-        talk(&cl, "DATA");
-        client_send(&cl, SL("From: carol@one.test\r\nX: y\r\n"));
-        repeat(&cl,
-               lines ? SL("X: y\r\n")
-                     : SL(" y and more of it in each line of this field, without an end\r\n"),
-               10000);
-        client_send(&cl, SL("\r\n.\r\n"));
-        CHECK(sl_starts(client_reply(&cl), SL("552 5.3.4 ")));
-        CHECK_SL(talk(&cl, "NOOP"), "250 2.0.0 Done, nothing");
-        client_close(&cl);
-    }
     world_end(&w);
 }

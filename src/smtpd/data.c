@@ -69,7 +69,9 @@ static void answer_lmtp(struct smtpd_session *s)
     s->errors = before;
 }
 
-static void answer(struct smtpd_session *s, int e)
+/* last: the letter's end is answered; else a chunk that was refused, once for all recipients (RFC 2033
+ * section 4.3, RFC 3030 section 2). */
+static void answer(struct smtpd_session *s, int e, bool last)
 {
     const struct intake_letter *l = &s->tx.letter;
     const struct intake_refusal *no = &l->refusal;
@@ -77,9 +79,9 @@ static void answer(struct smtpd_session *s, int e)
         s->over = true;
         return;
     }
-    bool lmtp = s->kind == SMTPD_LMTP;
+    bool lmtp = s->kind == SMTPD_LMTP && last;
     if (lmtp) answer_lmtp(s);
-    else answer_each(s);
+    else if (last) answer_each(s);
     if (e) {
         log_info(s->who, "letter %s refused: %d %s %.*s", l->id.s, no->code, no->enhanced, SLF(no->text));
         if (!lmtp) smtpd_refuse(s, no);
@@ -91,8 +93,8 @@ static void answer(struct smtpd_session *s, int e)
     }
 }
 
-/* All of the letter is there, or all that is wanted of it. */
-static void complete(struct smtpd_session *s)
+/* All of the letter is there (last), or all that is wanted of it. */
+static void complete(struct smtpd_session *s, bool last)
 {
     int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK_LETTER));
     check_lines(s);
@@ -100,16 +102,19 @@ static void complete(struct smtpd_session *s)
     if (e) intake_refuse(&s->tx.letter, e, 421, "4.7.0", "%s", err_text(e));
     e = intake_end(&s->tx.letter);
     keep_iprev(s);
-    answer(s, e);
+    answer(s, e, last);
     deadline_restore(before);
+    size_t owed = s->kind == SMTPD_LMTP && !last ? s->tx.letter.nsaid : 0;
     smtpd_tx_end(s);
+    s->tx.owed = owed;
     smtpd_fruitful(s);
 }
 
 bool smtpd_has_recipients(struct smtpd_session *s)
 {
     if (s->tx.letter.nsaid) return true;
-    smtpd_reply(s, 554, "5.5.1", "No recipient was accepted");
+    smtpd_reply(s, s->kind == SMTPD_LMTP ? 503 : 554, /* RFC 2033 section 4.2 */
+                "5.5.1", "No recipient was accepted");
     return false;
 }
 
@@ -148,7 +153,7 @@ void smtpd_data(struct smtpd_session *s, struct smtp_command *c)
     smtpd_begin_letter(s);
     int e = receive_data(s);
     if (e == 0) {
-        complete(s);
+        complete(s, true);
         return;
     }
     log_info(s->who, "letter %s did not arrive whole: %s", s->tx.letter.id.s, err_text(e));
@@ -180,27 +185,43 @@ static int receive_chunk(struct smtpd_session *s, uint64_t n, bool use)
     return 0;
 }
 
-/* A chunk may not be larger than a whole letter, and one that belongs to no letter is only read
- * when that is soon done: the connection ends instead. */
+/* What is too large, or comes behind a chunk or recipients that were refused, is read before that is answered
+ * (RFC 3030 section 2), as a letter by DATA is. Nobody who says nothing else gets that, nor what is absurd:
+ * the connection ends instead. */
 static bool chunk_fits(struct smtpd_session *s, uint64_t size, bool use)
 {
-    uint64_t max = use ? intake_size_max(s->conf->intake) : SMTPD_SWALLOW_MAX;
-    if (size <= max) return true;
+    uint64_t letter = intake_size_max(s->conf->intake);
+    bool may_send = s->helo[0] && (!smtpd_is_submission(s) || s->logged_in);
+    if (size <= (may_send ? SMTPD_CHUNK_TIMES * letter : SMTPD_SWALLOW_MAX)) return true;
     if (use)
         smtpd_reply(s, 552, "5.3.4", "Letters of more than %llu bytes are not taken here",
-                    (unsigned long long)max);
+                    (unsigned long long)letter);
     else smtpd_reply(s, 503, "5.5.1", "MAIL and an accepted RCPT come before BDAT");
     s->over = true;
     return false;
 }
 
-/* The octets follow at once, so they are read even when the command is out of place. */
-static int drop_chunk(struct smtpd_session *s, uint64_t size)
+/* Over LMTP the last chunk gets as many answers as there are recipients, which may be none (RFC 2033 section
+ * 4.3): also behind a chunk that was refused, so that a client that sent them all at once stays in step. */
+static void refuse_chunk(struct smtpd_session *s, bool last)
 {
+    unsigned before = s->errors;
+    size_t answers = s->kind == SMTPD_LMTP && last ? s->tx.owed : 1;
+    for (size_t i = 0; i < answers; i++)
+        smtpd_reply(s, 503, "5.5.1", "MAIL and an accepted RCPT come before BDAT");
+    s->errors = before + 1;
+    if (last) s->tx.owed = 0;
+}
+
+/* The octets follow at once, so they are read even when the command is out of place. */
+static int drop_chunk(struct smtpd_session *s, const struct smtp_command *c)
+{
+    int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK_LETTER));
     conn_set_min_rate(s->c, SMTPD_RATE, SMTPD_RATE_GRACE);
-    int e = receive_chunk(s, size, false);
+    int e = receive_chunk(s, c->size, false);
+    deadline_restore(before);
     if (!s->tx.receiving) conn_set_min_rate(s->c, 0, 0);
-    if (!e) smtpd_reply(s, 503, "5.5.1", "MAIL and an accepted RCPT come before BDAT");
+    if (!e) refuse_chunk(s, c->last);
     return e;
 }
 
@@ -211,7 +232,7 @@ void smtpd_end_chunk(struct smtpd_session *s, uint64_t n, bool last)
         smtp_data_scan(&s->tx.data, SL("\r\n"));
         intake_bytes(&s->tx.letter, SL("\r\n"));
     }
-    if (last || s->tx.letter.refusal.code) complete(s); /* section 2: a refused chunk ends the letter */
+    if (last || s->tx.letter.refusal.code) complete(s, last); /* section 2: a refused chunk ends the letter */
     else smtpd_reply(s, 250, "2.0.0", "%llu bytes are here", (unsigned long long)n);
 }
 
@@ -231,7 +252,7 @@ void smtpd_bdat(struct smtpd_session *s, struct smtp_command *c)
     bool use = s->tx.open && s->tx.letter.nsaid;
     if (!c->size && !c->last) s->cost++; /* leads nowhere */
     if (!chunk_fits(s, c->size, use)) return;
-    int e = use ? take_chunk(s, c) : drop_chunk(s, c->size);
+    int e = use ? take_chunk(s, c) : drop_chunk(s, c);
     if (!e) return;
     log_info(s->who, "a chunk did not arrive whole: %s", err_text(e));
     smtpd_tx_end(s);

@@ -13,6 +13,7 @@ void smtpd_tx_end(struct smtpd_session *s)
         conn_set_buffer(s->c, SMTPD_BUFFER / 4);
     }
     t->open = t->receiving = t->chunking = t->smtputf8 = t->binary = t->prdr = false;
+    t->owed = 0;
     if (s->visit) s->visit->letter = 0;
 }
 
@@ -100,7 +101,9 @@ static struct letter_wants wants_of(const struct smtpd_session *s, const struct 
 static bool times_fit(struct smtpd_session *s, const struct letter_wants *w)
 {
     const char *why = NULL;
-    if (w->hold_until > rt_wall_seconds() + LETTER_HOLD_MAX_S) why = "A letter is held for 30 days at most";
+    int64_t now = rt_wall_seconds();
+    if (w->hold_until > now + LETTER_HOLD_MAX_S) why = "A letter is held for 30 days at most";
+    else if (w->hold_until && w->hold_until < now) why = "The time until which to hold the letter is over";
     else if (w->by && w->hold_until > w->by)
         why = "The letter would be held beyond the time it is to be delivered by";
     if (why) smtpd_reply(s, 501, "5.5.4", "%s", why);
@@ -133,6 +136,7 @@ static struct intake_from session(struct smtpd_session *s)
 void smtpd_mail(struct smtpd_session *s, struct smtp_command *c)
 {
     struct smtp_mail_opts opts;
+    s->tx.owed = 0;
     int e = smtp_mail_opts(&s->cmd_a, c, &opts);
     if (e) {
         reply_syntax(s, e);

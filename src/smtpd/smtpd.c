@@ -87,10 +87,14 @@ static void unknown(struct smtpd_session *s, const struct smtp_command *c, struc
     else smtpd_reply(s, 500, "5.5.1", "There is no such command; HELP lists those that there are");
 }
 
-/* What stands behind MAIL and RCPT is told apart from other syntax (RFC 3463 section 3.2). */
+/* An address of MAIL and RCPT is told apart from other syntax (RFC 3463 section 3.2). */
 static void bad_syntax(struct smtpd_session *s, const struct smtp_command *c, int e)
 {
-    const char *enhanced = c->verb == SMTP_MAIL ? "5.1.7" : c->verb == SMTP_RCPT ? "5.1.3" : "5.5.4";
+    bool behind = c->path.address.n || (c->path.null && c->verb == SMTP_MAIL);
+    const char *enhanced = behind                 ? "5.5.4"
+                           : c->verb == SMTP_MAIL ? "5.1.7"
+                           : c->verb == SMTP_RCPT ? "5.1.3"
+                                                  : "5.5.4";
     smtpd_reply(s, 501, enhanced, "%s", err_text(e));
 }
 

@@ -18,7 +18,8 @@ enum {
     SMTPD_LINE_MX = 16384, /* bytes of a line of a letter that are put up with from the world */
     SMTPD_BUFFER = 64 * 1024,
     SMTPD_RATE = 100,            /* bytes a second that a letter must make on average, */
-    SMTPD_SWALLOW_MAX = 1 << 20, /* bytes of a chunk out of place that are read and dropped */
+    SMTPD_SWALLOW_MAX = 1 << 20, /* bytes of a chunk that are read and dropped before EHLO or the login, */
+    SMTPD_CHUNK_TIMES = 2,       /* and later: so many times those of a letter */
 };
 #define SMTPD_RATE_GRACE (120 * RT_S) /* after so long */
 #define SMTPD_FRUITLESS (1800 * RT_S) /* of a session without a recipient or a letter that was accepted, */
@@ -33,6 +34,7 @@ struct smtpd_tx { /* RFC 5321 section 3.3 */
     bool open;    /* MAIL was accepted */
     bool receiving, chunking;
     bool smtputf8, binary, prdr; /* MAIL said so */
+    size_t owed; /* LMTP, after a chunk that was refused: to how many recipients the last one is answered */
     struct smtp_data data;
     struct intake_letter letter;
 };

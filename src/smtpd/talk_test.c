@@ -127,7 +127,7 @@ void world_begin(struct world *w, void (*change)(struct world *))
     w->conf = (struct smtpd_conf){.store = w->store, .login = w->login, .intake = &w->intake, .tls = w->tls};
     if (change) change(w);
     CHECK_OK(smtpd_open(&w->smtpd, &w->conf));
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < SMTPD_DOORS; k++) {
         w->door[k] = (struct serving){.session = session, .ctx = w};
         CHECK_OK(serving_start(&w->door[k], "127.0.0.1:0"));
     }
@@ -148,7 +148,7 @@ static void remove_dir(const char *dir)
 
 void world_end(struct world *w)
 {
-    for (int k = 0; k < 3; k++) serving_stop(&w->door[k]);
+    for (int k = 0; k < SMTPD_DOORS; k++) serving_stop(&w->door[k]);
     smtpd_close(&w->smtpd);
     signing_close(&w->signing);
     dns_close(&w->dns);
@@ -196,7 +196,8 @@ void client_open(struct client *cl, struct world *w, enum smtpd_kind kind)
     ASSERT(conn_dial(&cl->c, listener_at(w->door[kind].l), NULL) == 0);
     struct tls_peer peer = {.name = SL("mx.home.test")};
     if (kind == SMTPD_SUBMISSIONS) CHECK_OK(conn_tls_connect(cl->c, w->client_tls, &peer));
-    CHECK_SL(client_reply(cl), "220 mx.home.test ESMTP Tram");
+    CHECK_SL(client_reply(cl),
+             kind == SMTPD_LMTP ? "220 mx.home.test LMTP Tram" : "220 mx.home.test ESMTP Tram");
 }
 
 void client_starttls(struct client *cl, struct world *w)

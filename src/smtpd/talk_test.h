@@ -7,6 +7,7 @@
 #include "rt/serve_test.h"
 #include "smtpd.h"
 
+enum { SMTPD_DOORS = SMTPD_LMTP + 1 };
 struct world {
     char dir[64];
     struct store *store;
@@ -18,7 +19,7 @@ struct world {
     struct intake intake;
     struct smtpd_conf conf;
     struct smtpd *smtpd;
-    struct serving door[3]; /* by enum smtpd_kind */
+    struct serving door[SMTPD_DOORS]; /* by enum smtpd_kind */
     struct arena a;
 };
 void world_begin(struct world *w, void (*change)(struct world *));
@@ -28,7 +29,7 @@ void world_end(struct world *w);
 struct handed {
     unsigned count;
     int fail_with;
-    char sender[256], rcpts[2000], submitter[20], message_id[256], subject[256], ret[8], envid[100], id[20];
+    char sender[256], rcpts[2000], submitter[20], message_id[256], subject[256], ret[8], envid[104], id[20];
     size_t nrcpt;
     bool junk, held, eight_bit, smtputf8, binary;
     struct letter_wants wants;

@@ -209,7 +209,7 @@ struct smtp_data {
 enum { SMTP_DATA_MORE, SMTP_DATA_RUN, SMTP_DATA_END };
 void smtp_data_begin(struct smtp_data *d);
 /* Takes bytes from the front of *in and cuts one run of clean bytes (dots unstuffed, CRLF kept)
- * out of them; run lies in the input, nothing is copied.
+ * out of them; run lies in the input or is static, nothing is copied.
  * SMTP_DATA_MORE  *in is used up; run may hold bytes
  * SMTP_DATA_RUN   run holds bytes, call again with the rest of *in
  * SMTP_DATA_END   the final dot was seen; run may hold bytes; *in keeps what follows it

@@ -105,8 +105,12 @@ int smtp_data_feed(struct smtp_data *d, struct slice *in, struct slice *run)
         case AFTER_DOT_CR:
             if (*p == '\n') return give(d, in, run, p, p, p + 1, SMTP_DATA_END);
             fault(d, SMTP_FAULT_BARE_CR);
+            grow(d, 1);
             d->state = IN_LINE;
-            break;
+            *in = sl_from(*in, (size_t)(p - in->p));
+            *run = SL("\r"); /* it was kept back */
+            d->size++;
+            return SMTP_DATA_RUN;
         }
     }
     return give(d, in, run, from, end, end, SMTP_DATA_MORE);

@@ -45,11 +45,12 @@ static const struct data_case cases[] = {
     {"a\r\n.\nb\r\n.\r\n", "a\r\n\nb\r\n", true, 0, SMTP_FAULT_BARE_LF},
     {"a\n.\r\nb\r\n.\r\n", "a\n.\r\nb\r\n", true, 0, SMTP_FAULT_BARE_LF},
     {"a\r.\r\nb\r\n.\r\n", "a\r.\r\nb\r\n", true, 0, SMTP_FAULT_BARE_CR},
-    {"a\r\n.\rb\r\n.\r\n", "a\r\nb\r\n", true, 0, SMTP_FAULT_BARE_CR},
+    {"a\r\n.\rb\r\n.\r\n", "a\r\n\rb\r\n", true, 0, SMTP_FAULT_BARE_CR},
     {"a\r\r\n.\r\n", "a\r\r\n", true, 0, SMTP_FAULT_BARE_CR},
     {"\r\r\n.\r\n", "\r\r\n", true, 0, SMTP_FAULT_BARE_CR},
     {"\n.\r\n.\r\n", "\n.\r\n", true, 0, SMTP_FAULT_BARE_LF},
-    {".\r.\r\n.\r\n", ".\r\n", true, 0, SMTP_FAULT_BARE_CR},
+    {"a\r\n.\r\r\n.\r\n", "a\r\n\r\r\n", true, 0, SMTP_FAULT_BARE_CR},
+    {".\r.\r\n.\r\n", "\r.\r\n", true, 0, SMTP_FAULT_BARE_CR},
     {"a\rb\nc\r\n.\r\n", "a\rb\nc\r\n", true, 0, SMTP_FAULT_BARE_CR},
 };
 
