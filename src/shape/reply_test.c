@@ -81,6 +81,14 @@ TEST(reply_holdout)
     ar_free(&a);
 }
 
+/* Written by somebody who had not seen the rules: 94 of 100 were right then. */
+TEST(reply_fresh)
+{
+    struct arena a = {0};
+    at_least(read_file(&a, "tests/replies/fresh.tsv"), 170, 95);
+    ar_free(&a);
+}
+
 TEST(reply_rules_are_in_order)
 {
     struct buf out = BUF_INIT;

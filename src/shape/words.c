@@ -107,10 +107,15 @@ static bool is_numbers(struct slice s)
     return true;
 }
 
+/* An address ends before two dots: "user@two.test...User unknown". */
 static size_t run_length(struct slice s)
 {
     size_t n = 0;
-    while (n < s.n && of_run(s.p[n])) n++;
+    bool address = false;
+    for (; n < s.n && of_run(s.p[n]); n++) {
+        address |= s.p[n] == '@';
+        if (address && sl_starts(sl_from(s, n), SL(".."))) break;
+    }
     while (n > 1 && (s.p[n - 1] == '.' || s.p[n - 1] == '-')) n--;
     return n;
 }
