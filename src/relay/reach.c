@@ -1,5 +1,6 @@
 /* reach.c - what is remembered of each address of other servers: that it does not answer, that
- * TLS with it fails. A site is down when none of its addresses answers. All on one loop. */
+ * TLS with it fails, that it loses count. A site is down when none of its addresses answers. All on one loop.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,10 +11,11 @@ enum { DOWN_AFTER = 3, REACH_MAX = 10000 };
 #define NO_TLS_FOR (600 * RT_S)
 #define FORGET_AFTER (600 * RT_S)
 #define LATE_FOR (600 * RT_S)
+#define ASTRAY_FOR (600 * RT_S)
 
 struct reach {
-    unsigned failures;                                    /* in a row, without a session */
-    int64_t failed, down_until, no_tls_until, late_until; /* rt_now() scale */
+    unsigned failures;                                                  /* in a row, without a session */
+    int64_t failed, down_until, no_tls_until, late_until, astray_until; /* rt_now() scale */
     char why[300];
 };
 
@@ -26,7 +28,7 @@ static struct reach *find(struct relay_loop *l, const struct reach_path *p)
 
 static bool idle(const struct reach *r, int64_t now)
 {
-    return r->no_tls_until <= now && r->late_until <= now &&
+    return r->no_tls_until <= now && r->late_until <= now && r->astray_until <= now &&
            (!r->failures || r->failed + FORGET_AFTER <= now);
 }
 
@@ -93,6 +95,18 @@ void reach_set_tls(struct relay_loop *l, const struct reach_path *p, bool works)
 {
     struct reach *r = works ? find(l, p) : make(l, p);
     if (r) r->no_tls_until = works ? 0 : rt_now() + NO_TLS_FOR;
+}
+
+bool reach_pipelines(struct relay_loop *l, const struct reach_path *p)
+{
+    const struct reach *r = find(l, p);
+    return !r || r->astray_until <= rt_now();
+}
+
+void reach_astray(struct relay_loop *l, const struct reach_path *p)
+{
+    struct reach *r = make(l, p);
+    if (r) r->astray_until = rt_now() + ASTRAY_FOR;
 }
 
 void reach_late(struct relay_loop *l, const struct reach_path *p)

@@ -24,6 +24,7 @@ struct delivery {
     bool asked;       /* some server was */
     struct slice cut; /* what the proxy of the source did wrong; or empty */
     bool left_out;    /* some address was not tried, because it did not answer a moment ago */
+    bool astray;      /* the last server lost count: it is to be asked again, step by step */
 };
 
 static struct reach_path path_to(const struct delivery *d, const struct ip *ip)
@@ -79,7 +80,7 @@ static bool is_quiet(const struct peer *p) { return !conn_peek(p->c).n && !conn_
 
 /* Lets the peer take the open recipients, in as many transactions as it wants. The session is
  * kept or closed afterwards; the place at the site is given up with it. False: a kept session
- * had gone stale, and nothing was said. */
+ * had gone stale, and nothing was said, or the server lost count of what was. */
 static bool use_peer(struct delivery *d, struct peer *p)
 {
     unsigned letters = d->pool->limits.v[SHAPE_LETTERS].n;
@@ -87,6 +88,8 @@ static bool use_peer(struct delivery *d, struct peer *p)
     size_t most = d->pool->limits.v[SHAPE_RECIPIENTS].n;
     if (p->rcpt_max && p->rcpt_max < most) most = p->rcpt_max;
     bool usable = true, fresh = false, kept = p->letters > 0;
+    struct reach_path path = {p->ip, d->conf.source};
+    d->astray = false;
     if (kept &&
         conn_peek(p->c).n) { /* it goes, or says what nobody asked: no answer would be to what we say */
         peer_close(&p, false);
@@ -94,16 +97,20 @@ static bool use_peer(struct delivery *d, struct peer *p)
         return false;
     }
     if (kept) peer_serves(p, d->at->domain);
+    if (!reach_pipelines(d->pool->home, &path)) p->ext &= ~(unsigned)SMTP_EXT_PIPELINING;
     for (size_t at = 0; usable && at < d->nopen; at += most) {
         size_t n = d->nopen - at < most ? d->nopen - at : most;
-        transaction(&d->conf, p, d->at, d->open + at, n, &usable, &fresh);
+        transaction(&d->conf, p, d->at, d->open + at, n, &usable, &fresh, &d->astray);
         if (p->letters >= letters) break;
     }
-    bool stale = kept && fresh;
+    bool stale = (kept && fresh) || d->astray;
+    if (d->astray) {
+        reach_astray(d->pool->home, &path);
+        conn_abort(p->c); /* whatever was said now might be heard as a letter */
+    }
     if (p->degraded) /* refused for being in clear, perhaps: TLS has its chance next time */
         for (size_t i = 0; i < d->nopen; i++)
-            if (d->open[i]->code / 100 == 5)
-                reach_set_tls(d->pool->home, &(struct reach_path){p->ip, d->conf.source}, true);
+            if (d->open[i]->code / 100 == 5) reach_set_tls(d->pool->home, &path, true);
     if (usable && p->letters < letters && is_quiet(p)) {
         pool_keep(d->pool, p);
     } else {
@@ -111,7 +118,7 @@ static bool use_peer(struct delivery *d, struct peer *p)
         pool_leave(d->pool);
     }
     bool later = drop_answered(d);
-    d->asked |= !stale;
+    d->asked |= !stale || (d->astray && !kept);
     d->sessions += !stale && later;
     return !stale;
 }
@@ -153,6 +160,7 @@ static void try_address(struct delivery *d, const struct mx_list *hosts, const s
     struct reach_path path = path_to(d, ip);
     bool use_tls = host->policy.level != POLICY_ANY || reach_tls(l, &path);
     struct peer_to to = {host, ip, c, d->at->domain};
+    d->astray = false;
     int e = peer_open(&d->conf, hosts->route, d->at->a, &to, use_tls, &p, &why);
     judge_unheard(d, hosts, &why);
     note_proxy(d, &why, p->via == VIA_WORKS);
@@ -342,6 +350,7 @@ static void try_first(struct delivery *d, struct mx_list *l, struct mx_host *h, 
     for (size_t i = 0; i < n; i++) done[v[i] - h->ip] = e || r.e[i] || r.late[i] || i == r.winner;
     if (!e) {
         try_address(d, l, h, v[r.winner], r.c);
+        if (d->astray) done[v[r.winner] - h->ip] = false;
         return;
     }
     if (!why.text.n) verdict_error(&why, d->at->a, e, "");
@@ -376,6 +385,7 @@ static bool try_host(struct delivery *d, struct mx_list *l, struct mx_host *h, b
         } else {
             done[v[0] - h->ip] = true;
             try_address(d, l, h, v[0], NULL);
+            if (d->astray) done[v[0] - h->ip] = false;
         }
     }
     return true;

@@ -156,6 +156,9 @@ void reach_failed(struct relay_loop *l, const struct reach_path *p, const struct
 void reach_good(struct relay_loop *l, const struct reach_path *p); /* a session came about: all is forgiven */
 bool reach_tls(struct relay_loop *l, const struct reach_path *p);  /* is TLS to be tried? */
 void reach_set_tls(struct relay_loop *l, const struct reach_path *p, bool works);
+/* Does it keep count of commands that are said in one go? */
+bool reach_pipelines(struct relay_loop *l, const struct reach_path *p);
+void reach_astray(struct relay_loop *l, const struct reach_path *p); /* it did not */
 void reach_free(struct relay_loop *l);
 
 /* It was silent when another address of its host answered: for a while it comes after those. */
@@ -283,6 +286,7 @@ void convert_end(struct conversion **v);
 static inline bool requires_tls(const struct letter *l) { return l->wants.requiretls && l->sender.n; }
 
 /* Hands the letter over for the n recipients of `rcpt`; fills in their results. *usable: the session
- * can take another one. *fresh: it broke before it answered anything: worth a new session. SUSPENDS. */
+ * can take another one. *fresh: it broke before it answered anything: worth a new session. *astray: it lost
+ * count of what was said to it: worth a new session, without pipelining. SUSPENDS. */
 void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at,
-                 struct attempt_rcpt *const *rcpt, size_t n, bool *usable, bool *fresh);
+                 struct attempt_rcpt *const *rcpt, size_t n, bool *usable, bool *fresh, bool *astray);

@@ -41,6 +41,89 @@ TEST(relay_answers_that_nobody_asked_for_are_nobodys)
     }
 }
 
+/* A refusal that comes with the word to go on is one within the letter; any other answer is to what nobody
+ * asked. */
+TEST(relay_a_refusal_with_the_word_to_go_on_counts)
+{
+    static const char *const caps[] = {"", "PIPELINING"};
+    for (size_t i = 0; i < COUNT_OF(caps); i++) {
+        struct tester t;
+        REQUIRE(begin(&t));
+        t.a.caps = caps[i];
+        t.a.say[DATA] = "354 go on\r\n550 5.7.1 not from you";
+        send(&t, "two.test", "ok@two.test");
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+        HAS(t.rcpt[0].reply, "not from you");
+        t.a.say[DATA] = "354 go on\r\n250 2.0.0 taken";
+        send(&t, "two.test", "ok@two.test");
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+        HAS(t.rcpt[0].reply, "more than it is asked");
+        CHECK_INT(t.a.times[DOT], 0);
+        end(&t);
+    }
+}
+
+/* "Out of order" to what was said in one go speaks of no letter: it is said again, step by step, and what the
+ * server says then counts. Each was refused nothing before that, or its own words count. */
+TEST(relay_who_loses_count_is_asked_again_step_by_step)
+{
+    static const enum step at[] = {MAIL, RCPT, DATA};
+    for (size_t i = 0; i < COUNT_OF(at); i++) {
+        struct tester t;
+        REQUIRE(begin(&t));
+        t.a.caps = "PIPELINING";
+        t.a.loses = at[i];
+        send(&t, "two.test", "ok@two.test no@two.test later@two.test");
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+        CHECK_INT(t.rcpt[1].result, ATTEMPT_PERMANENT);
+        HAS(t.rcpt[1].reply, "no such user");
+        CHECK_INT(t.rcpt[2].result, ATTEMPT_TEMPORARY);
+        HAS(t.rcpt[2].reply, "busy");
+        CHECK_INT(t.a.sessions, 2);
+        CHECK_INT(t.a.times[DOT], 1);
+        send(&t, "two.test", "ok@two.test"); /* it is remembered */
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+        CHECK_INT(t.a.sessions, 2);
+        CHECK(!t.a.piped);
+        end(&t);
+    }
+}
+
+/* Who says so to a lone command too is believed. */
+TEST(relay_out_of_order_step_by_step_is_the_last_word)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.a.caps = "PIPELINING";
+    t.a.say[MAIL] = "503 5.5.1 polite people say HELO first";
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+    HAS(t.rcpt[0].reply, "polite people");
+    CHECK_INT(t.a.times[MAIL], 2);
+    CHECK_INT(t.a.sessions, 2);
+    end(&t);
+}
+
+/* What it refused before says why: the words of that count, not "out of order" behind it. */
+TEST(relay_out_of_order_behind_a_refusal_is_no_news)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.a.caps = "PIPELINING";
+    t.a.say[MAIL] = "451 4.3.0 not now";
+    t.a.say[RCPT] = t.a.say[DATA] = "503 5.5.1 MAIL first";
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    HAS(t.rcpt[0].reply, "not now");
+    t.a.say[MAIL] = t.a.say[RCPT] = NULL;
+    t.a.say[DATA] = "503 5.5.1 RCPT first";
+    send(&t, "two.test", "no@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+    HAS(t.rcpt[0].reply, "no such user");
+    CHECK_INT(t.a.sessions, 1);
+    end(&t);
+}
+
 /* RFC 3207 section 6: somebody on the way puts words behind the answer to STARTTLS; none counts. */
 TEST(relay_words_behind_starttls_are_not_heard)
 {

@@ -20,6 +20,8 @@ struct server {
     struct tls_ctx *tls;
     bool broken_tls, lmtp, liar; /* liar: lets in who he cannot prove to know */
     bool say_once;               /* and after that the usual */
+    enum step loses;             /* this of commands that come in one go is out of order to it; 0: none is */
+    bool piped;                  /* they did */
     uint32_t rounds;             /* of SCRAM; 0: as usual */
     int accepted;                /* recipients of the letter at hand */
     int times[STEPS], sessions, tls_sessions, at_once;

@@ -149,9 +149,19 @@ static bool scram(struct server *s, struct conn *c, struct slice line)
                                  : "235 2.7.0 whoever");
 }
 
+/* Where it lost count. */
+static bool loses(struct server *s, struct conn *c, struct slice line, enum step step, const char *verb)
+{
+    if (!sl_startsi(line, sl_cstr(verb))) return false;
+    if (step == MAIL) s->piped = conn_peek(c).n > 0;
+    return s->loses && s->piped && step >= s->loses;
+}
+
 static bool command(struct server *s, struct conn *c, struct slice line)
 {
     note(s, line);
+    if (loses(s, c, line, MAIL, "MAIL") || loses(s, c, line, RCPT, "RCPT") || loses(s, c, line, DATA, "DATA"))
+        return conn_puts(c, "503 5.5.1 bad sequence of commands\r\n"), true;
     if (sl_startsi(line, SL("EHLO"))) return hello(s, c);
     if (sl_startsi(line, SL("HELO"))) return answer(s, c, HELO, "250 mx.test");
     if (sl_startsi(line, SL("STARTTLS"))) return start_tls(s, c);

@@ -26,6 +26,7 @@ struct talk {
     bool *taken;   /* RCPT was answered 2yz */
     bool broken;   /* the connection is good for nothing more */
     bool answered; /* something was */
+    bool astray;   /* as transaction() has it */
     bool prdr;     /* each recipient may be answered after the letter */
 };
 
@@ -262,6 +263,16 @@ static bool fits(struct talk *t)
 
 /* ---- the steps ---- */
 
+/* 503, "out of order", where the server had refused nothing before: it lost count of what was said in one go,
+ * or of a letter before this one. It speaks neither of this letter nor of who gets it: with a session of its
+ * own, step by step, it may well be taken. */
+static bool goes_astray(struct talk *t, const struct smtp_reply *r, struct verdict *v)
+{
+    if (r->code != 503 || !(t->p->ext & SMTP_EXT_PIPELINING || t->p->letters > 1)) return false;
+    v->result = ATTEMPT_TEMPORARY;
+    return t->astray = t->broken = true;
+}
+
 static int hear(struct talk *t, int64_t limit, const char *during, struct smtp_reply *r, struct verdict *v)
 {
     int e = peer_hear(t->p, t->at->a, limit, r);
@@ -286,6 +297,7 @@ static int hear_mail(struct talk *t)
     if (hear(t, MAIL_TIME, "while waiting for the answer to MAIL", &r, &v) == 0 &&
         v.result == ATTEMPT_DELIVERED)
         return 0;
+    if (!t->broken) (void)goes_astray(t, &r, &v);
     if (v.code / 100 == 3) t->broken = true;
     give_all(t, &v);
     return -1;
@@ -296,7 +308,7 @@ static int hear_rcpt(struct talk *t, size_t i)
     struct smtp_reply r;
     struct verdict v;
     hear(t, RCPT_TIME, "while waiting for the answer to RCPT", &r, &v);
-    if (t->broken) { /* those before may have been taken, but no data will follow */
+    if (t->broken || goes_astray(t, &r, &v)) { /* those before may have been taken, but no data will follow */
         for (size_t k = 0; k < t->n; k++)
             if (k >= i || t->taken[k]) give(t, t->rcpt[k], &v);
         return -1;
@@ -315,6 +327,7 @@ static int hear_data(struct talk *t)
     struct verdict v;
     int e = hear(t, DATA_TIME, "while waiting for the answer to DATA", &r, &v);
     if (!e && r.code == 354) return 0;
+    if (!e && t->accepted) (void)goes_astray(t, &r, &v);
     if (!e && v.result == ATTEMPT_DELIVERED) { /* a success where none can be */
         v.result = ATTEMPT_TEMPORARY;
         t->broken = true;
@@ -414,6 +427,11 @@ static void hand_over(struct talk *t)
     struct verdict v;
     struct smtp_stuff stuff;
     const bool binary = t->src->binary;
+    struct slice early = conn_peek(t->p->c);
+    if (early.n && early.p[0] >= '4') { /* as within the letter: it makes no difference how soon it came */
+        refused_within(t, ERR_STATE);
+        return;
+    }
     if (out_of_step(t, t->n)) return;
     smtp_stuff_begin(&stuff);
     if (binary) /* one chunk (RFC 3030 section 2) */
@@ -536,14 +554,14 @@ static size_t addresses(struct talk *t, struct attempt_rcpt **keep, struct slice
 }
 
 void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at,
-                 struct attempt_rcpt *const *rcpt, size_t n, bool *usable, bool *fresh)
+                 struct attempt_rcpt *const *rcpt, size_t n, bool *usable, bool *fresh, bool *astray)
 {
     struct talk t = {.conf = conf, .p = p, .at = at, .src = at->source, .rcpt = rcpt, .n = n};
     struct slice *address = ar_array(at->a, struct slice, n), sender = at->letter->sender;
     struct attempt_rcpt **keep = ar_array(at->a, struct attempt_rcpt *, n);
     struct buf commands = BUF_INIT;
     *usable = true;
-    *fresh = false;
+    *fresh = *astray = false;
     if (!fits(&t)) return;
     t.n = addresses(&t, keep, address);
     t.rcpt = keep;
@@ -571,4 +589,5 @@ void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_l
     buf_free(&commands);
     *usable = !t.broken && !conn_error(p->c);
     *fresh = !t.answered && t.broken;
+    *astray = t.astray;
 }

@@ -36,8 +36,9 @@ CASES = [
     *((["-Q", step], TAKEN, "250 2.0.0 Ok") for step in ("quit", "rset")),
     # answers in the middle of the letter, and reads no further
     *((["-A", delay], NO, "550 This violates SMTP") for delay in ("0", "1")),
-    # takes its time with each step, a random time with some (without pipelining, of which smtp-sink answers the delayed command last)
+    # takes its time with each step, a random time with some; of commands that come in one go it answers the delayed one last, and so is asked again without
     *((["-p", "-W", f"{step}:2"], TAKEN, "250 2.0.0 Ok") for step in STEPS),
+    *((["-W", f"{step}:2"], TAKEN, "250 2.0.0 Ok") for step in STEPS),
     (["-p", "-W", "rcpt:1:30"], TAKEN, "250 2.0.0 Ok"),
     (["-w", "2"], TAKEN, "250 2.0.0 Ok"),
     (["-H", "2", "-T", "1000"], TAKEN, "250 2.0.0 Ok"),
