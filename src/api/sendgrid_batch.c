@@ -2,18 +2,11 @@
  */
 #include "base/text.h"
 #include "rt/rt.h"
+#include "send/send_batch.h"
 #include "sendgrid.h"
 
-enum { BATCH_MAX = 100 };
-
 static struct sends *sends_of(struct http_call *c) { return api_of(c)->core->sends; }
-
-static bool is_batch(struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (!is_alnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '_') return false;
-    return s.n > 0 && s.n <= BATCH_MAX;
-}
+static struct slice account_of(struct http_call *c) { return sl_cstr(c->key.account->id); }
 
 static json_t *named(struct slice batch) { return json_pack("{s:s%}", "batch_id", batch.p, batch.n); }
 
@@ -28,54 +21,27 @@ void sendgrid_batch_create(struct http_call *c)
 
 void sendgrid_batch_get(struct http_call *c)
 {
-    if (is_batch(c->param[0])) api_json(c, 200, named(c->param[0]));
+    if (send_batch_is(c->param[0])) api_json(c, 200, named(c->param[0]));
     else http_fail(c, 400, "invalid batch id");
 }
 
 /* ---- what is paused and canceled ---- */
 
-struct batch {
-    struct slice id; /* empty: all */
-    struct arena *a;
-    struct letter_id *send;
-    size_t n, room;
-    json_t *list;
-};
-
-static int gather(void *arg, const struct send_info *info)
+static json_t *status_json(struct slice batch, enum send_action said)
 {
-    struct batch *b = arg;
-    if (!sl_eq(info->batch, b->id)) return 0;
-    if (b->n == b->room) b->send = ar_grow(b->a, b->send, &b->room, sizeof *b->send);
-    b->send[b->n++] = info->id;
+    return json_pack("{s:s%,s:s}", "batch_id", batch.p, batch.n, "status",
+                     said == SEND_CANCEL ? "cancel" : "pause");
+}
+
+static int list_one(void *list, struct slice batch, enum send_action said)
+{
+    json_array_append_new(list, status_json(batch, said));
     return 0;
 }
 
-static int list_one(void *arg, const struct send_info *info)
-{
-    struct batch *b = arg;
-    const char *status = sl_eq(info->state, SL("paused"))     ? "pause"
-                         : sl_eq(info->state, SL("canceled")) ? "cancel"
-                                                              : NULL;
-    if (!status || !info->batch.n || (b->id.n && !sl_eq(info->batch, b->id))) return 0;
-    for (size_t i = 0; i < json_array_size(b->list); i++)
-        if (sl_eq(dialect_slice(json_object_get(json_array_get(b->list, i), "batch_id")), info->batch))
-            return 0;
-    json_array_append_new(
-        b->list, json_pack("{s:s%,s:s}", "batch_id", info->batch.p, info->batch.n, "status", status));
-    return 0;
-}
-
-/* Every send of the batch; those that have ended or are so already stay as they are. */
 static int act(struct http_call *c, struct slice batch, enum send_action what)
 {
-    struct batch b = {.id = batch, .a = c->a};
-    int e = send_each(sends_of(c), sl_cstr(c->key.account->id), gather, &b);
-    for (size_t i = 0; i < b.n && !e; i++) {
-        e = send_act(sends_of(c), &b.send[i], what, SL("over the API of SendGrid"));
-        if (e == ERR_STATE || e == ERR_NOT_FOUND) e = 0;
-    }
-    return e;
+    return send_batch_act(sends_of(c), account_of(c), batch, what, SL("over the API of SendGrid"));
 }
 
 /* "pause", "cancel". */
@@ -89,7 +55,7 @@ static bool action_of(const json_t *body, enum send_action *out)
 static void change(struct http_call *c, struct slice batch, const json_t *body, int status)
 {
     enum send_action what;
-    if (!is_batch(batch)) {
+    if (!send_batch_is(batch)) {
         http_fail(c, 400, "invalid batch id");
         return;
     }
@@ -98,12 +64,10 @@ static void change(struct http_call *c, struct slice batch, const json_t *body, 
         return;
     }
     int e = act(c, batch, what);
-    if (e) api_failed(c, e);
+    if (e == ERR_LIMIT) http_fail(c, 400, "%s", err_text(e));
+    else if (e) api_failed(c, e);
     else if (status == 204) http_answer(c, 204, NULL, SL(""));
-    else
-        api_json(c, status,
-                 json_pack("{s:s%,s:s}", "batch_id", batch.p, batch.n, "status",
-                           what == SEND_CANCEL ? "cancel" : "pause"));
+    else api_json(c, status, status_json(batch, what));
 }
 
 void sendgrid_scheduled_create(struct http_call *c)
@@ -124,20 +88,21 @@ void sendgrid_scheduled_change(struct http_call *c)
 
 void sendgrid_scheduled_list(struct http_call *c)
 {
-    struct batch b = {.id = c->nparams ? c->param[0] : SL(""), .a = c->a, .list = json_array()};
-    int e = send_each(sends_of(c), sl_cstr(c->key.account->id), list_one, &b);
-    if (!e) {
-        api_json(c, 200, b.list);
-        return;
-    }
-    json_decref(b.list);
-    api_failed(c, e);
+    json_t *list = json_array();
+    enum send_action said = SEND_RESUME;
+    int e = c->nparams ? send_batch_said(sends_of(c), account_of(c), c->param[0], &said)
+                       : send_batch_each(sends_of(c), account_of(c), list_one, list);
+    if (said != SEND_RESUME) (void)!list_one(list, c->param[0], said);
+    if (!e) api_json(c, 200, json_incref(list));
+    else api_failed(c, e);
+    json_decref(list);
 }
 
 /* The batch goes on. */
 void sendgrid_scheduled_delete(struct http_call *c)
 {
     int e = act(c, c->param[0], SEND_RESUME);
-    if (e) api_failed(c, e);
+    if (e == ERR_SYNTAX) http_fail(c, 400, "invalid batch id");
+    else if (e) api_failed(c, e);
     else http_answer(c, 204, NULL, SL(""));
 }

@@ -334,6 +334,12 @@ void sendgrid_version_delete(struct http_call *c)
 
 /* ---- for mail/send ---- */
 
+/* What SendGrid's editor writes for links to leave by (send/unsubscribe.h); a letter's own data come first.
+ */
+#define LINKS                                                                                                \
+    "{\"unsubscribe\":\"<%asm_group_unsubscribe_raw_url%>\","                                                \
+    "\"unsubscribe_preferences\":\"<%asm_preferences_raw_url%>\"}"
+
 /* A legacy template has a place for the content that is sent: <%body%>, and <%subject%> for the subject. */
 static struct slice in_place(struct arena *a, struct slice text, struct slice place, struct slice with)
 {
@@ -361,6 +367,7 @@ int sendgrid_use_template(struct http_call *c, struct sendgrid_mail *m)
     if (e) return e;
     bool dynamic = sl_eq(t.kind, SL("dynamic"));
     s->language = dynamic ? SEND_HANDLEBARS : SEND_SUBSTITUTIONS;
+    if (dynamic) s->data = SL(LINKS);
     if (!dynamic) {
         v.html = in_place(a, v.html, SL("<%body%>"), given(s, SL("text/html")));
         v.text = in_place(a, v.text, SL("<%body%>"), given(s, SL("text/plain")));

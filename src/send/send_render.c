@@ -96,12 +96,14 @@ static void put_unsubscribe(struct arena *a, const struct render *r, const struc
 {
     const struct send_addr *reader = send_reader(r->letter);
     bool wanted = r->head->stream == STREAM_BULK && !(r->head->options & SEND_NO_UNSUBSCRIBE);
-    if (!wanted || !reader || !r->s) return;
+    if (!r->s) return;
     struct unsubscribe u = {.account = r->head->account,
-                            .address = reader->address,
+                            .address = reader ? reader->address : SL(""),
                             .group = r->head->group,
                             .letter = {'u', r->name.send, r->name.page, r->name.number}};
-    unsubscribe_fields(r->s, a, &u, at, c);
+    c->text = unsubscribe_tags(r->s, a, reader ? &u : NULL, at, c->text);
+    c->html = unsubscribe_tags(r->s, a, reader ? &u : NULL, at, c->html);
+    if (wanted && reader) unsubscribe_fields(r->s, a, &u, at, c);
 }
 
 /* Whose reading it would be cannot be told of a letter for several. */

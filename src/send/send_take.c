@@ -7,9 +7,12 @@
 #include "base/text.h"
 #include "mail/addr.h"
 #include "mail/head.h"
+#include "send_batch.h"
 #include "send_i.h"
 #include "standing.h"
 #include "suppression.h"
+
+#define BATCH_WHY "over the API of SendGrid, to its batch"
 
 struct waiting { /* a row that is not written yet */
     struct slice key, value;
@@ -31,7 +34,8 @@ struct send_writer {
     uint64_t page_first;
     struct send_left_out *who;
     size_t nwho, who_room;
-    int failed; /* the whole send: nothing may be committed any more */
+    enum send_action said; /* to its batch; SEND_RESUME: nothing */
+    int failed;            /* the whole send: nothing may be committed any more */
 };
 
 /* ---- form ---- */
@@ -126,6 +130,18 @@ void send_tx_list(struct kv_tx *tx, struct arena *a, const struct letter_id *id,
     buf_free(&b);
 }
 
+/* What is said to its batch is said to it. */
+static void put_order(struct kv_tx *tx, const struct send_writer *w)
+{
+    struct buf b = BUF_INIT;
+    const struct send_order o = {.state = w->said == SEND_CANCEL ? SEND_CANCELED : SEND_PAUSED,
+                                 .since = w->head.taken,
+                                 .why = SL(BATCH_WHY)};
+    send_order_put(&b, &o);
+    kv_tx_put_record(tx, SL("s"), &b);
+    buf_free(&b);
+}
+
 static void put_last(struct kv_tx *tx, struct arena *a, struct send_writer *w)
 {
     struct buf b = BUF_INIT;
@@ -136,6 +152,7 @@ static void put_last(struct kv_tx *tx, struct arena *a, struct send_writer *w)
     kv_tx_put_record(tx, SL("h"), &b);
     buf_free(&b);
     send_tx_list(tx, a, &w->id, &w->head);
+    if (w->said != SEND_RESUME) put_order(tx, w);
 }
 
 static int flush_tx(struct kv_tx *tx, void *arg)
@@ -560,6 +577,7 @@ int send_commit(struct send_writer **wp, struct arena *a, struct send_taken *out
     int e = w->failed;
     if (!e && !w->head.numbers) e = err_set(ERR_SYNTAX, "there is no recipient");
     if (!e && w->page.n) e = close_page(w);
+    if (!e) e = send_batch_said(w->s, w->head.account, w->head.batch, &w->said);
     if (!e) e = flush_counted(w);
     if (e && e != ERR_UNKNOWN) {
         send_abandon(wp);

@@ -180,6 +180,48 @@ int unsubscribe_undo(struct sends *s, const struct unsubscribe *u)
 
 /* ---- the fields ---- */
 
+/* ---- in a letter ---- */
+
+static struct slice link_of(struct sends *s, struct arena *a, const struct unsubscribe *u,
+                            const struct send_hosts *at)
+{
+    return ar_printf(a, "https://%.*s/u/%.*s", SLF(at->site), SLF(unsubscribe_token(s, a, u)));
+}
+
+#define TAGS "<%asm_"
+static const struct {
+    const char *tag;
+    bool all;
+} tags[] = {{"<%asm_group_unsubscribe_raw_url%>", false}, {"<%asm_group_unsubscribe_url%>", false},
+            {"<%asm_global_unsubscribe_raw_url%>", true}, {"<%asm_global_unsubscribe_url%>", true},
+            {"<%asm_preferences_raw_url%>", false},       {"<%asm_preferences_url%>", false}};
+
+struct slice unsubscribe_tags(struct sends *s, struct arena *a, const struct unsubscribe *u,
+                              const struct send_hosts *at, struct slice text)
+{
+    struct buf b = BUF_INIT;
+    struct slice rest = text, link[2] = {SL(""), SL("")};
+    if (!text.n || sl_find(text, SL(TAGS)) == SL_NONE) return text;
+    for (int all = 0; u && all < 2; all++) {
+        struct unsubscribe of = *u;
+        if (all) of.group = 0;
+        link[all] = link_of(s, a, &of, at);
+    }
+    for (size_t at_tag; (at_tag = sl_find(rest, SL(TAGS))) != SL_NONE;) {
+        buf_put(&b, sl_sub(rest, 0, at_tag));
+        rest = sl_from(rest, at_tag);
+        size_t k = 0;
+        while (k < COUNT_OF(tags) && !sl_starts(rest, sl_cstr(tags[k].tag))) k++;
+        struct slice tag = k < COUNT_OF(tags) ? sl_cstr(tags[k].tag) : SL(TAGS);
+        buf_put(&b, k < COUNT_OF(tags) ? link[tags[k].all] : tag);
+        rest = sl_from(rest, tag.n);
+    }
+    buf_put(&b, rest);
+    struct slice out = ar_dup(a, buf_slice(&b));
+    buf_free(&b);
+    return out;
+}
+
 void unsubscribe_fields(struct sends *s, struct arena *a, const struct unsubscribe *u,
                         const struct send_hosts *at, struct compose *c)
 {
@@ -190,10 +232,10 @@ void unsubscribe_fields(struct sends *s, struct arena *a, const struct unsubscri
         h[i] = c->header[i];
         if (sl_eqi(h[i].name, SL("List-Unsubscribe"))) return; /* the sender has its own */
     }
-    struct slice token = unsubscribe_token(s, a, u), local = send_ref_text(s, a, &by_mail);
+    struct slice link = link_of(s, a, u, at), local = send_ref_text(s, a, &by_mail);
     h[c->nheaders++] = (struct compose_header){
-        SL("List-Unsubscribe"), ar_printf(a, "<https://%.*s/u/%.*s>, <mailto:%.*s@%.*s?subject=unsubscribe>",
-                                          SLF(at->site), SLF(token), SLF(local), SLF(at->mail))};
+        SL("List-Unsubscribe"),
+        ar_printf(a, "<%.*s>, <mailto:%.*s@%.*s?subject=unsubscribe>", SLF(link), SLF(local), SLF(at->mail))};
     h[c->nheaders++] = (struct compose_header){SL("List-Unsubscribe-Post"), SL("List-Unsubscribe=One-Click")};
     c->header = h;
 }

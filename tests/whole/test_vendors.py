@@ -173,6 +173,23 @@ def test_sendgrid_batches(home):
     assert {"batch_id": batch, "status": "cancel"} in sendgrid(home, "/v3/user/scheduled_sends", method="GET")[2]
 
 
+def test_what_is_said_to_a_batch_binds_what_comes_later(home):
+    batch, other = (sendgrid(home, "/v3/mail/batch")[2]["batch_id"] for _ in range(2))
+    for name, status in ((batch, "pause"), (other, "cancel")):
+        assert sendgrid(home, "/v3/user/scheduled_sends", {"batch_id": name, "status": status})[0] == 201
+        assert sendgrid(home, f"/v3/user/scheduled_sends/{name}", method="GET")[2] == [{"batch_id": name, "status": status}]
+        assert sendgrid(home, "/v3/mail/send", call(subject=f"later {status}", batch_id=name))[0] == 202
+    home.kill()  # it is so on the disk
+    home.start()
+    assert sendgrid(home, "/v3/mail/send", call(subject="behind them"))[0] == 202 and came(home, "bob", "behind them")
+    assert not [m for m in home.messages("bob") if b"Subject: later" in (m if isinstance(m, bytes) else m.encode())]
+    assert sendgrid(home, f"/v3/user/scheduled_sends/{batch}", method="DELETE")[0] == 204
+    assert sendgrid(home, f"/v3/user/scheduled_sends/{other}", method="DELETE")[0] == 204
+    came(home, "bob", "later pause")
+    assert sendgrid(home, "/v3/mail/send", call(subject="at once", batch_id=other))[0] == 202 and came(home, "bob", "at once")
+    assert not [m for m in home.messages("bob") if b"Subject: later cancel" in (m if isinstance(m, bytes) else m.encode())]
+
+
 def test_sendgrid_lists(home):
     everyone = {"recipient_emails": ["gone@two.test", "Left@two.test"]}
     assert sendgrid(home, "/v3/asm/suppressions/global", everyone)[0] == 201
@@ -196,6 +213,34 @@ def test_sendgrid_lists(home):
     assert sendgrid(home, where, method="DELETE")[0] == 204 and sendgrid(home, where, method="GET")[0] == 404
     assert sendgrid(home, "/v3/suppression/bounces", {"emails": []}, "DELETE")[0] == 400
     assert sendgrid(home, "/v3/suppression/bounces", {"delete_all": True}, "DELETE")[0] == 204
+
+
+def test_sendgrid_links_to_leave_by(home):
+    group = sendgrid(home, "/v3/asm/groups", {"name": "Linked", "description": "d"})[2]["id"]
+    t = sendgrid(home, "/v3/templates", {"name": "linked", "generation": "dynamic"})[2]["id"]
+    html = '<p><a href="{{{unsubscribe}}}">out</a> <a href="<%asm_preferences_raw_url%>">which</a> <a href="{{{unsubscribe_preferences}}}">p</a> <%asm_nothing%></p>'
+    text = "leave: <%asm_group_unsubscribe_raw_url%> all: <%asm_global_unsubscribe_raw_url%>."
+    assert sendgrid(home, f"/v3/templates/{t}/versions", {"name": "v", "subject": "linked", "html_content": html, "plain_content": text})[0] == 201
+    body = call(template_id=t, asm={"group_id": group}, personalizations=[{"to": [{"email": "bob@one.test"}]}, {"to": [{"email": "carol@one.test"}], "dynamic_template_data": {"unsubscribe": "mine"}},
+                                                                          {"to": [{"email": "bob@one.test"}, {"email": "alice@one.test"}]}])
+    del body["subject"], body["content"]
+    assert sendgrid(home, "/v3/mail/send", body)[0] == 202
+    m = came(home, "bob", "linked")
+    link = m["List-Unsubscribe"].partition(",")[0].strip("<>")
+    page, plain = text_of(m, "html"), text_of(m)
+    assert page.count(f'href="{link}"') == 3 and "<%asm_nothing%>" in page, (link, page)
+    assert f"leave: {link} all: https://" in plain and plain.count(link) == 1 and "<%" not in plain, plain
+    assert 'href="mine"' in text_of(came(home, "carol", "linked"), "html")
+    several = w.until(lambda: [m for m in home.messages("alice") if b"Subject: linked" in (m if isinstance(m, bytes) else m.encode())], what="the letter for two")[0]
+    several = email.message_from_bytes(several if isinstance(several, bytes) else several.encode(), policy=email.policy.default)
+    assert several["List-Unsubscribe"] is None and text_of(several).strip() == "leave:  all: ."
+    path = urllib.parse.urlsplit(link).path  # the page, and then the button
+    assert sendgrid(home, f"/v3/asm/groups/{group}/suppressions", method="GET")[2] == []
+    connection = http.client.HTTPSConnection(home.address, home.port(443), timeout=30, context=ssl._create_unverified_context())
+    connection.request("POST", path, "List-Unsubscribe=One-Click", {"Content-Type": "application/x-www-form-urlencoded"})
+    assert connection.getresponse().status == 200
+    assert sendgrid(home, f"/v3/asm/groups/{group}/suppressions", method="GET")[2] == ["bob@one.test"]
+    assert sendgrid(home, f"/v3/asm/groups/{group}", method="DELETE")[0] == 204
 
 
 def test_sendgrid_keys(home):
