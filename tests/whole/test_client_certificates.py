@@ -154,7 +154,7 @@ def test_a_revoked_certificate_counts_no_more_nor_does_its_session(here):
     authority.run("ca", "-config", "ca.conf", "-gencrl", "-out", "crl.pem")
     trusted.write_bytes((authority.dir / "ca.pem").read_bytes() + (authority.dir / "crl.pem").read_bytes())
     home.process.send_signal(signal.SIGHUP)
-    for _ in range(100):
+    for _ in range(300):
         tls, greeting = connect(lost)
         tls.close()
         if b"AUTH=EXTERNAL" not in greeting:

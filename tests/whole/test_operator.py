@@ -97,7 +97,7 @@ def test_dns_check_says_that_the_resolver_is_dead(world):
         set_line(home, "resolver", f'"{home.address}:{silent.getsockname()[1]}"')
         begun = time.monotonic()
         told = findings(home)
-        assert time.monotonic() - begun < 30
+        assert time.monotonic() - begun < 90  # it was four minutes
         doctor = {f["what"]: f for f in home.json("doctor", status=1)["findings"]}
         assert doctor["resolver"]["grade"] == "wrong" and "DNS" not in doctor
         assert "block list" not in doctor  # nobody said that our addresses stand on none
@@ -376,10 +376,10 @@ def test_the_queue_is_searched_by_what_befell_its_letters(world):
         assert found("--host", "test") == both
         assert found("--uncertain", "--host", "later.test") == []
         assert found("--older", "1h") == []
-        until(lambda: found("--older", "1s") == both, 10, "letters older than a second")
+        until(lambda: found("--older", "1s") == both, 30, "letters older than a second")
         assert "takes a time" in home.tram("queue", "list", "--older", "soon", status=2).stderr
         assert json.loads(home.tram("queue", "drop", "--all", "--uncertain", "--json").stdout)["letters"] == 1
-        until(lambda: found() == ["bob@later.test"], 10, "the other letter alone")
+        until(lambda: found() == ["bob@later.test"], 30, "the other letter alone")
         home.stop()
     finally:
         later.close()

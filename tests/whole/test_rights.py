@@ -54,7 +54,7 @@ def test_an_app_password_opens_what_it_is_for_and_ends_at_once(home):
     assert all("used" in p for p in listed)
     home.tram("account", "app-password", "remove", "alice@one.test", "phone")
     with pytest.raises((imaplib.IMAP4.abort, OSError)):
-        until(lambda: open_session.noop()[0] != "OK", 5, "the end of the session")
+        until(lambda: open_session.noop()[0] != "OK", 30, "the end of the session")
     assert other.noop()[0] == "OK"
     with pytest.raises(smtplib.SMTPAuthenticationError):
         home.submission("alice", phone)
@@ -151,7 +151,7 @@ def test_a_list_is_written_to_by_its_members_and_left_by_letter(home):
     assert no.value.smtp_code == 550 and b"may not write to the list" in no.value.smtp_error
     with home.submission("bob") as client:
         send(client, "bob@one.test", "dev-leave@one.test")
-    until(lambda: home.json("list", "show", "dev@one.test")["count"] == 1, 10, "bob to be gone")
+    until(lambda: home.json("list", "show", "dev@one.test")["count"] == 1, 30, "bob to be gone")
     home.tram("list", "remove", "dev@one.test")
     home.tram("list", "show", "dev@one.test", status=1)
 

@@ -151,7 +151,7 @@ class Home:
 
     def logged(self, text):
         """Lines of the log are written some milliseconds after what they tell."""
-        until(lambda: text in self.log.read_text(), 5, f"the line with {text!r} in the log")
+        until(lambda: text in self.log.read_text(), 30, f"the line with {text!r} in the log")
 
     def kill(self):
         self.process.kill()
