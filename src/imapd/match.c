@@ -2,7 +2,7 @@
  * section 6.4.4, 3501 6.4.4; 4731 ESEARCH, 5182 SEARCHRES, 5032 WITHIN, 7162, 8474, 8514).
  *
  * A key answers no, yes, or "not with what is known so far". What is known grows in steps:
- * the view, the stored record, the header, the text. Most messages are decided early. */
+ * the view, the stored record, folded fields, the header, the text. Most messages are decided early. */
 #include "base/text.h"
 #include "imapd_i.h"
 #include "mail/charset.h"
@@ -11,7 +11,7 @@
 
 enum { DAY = 86400, NEEDLES_MAX = 200, WORDS_MAX = 20 };
 enum answer { NO, YES, MAYBE };
-enum { KNOW_VIEW, KNOW_RECORD, KNOW_HEADER, KNOW_TEXT };
+enum { KNOW_VIEW, KNOW_RECORD, KNOW_FOLDED, KNOW_HEADER, KNOW_TEXT };
 
 struct search {
     struct imapd_session *s;
@@ -31,7 +31,9 @@ struct search {
     bool by_record; /* a key asks for what stands in records */
     bool by_id;     /* a key asks for EMAILID or thread, and each record has to be read */
     bool beyond;    /* a key asks for a field that is not in `heads` */
-    struct reader_digests heads;
+    bool by_folded; /* a key asks for a field that is kept folded (READER_FOLDED) */
+    struct reader_digests heads, folds;
+    struct slice folded; /* p NULL: not known */
     uint64_t thread;
     int64_t sent; /* day of the Date field, as written; -1 = none */
     bool sent_known;
@@ -42,6 +44,14 @@ struct search {
 };
 
 /* ---- preparing ---- */
+
+/* Is that kept folded, as the default comparator does? */
+static bool in_folded(const struct search *x, const struct imap_search *k)
+{
+    return x->s->comparator.how == COLLATION_UNICODE_CASEMAP &&
+           (k->key == IMAP_KEY_HEADER || k->key == IMAP_KEY_ADDRESS) &&
+           reader_folded_has(k->field, k->key == IMAP_KEY_ADDRESS);
+}
 
 /* What is looked for in texts, all of it in one pass. */
 static int prepare_needle(struct search *x, struct imap_search *k)
@@ -135,6 +145,7 @@ static int prepare(struct search *x, struct imap_search *k, struct slice charset
         case IMAP_KEY_BODY:
         case IMAP_KEY_TEXT:
             x->beyond |= k->key == IMAP_KEY_HEADER && !reader_digest_has(k->field);
+            x->by_folded |= in_folded(x, k);
             e = prepare_text(x, k, charset);
             if (!e && fuzzy) e = prepare_words(x, k);
             continue;
@@ -257,6 +268,11 @@ static enum answer header_key(struct search *x, const struct imap_search *k)
     }
 }
 
+static enum answer folded_key(const struct search *x, const struct imap_search *k)
+{
+    return x->folded.p && in_folded(x, k) ? is(reader_folded_holds(x->folded, k->field, k->text)) : MAYBE;
+}
+
 static enum answer text_key(const struct imap_search *k)
 {
     const struct reader_needle *n = k->mark;
@@ -276,6 +292,7 @@ static enum answer simple_key(struct search *x, const struct imap_search *k)
     enum answer r = view_key(x, k);
     if (r == MAYBE && excluded(x, k)) return NO;
     if (r == MAYBE && (x->record || x->fact)) r = record_key(x, k);
+    if (r == MAYBE && x->know >= KNOW_FOLDED) r = folded_key(x, k);
     if (r == MAYBE && x->know >= KNOW_HEADER) r = header_key(x, k);
     if (r == MAYBE && x->know >= KNOW_TEXT) r = text_key(k);
     return r;
@@ -379,6 +396,10 @@ static int learn(struct search *x)
         x->fact = x->by_record ? imapd_fact(&x->facts, x->m.uid) : NULL;
         return (x->by_record && !x->fact) || x->by_id || x->m.gone ? know_record(x) : 0;
     }
+    if (x->know == KNOW_FOLDED) {
+        if (!x->by_folded || !reader_digest(&x->folds, x->m.uid, &x->folded)) x->folded = (struct slice){0};
+        return 0;
+    }
     if (x->know == KNOW_HEADER && head_is_kept(x)) return 0;
     int e = know_record(x);
     if (e) return e;
@@ -397,6 +418,7 @@ static int judge(struct search *x, const struct imap_search *key, size_t i)
     x->m = view_at(x->s->view, i);
     x->know = KNOW_VIEW;
     x->record = x->fact = NULL;
+    x->folded = (struct slice){0};
     x->sent_known = false;
     ar_reset(&x->a);
     while ((r = ask(x, key)) == MAYBE && x->know < KNOW_TEXT && !(e = learn(x))) {
@@ -467,10 +489,12 @@ int imapd_search_run(struct imapd_session *s, struct imap_search_args *args, uin
     ar_init(&x.a, 0);
     int e = prepare(&x, args->key, args->charset, false);
     imapd_digests_begin(s, &x.heads, READER_HEAD, since ? 0 : s->told);
+    imapd_digests_begin(s, &x.folds, READER_FOLDED, since ? 0 : s->told);
     imapd_facts_begin(s, &x.facts, x.by_record && !x.threads && !since ? s->told : 0);
     if (!e) e = since ? search_changed(&x, args->key, since, out) : search_all(&x, args->key, out);
     imapd_facts_end(&x.facts);
     reader_digests_end(&x.heads);
+    reader_digests_end(&x.folds);
     ar_free(&x.a);
     return e;
 }

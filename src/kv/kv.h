@@ -107,6 +107,10 @@ struct kv_page {
 };
 MUST_CHECK int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
                        struct arena *a, struct kv_page *page);
+/* The same for whoever reads on, page by page: of what is not in memory the disk is asked for more at once
+ * than this page holds. SUSPENDS. */
+MUST_CHECK int kv_scan_on(struct kv *kv, struct slice object, struct slice from, struct slice to,
+                          size_t limit, struct arena *a, struct kv_page *page);
 /* The same for whoever walks through much that nobody will ask for again: what is read from the disk
  * leaves no trace in the cache. SUSPENDS, always. */
 MUST_CHECK int kv_walk(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,

@@ -24,6 +24,7 @@ enum {
 enum kv_read {
     KV_READ_CACHED, /* from a loop: what is in memory, or KV_WOULD_BLOCK */
     KV_READ_DISK,   /* from an offload thread */
+    KV_READ_ON,     /* the same; what follows will be asked for next */
     KV_READ_WALK,   /* the same; what is read does not stay in memory */
     /* from the committer, the only writer: sees a state that nobody changes */
     KV_READ_COMMITTER,

@@ -49,7 +49,7 @@ static void unhold(struct kv_mem *m, enum kv_read how)
 static bool would_block(struct kv_mem *m, enum kv_read how, struct slice from)
 {
     lock_take(&m->lock);
-    if (m->cold && how == KV_READ_DISK) omap_node(&m->warm, from)->kind = OMAP_PUT;
+    if (m->cold && (how == KV_READ_DISK || how == KV_READ_ON)) omap_node(&m->warm, from)->kind = OMAP_PUT;
     bool cold = m->cold && how == KV_READ_COMMITTER_CACHED && !omap_find(&m->warm, from);
     lock_release(&m->lock);
     return cold;

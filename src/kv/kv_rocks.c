@@ -21,7 +21,7 @@
 /* Traces lie in a column family of their own: they are written with every letter and read by nobody, and
  * must not be merged with, or lie between, what each delivery reads. Both are flushed together, else a log
  * that is damaged could leave one ahead of the other. */
-enum { MAIN, TRACE, FAMILIES, CACHE_FIRST = 32 << 20 };
+enum { MAIN, TRACE, FAMILIES, CACHE_FIRST = 32 << 20, READ_ON = 256 << 10 };
 /* Rows that were erased lie there until tables are merged, and a scan passes over each of them: 100,000 are
  * 15 to 30 ms. More of them than these between two rows are as good as not in memory for who reads on a loop.
  */
@@ -135,6 +135,7 @@ static int rocks_scan(struct kv *kv, enum kv_read how, struct slice from, struct
         if (only_memory(how)) rocksdb_readoptions_set_read_tier(o, 1);
         if (how == KV_READ_CACHED) rocksdb_readoptions_set_max_skippable_internal_keys(o, SKIPPED_MOST);
         if (how == KV_READ_WALK) rocksdb_readoptions_set_fill_cache(o, 0);
+        if (how == KV_READ_WALK || how == KV_READ_ON) rocksdb_readoptions_set_readahead_size(o, READ_ON);
         e = scan_family(r, i == 1 ? TRACE : MAIN, o, from, visit, arg);
         rocksdb_readoptions_destroy(o);
         from = end[i];

@@ -94,8 +94,11 @@ static inline struct slice rows_text(struct arena *a, const struct kv_page *page
 static inline struct slice scan(struct suite *s, const char *object, const char *from, const char *to,
                                 size_t limit)
 {
-    struct kv_page page;
+    struct kv_page page, on;
     int e = kv_scan(s->kv, sl_cstr(object), sl_cstr(from), sl_cstr(to), limit, &s->a, &page);
+    int same = kv_scan_on(s->kv, sl_cstr(object), sl_cstr(from), sl_cstr(to), limit, &s->a, &on);
+    CHECK(same == e);
+    if (e == 0) CHECK_SL(rows_text(&s->a, &on), ar_cstr(&s->a, rows_text(&s->a, &page)));
     return e ? sl_cstr(err_name(e)) : rows_text(&s->a, &page);
 }
 

@@ -37,6 +37,7 @@ static int on_thread(struct read *r, enum kv_read how)
     return e;
 }
 static int read_on_thread(void *arg) { return on_thread(arg, KV_READ_DISK); }
+static int on_on_thread(void *arg) { return on_thread(arg, KV_READ_ON); }
 static int walk_on_thread(void *arg) { return on_thread(arg, KV_READ_WALK); }
 
 static int told(const struct read *r, int e) { return e < 0 && r->why[0] ? err_set(e, "%s", r->why) : e; }
@@ -44,11 +45,13 @@ static int told(const struct read *r, int e) { return e < 0 && r->why[0] ? err_s
 /* A walk goes to the other thread at once: it is nobody's answer. */
 static int walk_run(struct read *r) { return told(r, offload_on(POOL_CARE, walk_on_thread, r)); }
 
-static int read_run(struct read *r)
+static int run_with(struct read *r, int (*thread)(void *))
 {
     int e = through_gate(r, fiber_current() ? KV_READ_CACHED : KV_READ_DISK);
-    return e == KV_WOULD_BLOCK ? told(r, offload(read_on_thread, r)) : e;
+    return e == KV_WOULD_BLOCK ? told(r, offload(thread, r)) : e;
 }
+static int read_run(struct read *r) { return run_with(r, read_on_thread); }
+static int on_run(struct read *r) { return run_with(r, on_on_thread); }
 
 static int read_get(struct read *r, enum kv_read how)
 {
@@ -112,6 +115,12 @@ int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice 
             struct arena *a, struct kv_page *page)
 {
     return page_run(kv, read_run, object, from, to, limit, a, page);
+}
+
+int kv_scan_on(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
+               struct arena *a, struct kv_page *page)
+{
+    return page_run(kv, on_run, object, from, to, limit, a, page);
 }
 
 int kv_walk(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,

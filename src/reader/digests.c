@@ -8,8 +8,8 @@
 #include "rt/rt.h"
 
 /* To be raised when what they are made with makes something else: mail/head.c, mail/mime*.c, preview.c,
- * keys.c. */
-static const unsigned versions[READER_KINDS] = {2, 2, 2, 2, 2};
+ * keys.c, text.c. */
+static const unsigned versions[READER_KINDS] = {2, 2, 2, 2, 2, 1};
 _Static_assert(sizeof DIGEST_KINDS - 1 == READER_KINDS, "a letter for each");
 
 /* What SORT, THREAD, SEARCH and ENVELOPE look into, and what clients ask for to show a list. */
@@ -86,8 +86,16 @@ static int make_order(struct reader *rd, struct arena *a, struct buf *out)
     return 0;
 }
 
+static int make_folded(struct reader *rd, struct arena *a, struct buf *out)
+{
+    struct slice head;
+    int e = reader_head(rd, a, &head);
+    if (!e) reader_folded_put(out, head);
+    return e;
+}
+
 static int (*const makers[READER_KINDS])(struct reader *rd, struct arena *a, struct buf *out) = {
-    make_head, make_envelope, make_structure, make_preview, make_order};
+    make_head, make_envelope, make_structure, make_preview, make_order, make_folded};
 
 /* m: its record, or NULL. ERR_TOO_LONG: it is not to be kept. */
 static int make_bytes(struct reader_digests *x, uint32_t uid, const struct message *m, struct buf *out)
@@ -162,7 +170,7 @@ void reader_digests_begin(struct reader_digests *x, struct store *store, struct 
     x->make = many >= READER_MANY;
     x->make_tail = many >= READER_SOME;
     x->missed_in = 0;
-    x->span = x->failed = 0;
+    x->span = x->failed = x->opened = 0;
     x->nthere = 0;
     x->nkept = 0;
     x->tail = (struct buf)BUF_INIT;
@@ -183,11 +191,47 @@ static bool is_full(const struct reader_digests *x, uint32_t part)
     return (uint64_t)(part + 1) * DIGEST_PART <= x->uidnext;
 }
 
-static const struct digest *find(const struct digest *v, size_t n, uint32_t part)
+/* NULL: it is not there, or of no use. */
+static const struct digest *find_there(struct reader_digests *x, uint32_t part)
 {
-    for (size_t i = 0; i < n; i++)
-        if (v[i].part == part) return &v[i];
+    if (x->opened != part + 1) {
+        size_t i = 0;
+        while (i < x->nthere && x->there[i].part < part) i++;
+        bool there = i < x->nthere && x->there[i].part == part;
+        x->of_use = there && digest_parse(&x->key, &x->there[i], &x->open) == 0;
+        x->opened = part + 1;
+    }
+    return x->of_use ? &x->open : NULL;
+}
+
+static const struct digest *find_kept(const struct reader_digests *x, uint32_t part)
+{
+    for (size_t i = 0; i < x->nkept; i++)
+        if (x->kept[i].part == part) return &x->kept[i];
     return NULL;
+}
+
+/* How many parts are read at once by who goes on: twice as many as before, unless they were long. */
+static uint32_t next_span(const struct reader_digests *x)
+{
+    enum { FIRST = 8, ENOUGH_BYTES = 128 * 1024 };
+    size_t bytes = 0;
+    for (size_t i = 0; i < x->nthere; i++) bytes += x->there[i].bytes.n;
+    uint32_t span = bytes > 2 * ENOUGH_BYTES ? x->span / 2 : bytes > ENOUGH_BYTES ? x->span : 2 * x->span;
+    return span < FIRST ? FIRST : span > READER_AHEAD ? READER_AHEAD : span;
+}
+
+static void read_parts(struct reader_digests *x, uint32_t part)
+{
+    bool next = x->make && (!x->span || part == x->first + x->span);
+    uint32_t span = next ? next_span(x) : 1;
+    ar_reset(&x->a);
+    x->nthere = 0;
+    x->opened = 0;
+    x->of_use = false;
+    x->first = part;
+    x->span = span;
+    if (digest_read(x->store, &x->key, part, &x->span, &x->a, &x->there, &x->nthere) != 0) x->span = 1;
 }
 
 /* One more of the part is asked for that is not there: is the whole worth its making? */
@@ -207,16 +251,9 @@ static const struct digest *find_part(struct reader_digests *x, uint32_t uid)
 {
     uint32_t part = uid / DIGEST_PART;
     if (!is_full(x, part)) return NULL;
-    if (!x->span || part < x->first || part - x->first >= x->span) {
-        bool next = x->span && part == x->first + x->span;
-        ar_reset(&x->a);
-        x->nthere = 0;
-        x->first = part;
-        x->span = x->make && next ? READER_AHEAD : 1;
-        if (digest_read(x->store, &x->key, part, &x->span, &x->a, x->there, &x->nthere) != 0) x->span = 1;
-    }
-    const struct digest *d = find(x->there, x->nthere, part);
-    if (!d) d = find(x->kept, x->nkept, part);
+    if (!x->span || part < x->first || part - x->first >= x->span) read_parts(x, part);
+    const struct digest *d = find_there(x, part);
+    if (!d) d = find_kept(x, part);
     bool make = !d && x->make && x->failed != part + 1 && enough(x, uid) && !memory_over();
     return make ? make_part(x, part) : d;
 }

@@ -15,9 +15,16 @@ enum reader_digest_kind {
     READER_STRUCTURE, /* as mime_imap_structure() does, extended */
     READER_PREVIEW,   /* reader_preview() */
     READER_ORDER,     /* reader_keys_put() */
+    READER_FOLDED,    /* reader_folded_put() */
     READER_KINDS
 };
-enum { READER_MANY = 64, READER_SOME = 8, READER_ENOUGH = 8, READER_KEPT_MAX = 8, READER_AHEAD = 8 };
+enum {
+    READER_MANY = 64,
+    READER_SOME = 8,
+    READER_ENOUGH = 8,
+    READER_KEPT_MAX = 8,
+    READER_AHEAD = 64 /* rows that are read at once, when they are short */
+};
 /* Who asks. */
 struct reader_digests_asker {
     size_t (*count)(void *arg, uint32_t from, uint32_t to); /* messages that have UIDs in [from, to) */
@@ -31,15 +38,18 @@ struct reader_digests {
     enum reader_digest_kind kind;
     uint32_t uidnext;
     struct reader_digests_asker asker;
-    bool make;                         /* parts that are missing */
-    bool make_tail;                    /* what is missing of the newest */
-    uint32_t missed_in;                /* the part, + 1, */
-    unsigned missed;                   /* of which so many were asked for in vain, */
-    uint32_t missed_last;              /* this one last */
-    uint32_t first, span;              /* parts that were looked for; span 0: none yet */
-    struct digest there[READER_AHEAD]; /* those of them that were there, */
+    bool make;                /* parts that are missing */
+    bool make_tail;           /* what is missing of the newest */
+    uint32_t missed_in;       /* the part, + 1, */
+    unsigned missed;          /* of which so many were asked for in vain, */
+    uint32_t missed_last;     /* this one last */
+    uint32_t first, span;     /* parts that were looked for; span 0: none yet */
+    struct digest_row *there; /* those of them that were there, */
     size_t nthere;
     struct arena a;                      /* here */
+    struct digest open;                  /* the one that is looked into, */
+    uint32_t opened;                     /* + 1; 0: none is */
+    bool of_use;                         /* it could be understood */
     uint32_t failed;                     /* the part that could not be made, + 1 */
     struct digest kept[READER_KEPT_MAX]; /* made, and to be written */
     struct arena kept_a;

@@ -111,6 +111,13 @@ bool reader_head_holds(struct slice head, struct slice field, enum collation how
 /* The same for the addresses in such fields as ENVELOPE tells them, without comments. */
 bool reader_head_addresses(struct slice head, struct slice field, enum collation how, struct slice folded);
 
+/* What the keys SUBJECT, FROM, TO, CC and BCC of SEARCH look into, folded as the default comparator does. */
+void reader_folded_put(struct buf *out, struct slice head);
+bool reader_folded_has(struct slice field, bool addresses);
+/* What reader_head_holds() says of Subject, or reader_head_addresses() of the others. False when `kept` is
+ * not whole. */
+bool reader_folded_holds(struct slice kept, struct slice field, struct slice folded);
+
 /* For an index of what is searched: all folded texts that reader_search() looks through, in pieces that
  * overlap by two bytes; and the values of the header's fields, as reader_head_holds() and
  * reader_head_addresses() see them. What a needle of three bytes or more is found in holds each run of three

@@ -104,6 +104,67 @@ TEST(reader_finds_texts)
     end(&x);
 }
 
+/* What is kept folded answers as the header section itself does, whatever stands in it. */
+TEST(reader_folded_fields_hold_what_the_fields_hold)
+{
+    static const char *const heads[] = {
+        "From: \"Doe, J\\\"oe\" <joe@x.test> (secret comment)\r\nTo: root, =?utf-8?q?J=C3=B6rg?= "
+        "<j@y.test>\r\n"
+        "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= an\r\n\talle\r\n\r\n",
+        "From: <MAILER-DAEMON>\r\nCc: friends: ;\r\nSubject:\r\n\r\n",
+        "To: a@x.test\r\nTO: list: b@x.test, c@x.test;\r\nsubject : two\r\nSubject: ONE\r\n\r\n",
+        "Bcc: \r\nCc: ,,,\r\nFrom: a b c\r\nSubject: =?utf-8?b?not?= \xff\xfe raw\r\n\r\n",
+        "no field at all\r\nSubject: behind it\r\n\r\n",
+        "Subject: without an end",
+        "",
+    };
+    static const struct slice fields[] = {SL_INIT("Subject"), SL_INIT("from"), SL_INIT("TO"), SL_INIT("Cc"),
+                                          SL_INIT("Bcc")};
+    static const struct slice needles[] = {SL_INIT(""),
+                                           SL_INIT("A"),
+                                           SL_INIT("JOE@X"),
+                                           SL_INIT("SECRET"),
+                                           SL_INIT("MAILER-DAEMON"),
+                                           SL_INIT("ALLE"),
+                                           SL_INIT("ONE"),
+                                           SL_INIT("TWO"),
+                                           SL_INIT("FRIENDS"),
+                                           SL_INIT("LIST"),
+                                           SL_INIT("B@X.T"),
+                                           SL_INIT("ROOT"),
+                                           SL_INIT("RAW"),
+                                           SL_INIT("BEHIND"),
+                                           SL_INIT("END"),
+                                           SL_INIT("Gr\303\274\303\237e an alle"),
+                                           SL_INIT("J\303\266rg <j@y"),
+                                           SL_INIT("not"),
+                                           SL_INIT("a b c")};
+    struct arena a;
+    unsigned held = 0;
+    ar_init(&a, 0);
+    for (size_t h = 0; h < COUNT_OF(heads); h++) {
+        struct buf kept = BUF_INIT;
+        struct slice head = sl_cstr(heads[h]);
+        reader_folded_put(&kept, head);
+        for (size_t f = 0; f < COUNT_OF(fields); f++)
+            for (size_t n = 0; n < COUNT_OF(needles); n++) {
+                struct slice folded = fold_utf8_ar(&a, needles[n]);
+                bool is = (f ? reader_head_addresses : reader_head_holds)(head, fields[f],
+                                                                          COLLATION_UNICODE_CASEMAP, folded);
+                CHECK(reader_folded_has(fields[f], f > 0) && !reader_folded_has(fields[f], f == 0));
+                if (reader_folded_holds(buf_slice(&kept), fields[f], folded) != is)
+                    test_fail(__FILE__, __LINE__, "head %zu, %s, %s: %d", h, fields[f].p, needles[n].p, is);
+                held += is;
+            }
+        for (size_t n = 0; n < kept.n; n++) /* cut anywhere it is no more than that */
+            (void)reader_folded_holds(sl(kept.p, n), SL("Subject"), SL("x"));
+        buf_free(&kept);
+    }
+    CHECK(held > 30);
+    CHECK(!reader_folded_has(SL("Date"), false) && !reader_folded_has(SL("Reply-To"), true));
+    ar_free(&a);
+}
+
 TEST(reader_sees_what_was_expunged_as_it_was)
 {
     struct room x;

@@ -156,6 +156,73 @@ bool reader_head_addresses(struct slice head, struct slice field, enum collation
     return head_holds(head, field, how, folded, addresses_hold);
 }
 
+/* ---- kept ---- */
+
+/* For each such field a text, or one for each address of it: the field's number here (1 byte), the length
+ * (3), the text. A field without any has an empty one. */
+static const struct slice folded_field[] = {SL_INIT("Subject"), SL_INIT("From"), SL_INIT("To"), SL_INIT("Cc"),
+                                            SL_INIT("Bcc")};
+enum { FOLDED_HEAD = 4 };
+
+static size_t folded_number(struct slice field)
+{
+    size_t i = 0;
+    while (i < COUNT_OF(folded_field) && !sl_eqi(field, folded_field[i])) i++;
+    return i;
+}
+
+bool reader_folded_has(struct slice field, bool addresses)
+{
+    size_t i = folded_number(field);
+    return i < COUNT_OF(folded_field) && addresses == (i > 0);
+}
+
+static void put_folded(struct buf *out, size_t number, struct slice text)
+{
+    buf_char(out, (char)number);
+    for (int shift = 16; shift >= 0; shift -= 8) buf_char(out, (char)(text.n >> shift));
+    buf_put(out, text);
+}
+
+static void put_folded_addresses(struct buf *out, struct arena *a, size_t number, struct slice body)
+{
+    struct mail_addrs l;
+    mail_addrs_tell(a, body, &l);
+    if (!l.n) put_folded(out, number, SL(""));
+    for (size_t i = 0; i < l.n; i++)
+        put_folded(out, number, fold_utf8_ar(a, utf8_clean(a, address_text(a, &l.v[i]))));
+}
+
+void reader_folded_put(struct buf *out, struct slice head)
+{
+    struct arena a;
+    struct mail_head h;
+    ar_init(&a, 0);
+    (void)!mail_head_parse(&a, head, &h); /* else its first fields */
+    for (size_t i = 0; i < h.n; i++) {
+        const struct mail_field *f = &h.field[i];
+        size_t number = f->bad ? COUNT_OF(folded_field) : folded_number(f->name);
+        if (number == 0)
+            put_folded(out, 0, fold_utf8_ar(&a, mail_words_decode(&a, mail_unfold(&a, f->body))));
+        else if (number < COUNT_OF(folded_field)) put_folded_addresses(out, &a, number, f->body);
+    }
+    ar_free(&a);
+}
+
+bool reader_folded_holds(struct slice kept, struct slice field, struct slice folded)
+{
+    size_t number = folded_number(field);
+    while (kept.n >= FOLDED_HEAD) {
+        const unsigned char *p = (const unsigned char *)kept.p;
+        size_t n = (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3], end = FOLDED_HEAD + n;
+        if (end > kept.n) break;
+        if (p[0] == number && (!folded.n || sl_find(sl_sub(kept, FOLDED_HEAD, end), folded) != SL_NONE))
+            return true;
+        kept = sl_from(kept, end);
+    }
+    return false;
+}
+
 /* ---- bodies ---- */
 
 static int feed_text(void *arg, struct slice utf8)

@@ -23,11 +23,12 @@ static struct slice part_key(const struct digest_key *k, uint32_t part, char roo
 
 /* ---- reading ---- */
 
-static int parse(const struct digest_key *k, struct slice value, struct digest *out)
+int digest_parse(const struct digest_key *k, const struct digest_row *row, struct digest *out)
 {
     struct rec r;
     uint64_t version = 0, validity = 0, place = DIGEST_PART;
-    int e = rec_open(&r, value, DIGEST_ROW);
+    *out = (struct digest){.part = row->part};
+    int e = rec_open(&r, row->bytes, DIGEST_ROW);
     while (e == 0 && rec_next(&r)) {
         if (r.tag == 'v') version = rec_u64(&r);
         else if (r.tag == 'u') validity = rec_u64(&r);
@@ -39,30 +40,30 @@ static int parse(const struct digest_key *k, struct slice value, struct digest *
 }
 
 static int read_one(struct store *s, const struct digest_key *k, uint32_t part, struct arena *a,
-                    struct digest *out, size_t *n)
+                    struct digest_row **out, size_t *n)
 {
     char room[KEY_ROOM], key[KEY_ROOM];
-    struct slice value;
-    int e = kv_get(s->kv, object_of(k->box.account, room), part_key(k, part, key), a, &value);
-    out[0] = (struct digest){.part = part};
-    if (e == 0) *n = parse(k, value, &out[0]) == 0;
+    *out = ar_new(a, struct digest_row);
+    (*out)->part = part;
+    int e = kv_get(s->kv, object_of(k->box.account, room), part_key(k, part, key), a, &(*out)->bytes);
+    *n = e == 0;
     return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 int digest_read(struct store *s, const struct digest_key *k, uint32_t first, uint32_t *span, struct arena *a,
-                struct digest *out, size_t *n)
+                struct digest_row **out, size_t *n)
 {
     char room[KEY_ROOM], from[KEY_ROOM], to[KEY_ROOM];
     struct kv_page page;
     uint64_t part = first;
     *n = 0;
     if (*span == 1) return read_one(s, k, first, a, out, n);
-    int e = kv_scan(s->kv, object_of(k->box.account, room), part_key(k, first, from),
-                    part_key(k, first + *span, to), *span, a, &page);
-    for (size_t i = 0; i < page.n && e == 0; i++) {
-        out[*n] = (struct digest){0};
-        if (row_number(page.row[i].key, &part) != 0 || parse(k, page.row[i].value, &out[*n]) != 0) continue;
-        out[(*n)++].part = (uint32_t)part;
+    int e = kv_scan_on(s->kv, object_of(k->box.account, room), part_key(k, first, from),
+                       part_key(k, first + *span, to), *span, a, &page);
+    *out = ar_array(a, struct digest_row, e ? 0 : page.n);
+    for (size_t i = 0; e == 0 && i < page.n; i++) {
+        if (row_number(page.row[i].key, &part) != 0) continue;
+        (*out)[(*n)++] = (struct digest_row){(uint32_t)part, page.row[i].value};
     }
     if (e == 0 && page.more) *span = (uint32_t)part - first + 1;
     return e;

@@ -98,8 +98,8 @@ static int load_parts(struct store *s, struct mailbox_ref box, struct roll *r, b
     int e = 0;
     ar_init(&a, 0);
     while (e == 0 && *good && page.more) {
-        e = kv_scan(s->kv, account_object(box.account, room), first, head_key(box.box, to), LOAD_PARTS, &a,
-                    &page);
+        e = kv_scan_on(s->kv, account_object(box.account, room), first, head_key(box.box, to), LOAD_PARTS, &a,
+                       &page);
         for (size_t i = 0; e == 0 && *good && i < page.n; i++)
             *good = row_number(page.row[i].key, &number) == 0 && number <= UINT32_MAX / ROLL_PAGE &&
                     image_row(page.row[i].value, &part) == 0 && unpack(r, (uint32_t)number, &part);

@@ -64,8 +64,12 @@ static int list_row(struct listing *l, const struct kv_row *row, const struct ba
 static int list_scan(struct listing *l, struct slice from, struct slice to, struct arena *rows,
                      struct kv_page *page)
 {
+    enum { MANY = 64 };
     char room[KEY_ROOM];
-    return kv_scan(l->s->kv, account_object(l->box.account, room), from, to, l->limit - l->n, rows, page);
+    struct slice object = account_object(l->box.account, room);
+    size_t left = l->limit - l->n;
+    if (left >= MANY) return kv_scan_on(l->s->kv, object, from, to, left, rows, page);
+    return kv_scan(l->s->kv, object, from, to, left, rows, page);
 }
 
 /* A page of the batch that has l->next. */
