@@ -1,5 +1,7 @@
 /* fetch.c - the committer does not wait for the disk: what a transaction wants and is not in memory is
  * read here, on an offload thread, while the committer goes on with others. */
+#include <stdlib.h>
+
 #include "kv_i.h"
 
 enum { STOP = 1 };
@@ -7,11 +9,15 @@ enum { STOP = 1 };
 void kv_wish(struct kv_wishes *w, struct slice from, struct slice to)
 {
     if (w->n == KV_WISHES_MAX) return;
-    memcpy(w->v[w->n].from_room, from.p, from.n);
-    if (to.n) memcpy(w->v[w->n].to_room, to.p, to.n); /* one key: no range */
-    w->v[w->n].from = sl(w->v[w->n].from_room, from.n);
-    w->v[w->n].to = sl(w->v[w->n].to_room, to.n);
-    w->n++;
+    if (w->n == w->cap) {
+        w->cap = w->cap ? 4 * w->cap : 4;
+        w->v = xrealloc(w->v, w->cap * sizeof *w->v);
+    }
+    struct kv_wish *x = &w->v[w->n++];
+    memcpy(x->from, from.p, from.n);
+    if (to.n) memcpy(x->to, to.p, to.n); /* one key: no range */
+    x->nfrom = from.n;
+    x->nto = to.n;
 }
 
 struct fetch {
@@ -34,10 +40,12 @@ static int fetch_on_thread(void *arg)
     struct arena a = {0};
     struct slice value;
     for (size_t i = 0; i < f->w->n; i++) {
-        struct slice from = f->w->v[i].from, to = f->w->v[i].to;
+        const struct kv_wish *x = &f->w->v[i];
+        struct slice from = sl(x->from, x->nfrom), to = sl(x->to, x->nto);
         f->rows = 0;
         if (to.n) (void)!engine->scan(f->kv, KV_READ_DISK, from, to, count_row, f);
         else (void)!engine->get(f->kv, KV_READ_DISK, from, &a, &value);
+        ar_reset(&a);
     }
     ar_free(&a);
     return 0;

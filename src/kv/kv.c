@@ -168,7 +168,7 @@ static int transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg, bo
 {
     ASSERT(kv && fn);
     if (!kv_name_ok(object)) return err_set(ERR_USAGE, "the name of an object is not allowed");
-    struct kv_wishes wishes;
+    struct kv_wishes wishes = {0};
     struct txn t = {.job = {.large = large},
                     .object = object,
                     .fn = fn,
@@ -179,6 +179,7 @@ static int transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg, bo
     worker_do(kv->committer, &t.job);
     for (int runs = 1; t.status == KV_WOULD_BLOCK; runs++) run_again(kv, &t, runs == KV_RUNS_MAX);
     kv_users_leave(&kv->users);
+    free(wishes.v);
     return t.status < 0 && t.why[0] ? err_set(t.status, "%s", t.why) : t.status;
 }
 
@@ -191,6 +192,15 @@ int kv_transact_large(struct kv *kv, struct slice object, kv_fn *fn, void *arg)
 {
     return transact(kv, object, fn, arg, true);
 }
+
+static int nothing(struct kv_tx *tx, void *arg)
+{
+    (void)tx, (void)arg;
+    return 0;
+}
+
+/* Notes that wait are written with the next transaction: this is one. */
+int kv_flush(struct kv *kv, struct slice object) { return kv_transact(kv, object, nothing, NULL); }
 
 void kv_note(struct kv *kv, struct slice object, struct slice key, struct slice value)
 {

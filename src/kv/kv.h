@@ -51,6 +51,9 @@ MUST_CHECK int kv_transact_large(struct kv *kv, struct slice object, kv_fn *fn, 
  * transaction's own writes. put and del: sticky errors, reported by kv_transact. What is not in memory is
  * fetched while others go on: the get or scan fails, and whatever fn then returns it is run again. */
 MUST_CHECK int kv_tx_get(struct kv_tx *tx, struct slice key, struct slice *value);
+/* Of many rows that fn is going to get, behind one that was not in memory: what of them is not there either
+ * is fetched along with it, so that the next run finds all. Does nothing when no get or scan failed so. */
+void kv_tx_want(struct kv_tx *tx, struct slice key);
 void kv_tx_put(struct kv_tx *tx, struct slice key, struct slice value);
 /* A record (kv/record.h): ERR_TOO_LONG, sticky like put's errors, when it did not fit. */
 void kv_tx_put_record(struct kv_tx *tx, struct slice key, const struct buf *record);
@@ -88,12 +91,17 @@ struct slice kv_tx_object(const struct kv_tx *tx);
  * log: whoever makes a note keeps it short. */
 void kv_note(struct kv *kv, struct slice object, struct slice key, struct slice value);
 void kv_note_record(struct kv *kv, struct slice object, struct slice key, const struct buf *record);
+/* Until what was noted for the object is there to be read, and durable. SUSPENDS. */
+MUST_CHECK int kv_flush(struct kv *kv, struct slice object);
 
 /* ---- reading ---- */
 
 /* Committed state. SUSPENDS when the block is not in memory. ERR_NOT_FOUND. */
 MUST_CHECK int kv_get(struct kv *kv, struct slice object, struct slice key, struct arena *a,
                       struct slice *value);
+/* Several of one object: those that are not in memory are read in one go. value[i].p NULL: there is none. */
+MUST_CHECK int kv_get_many(struct kv *kv, struct slice object, const struct slice *key, size_t n,
+                           struct arena *a, struct slice *value);
 /* A page of at most `limit` (<= KV_PAGE_MAX) rows with keys in [from, to), copied
  * into the arena; to empty = to the end. *more: there are further rows; go on
  * from kv_after(last key). SUSPENDS. */

@@ -15,7 +15,7 @@ enum {
     KV_NOTES_MAX = 4 << 20,   /* bytes of notes that may wait */
     KV_GROUP_BYTES = 4 << 20, /* a group that has grown past this is committed */
     KV_ERASES_MAX = 256,      /* ranges that a group erases */
-    KV_WISHES_MAX = 4,        /* rows or ranges that are fetched before a transaction runs again */
+    KV_WISHES_MAX = 256,      /* rows or ranges that are fetched before a transaction runs again */
     KV_FETCH_ROWS = 1000,     /* of a range */
     KV_RUNS_MAX = 6,          /* runs of a transaction before it may read the disk itself */
     KV_WOULD_BLOCK = -1000,   /* an engine's answer to KV_READ_CACHED and KV_READ_COMMITTER_CACHED only */
@@ -120,11 +120,11 @@ struct kv {
 
 /* Rows that a transaction wanted and that were not in memory. */
 struct kv_wishes {
-    size_t n;
-    struct {
-        char from_room[KV_FULL_MAX + 1], to_room[KV_FULL_MAX + 1];
-        struct slice from, to; /* to empty: one row */
-    } v[KV_WISHES_MAX];
+    size_t n, cap;
+    struct kv_wish {
+        char from[KV_FULL_MAX + 1], to[KV_FULL_MAX + 1];
+        size_t nfrom, nto; /* nto 0: one row */
+    } * v;
 };
 
 struct kv_tx {

@@ -68,6 +68,66 @@ TEST(a_transaction_that_never_finds_all_in_memory_reads_the_disk_itself)
     kv_close(&kv);
 }
 
+enum { WANTED = 200 };
+
+static struct slice wanted_key(int i, char room[16])
+{
+    return sl(room, (size_t)snprintf(room, 16, "k/%04d", i));
+}
+
+static int read_all(struct kv_tx *tx, void *arg)
+{
+    char room[16];
+    struct slice v;
+    int e = 0, *runs = arg;
+    ++*runs;
+    for (int i = 0; e == 0 && i < WANTED; i++) e = kv_tx_get(tx, wanted_key(i, room), &v);
+    for (int i = 0; e && i < WANTED; i++) kv_tx_want(tx, wanted_key(i, room));
+    return e;
+}
+
+TEST(many_rows_that_are_not_in_memory_are_fetched_at_once)
+{
+    struct suite s = {.engine = "mem"};
+    struct kv_stats st;
+    int runs = 0;
+    ar_init(&s.a, 0);
+    REQUIRE(kv_mem_open(&s.kv, NULL) == 0);
+    fill(&s, "o", WANTED);
+    kv_mem_cool(s.kv);
+    CHECK_OK(kv_transact(s.kv, SL("o"), read_all, &runs));
+    kv_stats(s.kv, &st);
+    CHECK_INT(runs, 2);
+    CHECK(st.fetched == 1 && st.waited == 0);
+    kv_close(&s.kv);
+    ar_free(&s.a);
+}
+
+EACH_ENGINE(several_rows_are_read_at_once)
+{
+    char rooms[WANTED + 1][16];
+    struct slice key[WANTED + 1], value[WANTED + 1];
+    fill(s, "o", WANTED);
+    for (int i = 0; i <= WANTED; i++) key[i] = wanted_key(i, rooms[i]);
+    CHECK_OK(kv_get_many(s->kv, SL("o"), key, WANTED + 1, &s->a, value));
+    for (int i = 0; i < WANTED; i++) CHECK_SL(value[i], "v");
+    CHECK(!value[WANTED].p); /* there is none */
+    CHECK_OK(kv_get_many(s->kv, SL("nobody"), key, 2, &s->a, value));
+    CHECK(!value[0].p && !value[1].p);
+    CHECK_OK(kv_get_many(s->kv, SL("o"), key, 0, &s->a, value));
+    key[1] = SL("no\tkey");
+    CHECK_ERR(kv_get_many(s->kv, SL("o"), key, 2, &s->a, value), ERR_USAGE);
+}
+
+EACH_ENGINE(what_was_noted_is_there_after_a_flush)
+{
+    kv_note(s->kv, SL("t"), SL("n"), SL("note"));
+    CHECK_OK(kv_flush(s->kv, SL("t")));
+    CHECK_SL(get(s, "t", "n"), "note");
+    CHECK_OK(kv_flush(s->kv, SL("nobody")));
+    CHECK_ERR(kv_flush(s->kv, SL("")), ERR_USAGE);
+}
+
 /* ---- inside a transaction ---- */
 
 static int own_writes(struct kv_tx *tx, void *arg)

@@ -70,6 +70,37 @@ int kv_get(struct kv *kv, struct slice object, struct slice key, struct arena *a
     return e;
 }
 
+struct many {
+    struct read r;
+    struct slice object;
+    const struct slice *key;
+    struct slice *value;
+    size_t n;
+};
+
+static int read_many(struct read *r, enum kv_read how)
+{
+    struct many *m = CONTAINER_OF(r, struct many, r);
+    char room[KV_FULL_MAX];
+    int e = 0;
+    for (size_t i = 0; e == 0 && i < m->n; i++) {
+        m->value[i] = (struct slice){0};
+        e = r->kv->engine->get(r->kv, how, kv_full(room, m->object, m->key[i]), r->a, &m->value[i]);
+        if (e == ERR_NOT_FOUND) e = 0;
+    }
+    return e;
+}
+
+int kv_get_many(struct kv *kv, struct slice object, const struct slice *key, size_t n, struct arena *a,
+                struct slice *value)
+{
+    struct many m = {{.kv = kv, .fn = read_many, .a = a}, object, key, value, n};
+    bool good = kv_name_ok(object);
+    for (size_t i = 0; good && i < n; i++) good = kv_name_ok(key[i]);
+    if (!good) return err_set(ERR_USAGE, "an object or a key is not allowed");
+    return read_run(&m.r);
+}
+
 static int page_row(void *arg, struct slice full, struct slice value)
 {
     struct read *r = arg;

@@ -70,6 +70,14 @@ int kv_tx_get(struct kv_tx *tx, struct slice key, struct slice *value)
     return e && e != ERR_NOT_FOUND ? read_failed(tx, e, full, sl(NULL, 0)) : e;
 }
 
+void kv_tx_want(struct kv_tx *tx, struct slice key)
+{
+    struct slice full = tx_full(tx, key), value;
+    if (tx->error != KV_WOULD_BLOCK || !full.n || omap_find(&tx->kv->batch.rows, full)) return;
+    if (tx->kv->engine->get(tx->kv, tx->how, full, &tx->kv->scratch, &value) == KV_WOULD_BLOCK)
+        kv_wish(tx->wishes, full, sl(NULL, 0));
+}
+
 static void undo_note(struct kv *kv, struct onode *n)
 {
     if (kv->nundo == kv->undo_cap) {

@@ -179,15 +179,16 @@ static bool is_empty(struct forgetting *x, uint32_t first, uint64_t end)
 
 static bool is_kept(struct forgetting *x, uint32_t part)
 {
-    char room[KEY_ROOM], key[KEY_ROOM];
-    struct slice value;
+    enum { N = sizeof KINDS_EVER - 1 };
+    char room[KEY_ROOM], keys[N][KEY_ROOM];
+    struct slice key[N], value[N];
     struct arena a;
     bool kept = false;
     ar_init(&a, 0);
-    for (const char *kind = KINDS_EVER; *kind && !kept; kind++) {
-        struct digest_key k = {.box = x->box, .kind = *kind};
-        kept = kv_get(x->s->kv, object_of(x->box.account, room), part_key(&k, part, key), &a, &value) == 0;
-    }
+    for (size_t i = 0; i < N; i++)
+        key[i] = part_key(&(struct digest_key){.box = x->box, .kind = KINDS_EVER[i]}, part, keys[i]);
+    int e = kv_get_many(x->s->kv, object_of(x->box.account, room), key, N, &a, value);
+    for (size_t i = 0; e == 0 && i < N; i++) kept |= value[i].p != NULL;
     ar_free(&a);
     return kept;
 }

@@ -224,6 +224,11 @@ MUST_CHECK int places_mend(struct store *s, const char *acc, size_t *faults);
 MUST_CHECK int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range *near,
                           struct message *out);
 
+/* Within a transaction that is going to look at these and met one that is not in memory: all of them are
+ * fetched at once. near: as above, not NULL. */
+void messages_want(struct kv_tx *tx, uint32_t box, const uint32_t *uid, size_t n,
+                   const struct batch_range *near);
+
 /* ---- message_change.c ---- */
 
 /* MOVE within an account, whatever its limits: it was asked before whether all fits. SUSPENDS. */

@@ -34,6 +34,20 @@ int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range 
     return e ? e : message_row_get(value, uid, out);
 }
 
+void messages_want(struct kv_tx *tx, uint32_t box, const uint32_t *uid, size_t n,
+                   const struct batch_range *near)
+{
+    char room[KEY_ROOM];
+    for (size_t i = 0; i < n; i++) {
+        struct message m = {.uid = uid[i]};
+        if (near->first <= uid[i] && uid[i] <= near->last) {
+            m.batch = near->batch;
+            m.place = uid[i] - near->first;
+        }
+        kv_tx_want(tx, message_row_key(box, &m, room));
+    }
+}
+
 /* A list that is being read. */
 struct listing {
     struct store *s;

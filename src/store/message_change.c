@@ -123,6 +123,7 @@ static int change_flags(struct kv_tx *tx, void *arg)
     if (e == 0)
         e = box_flags(&b, c->as->bits, c->as->keyword, c->as->n, c->as->op != FLAGS_REMOVE, &c->flags);
     for (size_t i = 0; e == 0 && i < c->n; i++) e = flags_one(tx, c, &b, a.modseq + 1, c->uid[i]);
+    if (e) messages_want(tx, c->box, c->uid, c->n, &c->near);
     if (e || !c->journal.changes.n) return e;
     seen_end(tx, &c->seen);
     b.m.modseq = ++a.modseq;
@@ -186,6 +187,7 @@ static int expunge(struct kv_tx *tx, void *arg)
         }
         if (e == ERR_NOT_FOUND) e = 0;
     }
+    if (e) messages_want(tx, c->box, c->uid, c->n, &c->near);
     if (e || c->gone.n == c->gone_before) return e;
     b.m.modseq = ++a.modseq; /* RFC 7162 section 3.2.7 */
     journal_put(tx, &a, &c->journal, 1);
@@ -371,6 +373,7 @@ static int copy(struct kv_tx *tx, void *arg)
     c->uidvalidity = to->m.uidvalidity;
     a.modseq++;
     for (size_t i = 0; e == 0 && i < c->n; i++) e = copy_one(tx, c, &a, from, to, c->uid[i]);
+    if (e) messages_want(tx, c->from, c->uid, c->n, &c->near);
     return e || c->new.n == c->before ? e : copy_end(tx, c, &a, from, to);
 }
 
@@ -393,6 +396,7 @@ static int copy_page(struct kv_tx *tx, struct batch *b, struct box_row *to, void
             batch_add(tx, b, &m);
         }
     }
+    if (e) messages_want(tx, c->from, c->uid, c->n, &c->near);
     return e;
 }
 

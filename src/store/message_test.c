@@ -593,3 +593,41 @@ TEST(the_subject_of_last_year_is_another_thread)
     CHECK(thread_of(&f, INBOX_ID, 4, "c", "hello", true) != first);
     fixture_end(&f);
 }
+
+/* ---- what is not in memory ---- */
+
+static uint64_t waited(struct fixture *f)
+{
+    struct kv_stats st;
+    kv_stats(f->s->kv, &st);
+    return st.waited;
+}
+
+/* Whatever of it is not in memory is fetched beside the committer, for all at once. */
+TEST(a_change_of_many_cold_messages_holds_nobody_up)
+{
+    enum { N = 240 };
+    struct fixture f;
+    struct message_copied c;
+    struct flags_change seen = {.op = FLAGS_ADD, .bits = FLAG_SEEN};
+    uint32_t uid[N];
+    REQUIRE(fixture_begin(&f));
+    for (uint32_t i = 0; i < N; i++) uid[i] = add(&f, INBOX_ID, "cold", 0);
+    kv_mem_cool(f.s->kv);
+    CHECK_OK(message_flags(f.s, BOX(INBOX_ID), (struct uids){uid, N}, &seen, &f.a, NULL));
+    CHECK_INT(waited(&f), 0);
+    kv_mem_cool(f.s->kv);
+    CHECK_OK(message_copy(f.s, BOX(INBOX_ID), (struct uids){uid, N}, 3, false, &f.a, &c)); /* a batch */
+    CHECK_INT(waited(&f), 0);
+    kv_mem_cool(f.s->kv);
+    CHECK_OK(message_copy(f.s, BOX(INBOX_ID), (struct uids){uid, 100}, 3, true, &f.a, &c));
+    CHECK_INT(waited(&f), 0);
+    kv_mem_cool(f.s->kv);
+    CHECK_OK(message_expunge(f.s, BOX(INBOX_ID), (struct uids){uid + 100, N - 100}, false, NULL, NULL));
+    CHECK_INT(waited(&f), 0);
+    for (uint32_t i = 0; i < N; i++) uid[i] = i + 1;
+    kv_mem_cool(f.s->kv);
+    CHECK_OK(message_flags(f.s, BOX(3), (struct uids){uid, N}, &seen, &f.a, NULL)); /* those of the batch */
+    CHECK_INT(waited(&f), 0);
+    fixture_end(&f);
+}

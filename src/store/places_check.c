@@ -37,15 +37,16 @@ static int check_tx(struct kv_tx *tx, void *arg)
     return e ? e : is_missing(tx, places_thread_key(box, &m, room), &c->missing);
 }
 
-static int has_row(struct checking *c, struct slice key)
+/* ERR_NOT_FOUND: one is missing. */
+static int has_rows(struct checking *c, uint32_t box, const struct message *m)
 {
-    char room[KEY_ROOM];
+    char room[KEY_ROOM], keys[2][KEY_ROOM];
+    struct slice key[2] = {places_email_key(box, m, keys[0]), places_thread_key(box, m, keys[1])}, value[2];
     struct arena a;
-    struct slice value;
     ar_init(&a, 0);
-    int e = kv_get(c->s->kv, account_object(c->acc, room), key, &a, &value);
+    int e = kv_get_many(c->s->kv, account_object(c->acc, room), key, 2, &a, value);
     ar_free(&a);
-    return e;
+    return e ? e : value[0].p && value[1].p ? 0 : ERR_NOT_FOUND;
 }
 
 static int check_one(void *arg, struct slice key, struct slice value)
@@ -55,8 +56,7 @@ static int check_one(void *arg, struct slice key, struct slice value)
     uint32_t box;
     char room[KEY_ROOM];
     if (!places_row_take(key, value, &box, &m)) return 0;
-    int e = has_row(c, places_email_key(box, &m, room));
-    if (e == 0) e = has_row(c, places_thread_key(box, &m, room));
+    int e = has_rows(c, box, &m);
     fiber_breathe();
     if (e != ERR_NOT_FOUND) return err_is_damage(e) ? 0 : e;
     c->key = key;

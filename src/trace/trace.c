@@ -258,14 +258,12 @@ void trace_index(struct trace *t, const struct letter_id *id, struct slice messa
 
 /* ---- reading ---- */
 
-static int nothing(struct kv_tx *tx, void *arg)
+/* What the newest letters' events are noted for. */
+static int flush_today(struct trace *t)
 {
-    (void)tx, (void)arg;
-    return 0;
+    char object[KEY_ROOM];
+    return kv_flush(t->kv, day_object(rt_wall_seconds(), object));
 }
-
-/* Notes that wait are written with the next transaction: this is one. */
-static int flush(struct trace *t) { return kv_transact(t->kv, SL("_store"), nothing, NULL); }
 
 /* What trace_read has found so far. */
 struct reading {
@@ -352,7 +350,7 @@ int trace_read(struct trace *t, const struct letter_id *id, struct arena *a, str
     *out = x.v = ar_array(a, struct trace_event, x.cap);
     if (!letter_id_ok(sl_cstr(id->s))) return err_set(ERR_SYNTAX, "this is no letter's id");
     struct slice from = ar_printf(a, "e/%s/", id->s), to = kv_prefix_end(a, from);
-    int e = flush(t);
+    int e = kv_flush(t->kv, letter_object(id, object));
     while (e == 0 && page.more) {
         e = kv_scan(t->kv, letter_object(id, object), from, to, KV_PAGE_MAX, a, &page);
         for (size_t i = 0; e == 0 && i < page.n; i++) {
@@ -448,7 +446,7 @@ int trace_find_session(struct trace *t, struct slice session, size_t limit, stru
 {
     ASSERT(limit > 0);
     struct find f = {.t = t, .a = a, .limit = limit, .v = ar_array(a, struct letter_id, limit + 1)};
-    int e = flush(t);
+    int e = flush_today(t);
     if (e == 0) e = find_in_days(&f, 's', sl_trim(session));
     *out = f.v;
     *n = f.n;
@@ -465,7 +463,7 @@ int trace_find(struct trace *t, struct slice what, size_t limit, struct arena *a
     struct find f = {.t = t, .a = a, .limit = limit, .v = ar_array(a, struct letter_id, limit + 1)};
     *out = f.v;
     *n = 0;
-    int e = flush(t);
+    int e = flush_today(t);
     if (e || !limit) return e;
     if (letter_id_ok(what)) {
         struct trace_event *ev;
@@ -564,7 +562,7 @@ int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, stru
     if (f->domain.n) w.at_domain = ar_cat(a, SL("@"), f->domain);
     *out = ar_array(a, struct letter_id, limit);
     *n = 0;
-    int e = flush(t);
+    int e = flush_today(t);
     if (e == 0) e = first_day(t, a, &oldest);
     if (e == 0 && oldest < f->since * 1000000) oldest = f->since * 1000000;
     while (e == 0 && *n < limit && end > oldest) { /* wider and wider, back in time */
