@@ -10,8 +10,6 @@
 #include "crypto/cert.h"
 #include "crypto/crypto.h"
 
-enum { CLOCKS_DIFFER_S = 3600 };
-
 void acme_open(struct acme **out, const struct acme_conf *conf)
 {
     *out = xcalloc(1, sizeof **out);
@@ -85,7 +83,7 @@ static int check_time(struct slice chain)
     int64_t from, until, now = rt_wall_seconds();
     int e = cert_validity(chain, &from, &until);
     if (e) return err_prefix(e, "what the authority sent");
-    if (from > now + CLOCKS_DIFFER_S)
+    if (from > now + ACME_CLOCKS_S)
         return err_set(ERR_DENIED, "the authority's certificate is not valid before %s: is the clock right?",
                        civil_format(from, text));
     if (until <= now)

@@ -6,6 +6,8 @@
 
 #define ACME_OBJECT SL("_acme")
 
+enum { ACME_CLOCKS_S = 3600 }; /* by so much the authority's clock and ours may differ */
+
 struct token {
     struct slice name, answer; /* one allocation each; empty: free */
 };

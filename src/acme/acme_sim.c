@@ -7,6 +7,7 @@
 #include "acme_i.h"
 #include "base/test.h"
 #include "kv/record.h"
+#include "mail/date.h"
 #include "rt/tls.h"
 #include "sim/sim.h"
 
@@ -78,8 +79,10 @@ struct world {
     bool new_name;  /* another one has come into the DNS meanwhile */
     int dies_at;    /* the program does, at this request of an attempt; 0: it does not */
     int step, attempts, orders;
-    bool full;   /* the disk is, once the certificate has been made */
-    int64_t age; /* of the certificate that is kept, seconds */
+    int64_t said;    /* by what the authority's clock is ahead of ours; 0: it does not tell the time */
+    bool mistrusted; /* its own certificate is not valid by ours */
+    bool full;       /* the disk is, once the certificate has been made */
+    int64_t age;     /* of the certificate that is kept, seconds */
 };
 
 #define URL "https://ca.test/"
@@ -96,6 +99,14 @@ static void add_field(const struct fetch_call *c, struct fetch_answer *out, cons
 {
     if (!out->field) out->field = ar_array(c->a, struct fetch_field, 4);
     out->field[out->nfield++] = (struct fetch_field){sl_cstr(name), sl_cstr(value)};
+}
+
+static void tell_time(const struct world *w, const struct fetch_call *c, struct fetch_answer *out)
+{
+    char text[MAIL_DATE_MAX];
+    if (w->said)
+        add_field(c, out, "date",
+                  ar_cstr(c->a, sl_cstr(mail_date_format(rt_wall_seconds() + w->said, 0, text))));
 }
 
 static void directory(const struct world *w, struct fetch_answer *out)
@@ -170,6 +181,9 @@ static int transfer(void *arg, const struct fetch_call *c, struct fetch_answer *
     w->orders += sl_eq(path, SL("order"));
     if (w->dies_at && ++w->step == w->dies_at) return ERR_CANCELED;
     if (w->fault == GONE) return err_set(ERR_UNREACHABLE, "so it is");
+    tell_time(w, c, out);
+    if (sl_starts(c->request->url, SL("http://"))) return 0;
+    if (w->mistrusted) return err_set(ERR_TLS, "ca.test: certificate is not yet valid");
     if (w->fault != NO_NONCE) add_field(c, out, "replay-nonce", "n1");
     if (sl_eq(path, SL("dir"))) directory(w, out);
     else if (sl_eq(path, SL("nonce"))) answer(out, 204, "");
@@ -529,6 +543,25 @@ static int run_wrong_clock(void *arg)
     return 0;
 }
 
+/* An authority that tells the time is not asked for anything while ours is another, also when its own
+ * certificate is not believed for that reason. */
+static int run_clock_first(void *arg)
+{
+    struct world *w = arg;
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    begin(w);
+    keep_one(w, &chain, &key);
+    renew_in_vain(w, ERR_DENIED, "at ca.test: is the clock right?", &chain);
+    CHECK_INT(w->requests, w->mistrusted ? 2 : 1);
+    w->said = 40; /* of these its certificate is not to blame */
+    if (w->mistrusted) renew_in_vain(w, ERR_TLS, "not yet valid", &chain);
+    w->mistrusted = false;
+    CHECK_OK(acme_renew(w->acme));
+    buf_free(&chain), buf_free(&key);
+    end(w);
+    return 0;
+}
+
 /* Account and certificate cannot be read: both are asked for anew. */
 static int run_damaged(void *arg)
 {
@@ -695,6 +728,9 @@ TEST(acme_a_clock_that_is_wrong_by_a_year)
 {
     (void)play_aged(NO_FAULT, run_wrong_clock, 1);
     (void)play_aged(NO_FAULT, run_wrong_clock, -1);
+    for (int i = 0; i < 4; i++)
+        (void)play_as(&(struct world){.said = (i & 1 ? 1 : -1) * 365 * 86400, .mistrusted = i & 2},
+                      run_clock_first);
 }
 TEST(acme_damaged_rows_are_asked_for_anew) { (void)play(OTHER_KEY, run_damaged); }
 

@@ -1,5 +1,6 @@
 /* client.c - a session with the authority (RFC 8555): requests, nonces, directory, account, advice. */
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "acme_i.h"
@@ -115,10 +116,38 @@ int session_post(struct acme_session *s, struct slice url, struct slice payload,
 
 /* ---- directory and account ---- */
 
+/* Before anything is asked for: what a clock that is wrong would have certified is not valid by it. */
+static int clocks_agree(struct acme_session *s, int64_t ahead)
+{
+    char ours[CIVIL_TEXT_MAX], theirs[CIVIL_TEXT_MAX];
+    int64_t now = rt_wall_seconds();
+    if (ahead <= ACME_CLOCKS_S && ahead >= -ACME_CLOCKS_S) return 0;
+    return err_set(ERR_DENIED,
+                   "it is %s here and %s at %.*s: is the clock right? No certificate is asked for until they "
+                   "agree",
+                   civil_format(now, ours), civil_format(now - ahead, theirs),
+                   SLF(fetch_url_host(s->x->conf.directory)));
+}
+
+/* Its own certificate is not believed: that may be for our clock. */
+static int doubt(struct acme_session *s, int e)
+{
+    char why[ERR_TEXT_MAX];
+    int64_t ahead = 0;
+    snprintf(why, sizeof why, "%s", err_text(e));
+    int asked = fetch_clock_of(s->x->conf.fetch, s->a, fetch_url_host(s->x->conf.directory), &ahead);
+    if (asked == ERR_CANCELED) return asked;
+    int wrong = asked ? 0 : clocks_agree(s, ahead);
+    return wrong ? wrong : err_set(e, "%s", why);
+}
+
 static int read_directory(struct acme_session *s)
 {
     struct fetch_answer r;
+    int64_t ahead = 0;
     int e = transfer(s, &(struct fetch_request){.url = s->x->conf.directory}, &r);
+    if (e == ERR_TLS) return doubt(s, e);
+    if (!e && fetch_clock(&r, &ahead) == 0) e = clocks_agree(s, ahead);
     if (e) return e;
     json_t *o = r.status == 200 ? parse(&r) : NULL;
     s->new_nonce = session_text(s, o, "newNonce");

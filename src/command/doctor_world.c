@@ -2,7 +2,6 @@
  */
 #include "base/civil.h"
 #include "doctor_i.h"
-#include "mail/date.h"
 #include "rt/addresses.h"
 #include "rt/conn.h"
 
@@ -166,34 +165,11 @@ int doctor_outwards(struct examining *x)
  * certifies us, and one that most machines that run this ask anyway. */
 static size_t time_hosts(const struct examining *x, struct slice out[2])
 {
-    struct slice url = x->r->core->conf->acme;
-    size_t n = 0, from = sl_find(url, SL("://"));
-    if (from != SL_NONE) {
-        struct slice host = sl_from(url, from + 3);
-        size_t end = 0;
-        while (end < host.n && !strchr("/:?", host.p[end])) end++;
-        out[n++] = sl_sub(host, 0, end);
-    }
+    struct slice host = fetch_url_host(x->r->core->conf->acme);
+    size_t n = 0;
+    if (host.n) out[n++] = host;
     out[n++] = SL("deb.debian.org");
     return n;
-}
-
-/* *ahead: seconds by which our clock is; ERR_NOT_FOUND: the host says nothing of it. */
-static int ask_time(const struct examining *x, struct slice host, int64_t *ahead)
-{
-    struct fetch_answer got = {0};
-    struct mail_date said;
-    struct fetch_request q = {.url = ar_printf(x->r->a, "http://%.*s/", SLF(host)),
-                              .timeout = PORT_WAIT_S * RT_S,
-                              .clear = true,
-                              .waited_for = true};
-    int64_t before = rt_wall_seconds();
-    int e = fetch(&x->r->core->fetch, x->r->a, &q, &got);
-    if (e) return e;
-    struct slice date = fetch_header(&got, "date");
-    if (!date.n || mail_date_parse(date, &said)) return err_set(ERR_NOT_FOUND, "no date");
-    *ahead = (before + rt_wall_seconds()) / 2 - said.seconds;
-    return 0;
 }
 
 static void tell_clock(struct examining *x, struct slice host, int64_t ahead)
@@ -234,7 +210,7 @@ int doctor_clock(struct examining *x)
     size_t n = x->no_dns ? 0 : time_hosts(x, host);
     int64_t ahead = 0;
     for (size_t i = 0; i < n; i++) {
-        int e = ask_time(x, host[i], &ahead);
+        int e = fetch_clock_of(&x->r->core->fetch, x->r->a, host[i], &ahead);
         if (e == ERR_CANCELED) return e;
         if (e) continue;
         tell_clock(x, host[i], ahead);

@@ -77,3 +77,11 @@ MUST_CHECK int fetch(const struct fetch *f, struct arena *a, const struct fetch_
 MUST_CHECK int fetch_url_fits(struct slice url, bool clear);
 /* The first field of that name (lower case); empty when there is none. */
 struct slice fetch_header(const struct fetch_answer *r, const char *name);
+/* By how many seconds our clock is ahead of that of whoever just answered (RFC 9110 section 6.6.1).
+ * ERR_NOT_FOUND: it does not tell. */
+MUST_CHECK int fetch_clock(const struct fetch_answer *r, int64_t *ahead);
+/* The same of a host that is asked in clear, for with a wrong clock no certificate is believed. SUSPENDS for
+ * some seconds. */
+MUST_CHECK int fetch_clock_of(const struct fetch *f, struct arena *a, struct slice host, int64_t *ahead);
+/* Of a URL that fetch_url_fits(). Pure. */
+struct slice fetch_url_host(struct slice url);
