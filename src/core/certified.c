@@ -1,7 +1,11 @@
 /* certified.c - the names that the certificate of a node is to stand for. */
 #include "certificate.h"
 
+#include <stdlib.h>
+
+#include "base/buf.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "directory/sending_domain.h"
 
 /* Without addresses that the world sees nothing can be told: then any that is there will do. */
@@ -31,27 +35,128 @@ int core_leads_here(struct core *core, struct arena *a, struct slice name, enum 
     return 0;
 }
 
-int core_certificate_names(void *ctx, struct arena *a, struct acme_names *out)
+/* ---- web names ---- */
+
+struct web_names {
+    struct lock lock;
+    struct map silent; /* those of which the DNS said nothing: until when they are left alone, seconds */
+    struct buf more;   /* those that lead here and do not fit into the node's certificate, each in a line */
+};
+
+void web_names_open(struct web_names **out)
+{
+    *out = xcalloc(1, sizeof **out);
+    map_init(&(*out)->silent, false);
+}
+
+void web_names_close(struct web_names **w)
+{
+    if (!*w) return;
+    map_free(&(*w)->silent);
+    buf_free(&(*w)->more);
+    free(*w);
+    *w = NULL;
+}
+
+static bool is_left_alone(struct web_names *w, struct slice name)
+{
+    lock_take(&w->lock);
+    uintptr_t until = (uintptr_t)map_get(&w->silent, name);
+    bool yes = until && rt_now() / RT_S < (int64_t)until;
+    if (until && !yes) map_del(&w->silent, name);
+    lock_release(&w->lock);
+    return yes;
+}
+
+static void leave_alone(struct web_names *w, struct slice name)
+{
+    lock_take(&w->lock);
+    map_put(&w->silent, name, (void *)(uintptr_t)(rt_now() / RT_S + CERTIFICATE_SILENT_S));
+    lock_release(&w->lock);
+}
+
+/* Many names, some at the same time. */
+struct asking {
+    struct core *core;
+    const struct slice *name;
+    enum core_leads *to;
+    size_t n, next;
+    int64_t end;
+};
+
+static void ask_some(void *arg)
+{
+    struct asking *x = arg;
+    struct arena a = {0};
+    while (x->next < x->n && !fiber_canceled()) {
+        size_t i = x->next++;
+        ar_reset(&a);
+        if (rt_now() >= x->end || is_left_alone(x->core->web, x->name[i])) continue;
+        if (core_leads_here(x->core, &a, x->name[i], &x->to[i])) break;
+        if (x->to[i] == LEADS_UNKNOWN) leave_alone(x->core->web, x->name[i]);
+        fiber_breathe();
+    }
+    ar_free(&a);
+}
+
+static int ask_all(struct asking *x)
+{
+    struct group g;
+    int e = 0;
+    group_init(&g);
+    for (size_t i = 0; !e && i < CERTIFICATE_ASKED && i < x->n; i++) e = group_go(&g, "names", ask_some, x);
+    int waited = group_wait(&g);
+    return e ? e : waited;
+}
+
+static int by_name(const void *x, const void *y)
+{
+    return sl_cmp(*(const struct slice *)x, *(const struct slice *)y);
+}
+
+/* In the order of their names: another start of the program must not choose others. */
+static size_t web_names_of(struct core *core, struct arena *a, struct slice **out)
 {
     static const char *const web[] = {"mta-sts.", "autoconfig.", "autodiscover."};
-    struct core *core = ctx;
     struct slice *domain;
-    size_t ndomains;
+    size_t ndomains, n = 0;
     directory_domains(core->store->directory, a, &domain, &ndomains);
-    *out = (struct acme_names){.v = ar_array(a, struct slice, ACME_NAMES_MAX),
-                               .silent = ar_array(a, struct slice, ACME_NAMES_MAX),
-                               .n = 1};
-    out->v[0] = core->conf->hostname;
+    if (ndomains) qsort(domain, ndomains, sizeof *domain, by_name);
+    if (ndomains > CERTIFICATE_DOMAINS) ndomains = CERTIFICATE_DOMAINS;
+    *out = ar_array(a, struct slice, ndomains * COUNT_OF(web) + 1);
     for (size_t i = 0; i < ndomains; i++)
-        for (size_t k = 0; k < COUNT_OF(web) && out->n < ACME_NAMES_MAX; k++) {
-            struct slice name = ar_cat(a, sl_cstr(web[k]), domain[i]);
-            enum core_leads to;
-            int e = core_leads_here(core, a, name, &to);
-            if (e) return e;
-            if (to == LEADS_HERE) out->v[out->n++] = name;
-            if (to == LEADS_UNKNOWN && out->nsilent < ACME_NAMES_MAX) out->silent[out->nsilent++] = name;
-        }
-    return 0;
+        for (size_t k = 0; k < COUNT_OF(web); k++) (*out)[n++] = ar_cat(a, sl_cstr(web[k]), domain[i]);
+    return n;
+}
+
+/* The first ones stand in the node's certificate. */
+static void sort_out(struct web_names *w, struct arena *a, const struct asking *x, struct acme_names *out)
+{
+    out->silent = ar_array(a, struct slice, x->n + 1);
+    lock_take(&w->lock);
+    buf_clear(&w->more);
+    for (size_t i = 0; i < x->n; i++) {
+        if (x->to[i] == LEADS_UNKNOWN) out->silent[out->nsilent++] = x->name[i];
+        else if (x->to[i] == LEADS_HERE && out->n < ACME_NAMES_MAX) out->v[out->n++] = x->name[i];
+        else if (x->to[i] == LEADS_HERE) buf_printf(&w->more, "%.*s\n", SLF(x->name[i]));
+    }
+    lock_release(&w->lock);
+}
+
+int core_certificate_names(void *ctx, struct arena *a, struct acme_names *out)
+{
+    struct core *core = ctx;
+    struct slice *name;
+    struct asking x = {.core = core, .end = rt_now() + CERTIFICATE_ASKING_S * RT_S};
+    x.n = web_names_of(core, a, &name);
+    x.name = name;
+    x.to = ar_array(a, enum core_leads, x.n + 1);
+    for (size_t i = 0; i < x.n; i++) x.to[i] = LEADS_UNKNOWN;
+    *out = (struct acme_names){.v = ar_array(a, struct slice, ACME_NAMES_MAX), .n = 1};
+    out->v[0] = core->conf->hostname;
+    int e = ask_all(&x);
+    if (!e) sort_out(core->web, a, &x, out);
+    return e;
 }
 
 /* ---- of customers' hosts ---- */
@@ -102,11 +207,27 @@ static int take_host(void *arg, const struct sending_domain *d)
 static void tell_left_out(struct core *core, size_t n)
 {
     if (n && n != core->hosts_left_out)
-        log_warn("acme",
-                 "%zu hosts of customers get no certificate: %d of an account and %d of the node do, those "
-                 "first that have one",
-                 n, CERTIFICATE_HOSTS_EACH, ACME_OTHERS_MAX);
+        log_warn(
+            "acme",
+            "%zu hosts get no certificate: %d of an account and %d of the node do, those first of customers "
+            "that have one",
+            n, CERTIFICATE_HOSTS_EACH, ACME_OTHERS_MAX);
     core->hosts_left_out = n;
+}
+
+static void take_more(struct hosts *h)
+{
+    struct web_names *w = h->core->web;
+    struct slice rest, name;
+    if (!w) return;
+    lock_take(&w->lock);
+    rest = ar_dup(h->a, buf_slice(&w->more));
+    lock_release(&w->lock);
+    while (sl_next(&rest, '\n', &name)) {
+        if (!name.n || name.n > ACME_OTHERS_NAME_MAX) continue;
+        if (h->n < ACME_OTHERS_MAX) h->v[h->n++] = name;
+        else h->left_out++;
+    }
 }
 
 /* Those first that have a certificate: others that come put none of them out. */
@@ -121,6 +242,7 @@ int core_certificate_others(void *ctx, struct arena *a, struct slice **out, size
     int e = sending_domain_each(core->store->directory, NULL, take_host, &h);
     h.certified = false;
     if (!e) e = sending_domain_each(core->store->directory, NULL, take_host, &h);
+    if (!e) take_more(&h);
     if (!e) tell_left_out(core, h.left_out);
     *out = h.v;
     *n = h.n;

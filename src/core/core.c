@@ -272,7 +272,9 @@ static void open_acme(struct core *core)
                           .ctx = core,
                           .contact = domain.n ? ar_cat(&core->arena, SL("postmaster@"), domain) : SL("")};
     if (core->primary.key.name.n) c.publish = core_publish_proof;
-    if (c.directory.n) acme_open(&core->acme, &c);
+    if (!c.directory.n) return;
+    web_names_open(&core->web);
+    acme_open(&core->acme, &c);
 }
 
 /* Who may log in, by what, and how often that may be tried. */
@@ -403,6 +405,7 @@ void core_close(struct core *core)
     audit_close(&core->audit);
     guard_close(&core->guard);
     allowance_close(&core->allowance);
+    web_names_close(&core->web);
     if (core->store) store_close(&core->store);
     people_close(&core->people);
     if (core->dns) dns_close(&core->dns);

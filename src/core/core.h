@@ -64,7 +64,8 @@ struct core {
     struct relay_conf relay;      /* what a node that serves sends with; its tls is NULL before */
     struct intake intake;         /* the way in for every letter */
     struct list_hop list_hop;     /* and the way out of lists */
-    size_t hosts_left_out;        /* of customers, without a certificate, as was told last */
+    struct web_names *web;        /* what is known of names of our domains (certified.c) */
+    size_t hosts_left_out;        /* names of others, without a certificate, as was told last */
     struct sending_turns sending; /* domains of customers that are being looked at */
     int64_t started;              /* unix seconds; 0 = not serving */
 };
