@@ -84,6 +84,25 @@ static void begin_checks(struct intake_letter *l)
     }
 }
 
+/* Of what somebody hears who was given so: nothing said means failures and delays (RFC 3461 section 4.1). */
+static unsigned hears(unsigned notify)
+{
+    return notify & NOTIFY_NEVER ? 0 : notify ? notify : NOTIFY_FAILURE | NOTIFY_DELAY;
+}
+
+/* A second recipient that leads to the same place: one copy, of which is reported what either wants to hear,
+ * to the one that wants more of it. */
+static void wish_too(struct intake_letter *l, struct letter_rcpt *to, struct slice address, unsigned notify,
+                     struct slice orcpt)
+{
+    unsigned before = hears(to->notify), now = hears(notify);
+    if (!(now & ~before)) return;
+    l->rows -= letter_rcpt_rows(to);
+    if (before & ~now) to->notify = before | now;
+    else to->address = address, to->notify = notify, to->orcpt = orcpt;
+    l->rows += letter_rcpt_rows(to);
+}
+
 static void add_route(struct intake_letter *l, struct slice address, const struct route *r, unsigned notify,
                       struct slice orcpt)
 {
@@ -93,7 +112,11 @@ static void add_route(struct intake_letter *l, struct slice address, const struc
         r->local && last_hop_calls(r->account) ? ar_printf(&l->a, "%s %.*s", r->account, SLF(r->address))
         : at == SL_NONE                        ? sl_cstr(r->account)
                         : ar_cat(&l->a, sl_sub(r->address, 0, at), ar_lower(&l->a, sl_from(r->address, at)));
-    if (map_get(&l->routes, key)) return;
+    uintptr_t before = (uintptr_t)map_get(&l->routes, key); /* its number, from 1 */
+    if (before) {
+        wish_too(l, &l->rcpt[before - 1], address, notify, orcpt);
+        return;
+    }
     l->rcpt = intake_one_more(&l->a, l->rcpt, l->nrcpt, &l->rcpt_room, sizeof *l->rcpt);
     struct letter_rcpt *to = &l->rcpt[l->nrcpt++];
     *to = (struct letter_rcpt){.address = address, .route = *r, .notify = notify, .orcpt = orcpt};
@@ -101,7 +124,7 @@ static void add_route(struct intake_letter *l, struct slice address, const struc
     to->route.detail = ar_dup(&l->a, r->detail);
     l->rows += letter_rcpt_rows(to);
     l->any_local |= r->local;
-    map_put(&l->routes, key, l);
+    map_put(&l->routes, key, (void *)(uintptr_t)l->nrcpt);
 }
 
 /* An alias of ours that sends on to other servers: from there the letter may come back. */

@@ -132,7 +132,7 @@ struct intake_letter {
     struct letter_wants wants;
     struct letter_rcpt *rcpt; /* one for each route */
     size_t nrcpt, rcpt_room;
-    struct map routes;    /* to find the second of two equal routes */
+    struct map routes;    /* the number of each, to find the second of two equal ones */
     struct intake_to *to; /* beside `said`, where filters may take some of them away */
     size_t to_room;
     struct slice *said;    /* each recipient that was accepted */

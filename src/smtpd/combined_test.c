@@ -213,6 +213,40 @@ TEST(forty_recipients_with_every_extension_at_once)
     world_end(&w);
 }
 
+/* Two recipients with one mailbox get one copy; nobody's wish to hear of it is lost (RFC 3461 section 4.1).
+ */
+TEST(wishes_of_two_recipients_with_one_mailbox)
+{
+    static const struct {
+        const char *first, *second, *wishes;
+    } x[] = {
+        {"NOTIFY=NEVER ORCPT=rfc822;a@b", "NOTIFY=SUCCESS ORCPT=rfc822;c@d", "bob+2@home.test 2 rfc822;c@d"},
+        {"NOTIFY=SUCCESS ORCPT=rfc822;a@b", "NOTIFY=NEVER ORCPT=rfc822;c@d", "bob+1@home.test 2 rfc822;a@b"},
+        {"NOTIFY=NEVER", "", "bob+2@home.test 0 "},
+        {"", "NOTIFY=NEVER", "bob+1@home.test 0 "},
+        {"", "NOTIFY=FAILURE", "bob+1@home.test 0 "},
+        {"NOTIFY=FAILURE", "", "bob+2@home.test 0 "},
+        {"NOTIFY=SUCCESS", "NOTIFY=FAILURE,DELAY", "bob+1@home.test 14 "},
+        {"", "NOTIFY=SUCCESS", "bob+1@home.test 14 "},
+        {"NOTIFY=NEVER", "NOTIFY=NEVER", "bob+1@home.test 1 "},
+    };
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    come(&cl, &w, SMTPD_MX);
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        CHECK_SL(talk(&cl, "MAIL FROM:<carol@one.test>"), FINE);
+        CHECK_SL(say(&cl, "RCPT TO:<bob+1@home.test> ", x[i].first, ""), TO_FINE);
+        CHECK_SL(say(&cl, "RCPT TO:<bob+2@home.test> ", x[i].second, ""), TO_FINE);
+        CHECK_SL(talk(&cl, "DATA"), GO_ON);
+        client_send(&cl, SL("From: carol@one.test\r\n\r\nx\r\n.\r\n"));
+        CHECK(sl_starts(client_reply(&cl), SL("250 2.0.0 Accepted as ")));
+        CHECK_SL(sl_cstr(handed.wishes), x[i].wishes);
+    }
+    client_close(&cl);
+    world_end(&w);
+}
+
 /* Nothing that was said in clear counts within TLS (RFC 3207 section 4.2), nor what EHLO began anew. */
 TEST(what_was_said_before_is_forgotten)
 {

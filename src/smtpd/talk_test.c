@@ -66,6 +66,11 @@ int accept_letter(struct queue *q, struct letter *l)
         buf_printf(&b, "%s%s%.*s", i ? " " : "", l->rcpt[i].route.local ? "here:" : "",
                    SLF(l->rcpt[i].route.address));
     keep(handed.rcpts, sizeof handed.rcpts, buf_slice(&b));
+    buf_clear(&b);
+    for (size_t i = 0; i < l->nrcpt; i++)
+        buf_printf(&b, "%s%.*s %u %.*s", i ? ", " : "", SLF(l->rcpt[i].address), l->rcpt[i].notify,
+                   SLF(l->rcpt[i].orcpt));
+    keep(handed.wishes, sizeof handed.wishes, buf_slice(&b));
     buf_free(&b);
     body_unpin(s->body, &l->body);
     ar_free(&a);

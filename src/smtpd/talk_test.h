@@ -29,7 +29,8 @@ void world_end(struct world *w);
 struct handed {
     unsigned count;
     int fail_with;
-    char sender[256], rcpts[2000], submitter[20], message_id[256], subject[256], ret[8], envid[104], id[20];
+    char sender[256], rcpts[2000], wishes[2000] /* address, NOTIFY_ bits and ORCPT of each */, submitter[20],
+        message_id[256], subject[256], ret[8], envid[104], id[20];
     size_t nrcpt;
     bool junk, held, eight_bit, smtputf8, binary;
     struct letter_wants wants;

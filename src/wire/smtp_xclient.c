@@ -37,9 +37,19 @@ static bool take(struct smtp_xclient *x, struct slice name, struct slice v)
     return sl_eqi(name, SL("NAME")) || sl_eqi(name, SL("DESTADDR")) || sl_eqi(name, SL("DESTPORT"));
 }
 
+/* Of a name among SMTP_XCLIENT_WORDS. */
+static size_t place(struct slice name)
+{
+    struct slice rest = SL(SMTP_XCLIENT_WORDS), word;
+    size_t i = 0;
+    while (sl_next(&rest, ' ', &word) && !sl_eqi(word, name)) i++;
+    return i;
+}
+
 int smtp_xclient(struct arena *a, struct slice arg, struct smtp_xclient *out)
 {
     struct slice word;
+    unsigned seen = 0;
     *out = (struct smtp_xclient){0};
     if (!arg.n)
         return err_set(ERR_SYNTAX, "XCLIENT is written XCLIENT " SMTP_XCLIENT_WORDS " with a value each");
@@ -49,6 +59,9 @@ int smtp_xclient(struct arena *a, struct slice arg, struct smtp_xclient *out)
         if (eq == SL_NONE || smtp_xtext_decode(a, sl_from(word, eq + 1), &value) ||
             !take(out, sl_sub(word, 0, eq), value))
             return err_set(ERR_SYNTAX, "XCLIENT does not know what %.*s is", SLF(sl_sub(word, 0, 100)));
+        unsigned bit = 1u << place(sl_sub(word, 0, eq));
+        if (seen & bit) return err_set(ERR_SYNTAX, "XCLIENT says %.*s twice", SLF(sl_sub(word, 0, eq)));
+        seen |= bit;
     }
     return 0;
 }

@@ -60,17 +60,18 @@ class Attack:
                 time.sleep(0.02)
 
     def measure(self, seconds=8):
-        before = self.home.resident_kb()
+        before, cpu = self.home.resident_kb(), cpu_seconds(self.home)
         self.process.start()
         delays, letters, most, end = [], [], 0, time.monotonic() + seconds
         while time.monotonic() < end:
             letters.append(self.letter())
             delays += self.round_trips(20)
             most = max(most, self.home.resident_kb())
+        cpu = (cpu_seconds(self.home) - cpu) / seconds
         self.over.set()
         self.process.join(60)
         p99 = statistics.quantiles(delays, n=100)[98]
-        print(f"\n  {self.attacker.__name__}: {most - before} KB more, p99 of a command {1000 * p99:.1f} ms, "
+        print(f"\n  {self.attacker.__name__}: {most - before} KB more, {100 * cpu:.0f} % of a processor, p99 of a command {1000 * p99:.1f} ms, "
               f"slowest letter {1000 * max(letters):.0f} ms of {len(letters)}")
         assert most - before < MEMORY_KB
         assert max(letters) < 1
@@ -90,6 +91,12 @@ class Attack:
                 client.noop()
                 took.append(time.monotonic() - start)
         return took
+
+
+def cpu_seconds(home):
+    """That the server has had until now; with the letters of good people, which are many."""
+    user, system = Path(f"/proc/{home.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def dial(home, port):
@@ -259,7 +266,7 @@ DRIPS = 5000
 def test_five_thousand_that_say_a_byte_a_second(home, port, budget):
     """They are greeted at once, and so is a good client among them; each costs at most so many KiB."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    drips, attack, before = Drips(home, port, DRIPS), Attack(home, None, 0), home.resident_kb()
+    drips, attack, before, cpu = Drips(home, port, DRIPS), Attack(home, None, 0), home.resident_kb(), cpu_seconds(home)
     begun = time.monotonic()
     drips.thread.start()
     try:
@@ -276,9 +283,9 @@ def test_five_thousand_that_say_a_byte_a_second(home, port, budget):
             greetings.append(time.monotonic() - start)
             letters.append(attack.letter())
             delays += attack.round_trips(20)
-        more = home.resident_kb() - before
+        more, cpu = home.resident_kb() - before, (cpu_seconds(home) - cpu) / (time.monotonic() - begun)
         p99 = statistics.quantiles(delays, n=100)[98]
-        print(f"\n  {DRIPS} at {port} in {up:.1f} s, {drips.came_again} gave way: {more} KB more, greeting "
+        print(f"\n  {DRIPS} at {port} in {up:.1f} s, {drips.came_again} gave way: {more} KB more, {100 * cpu:.0f} % of a processor, greeting "
               f"{1000 * max(greetings):.0f} ms, p99 of a command {1000 * p99:.1f} ms, slowest letter "
               f"{1000 * max(letters):.0f} ms of {len(letters)}")
         assert more < DRIPS * budget

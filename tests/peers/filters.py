@@ -1,6 +1,7 @@
 """Filters of Debian as milters of Tram: rspamd's proxy, clamav-milter with a signature of the tests' own, opendkim."""
 import os
 import shutil
+import signal
 import subprocess
 
 from postfix import ADDRESS, answers, free_port
@@ -19,10 +20,11 @@ class Daemon:
 
     def start(self):
         with open(self.folder / f"{self.name}.log", "ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, start_new_session=True)
 
     def kill(self):
-        self.process.kill()
+        """With its workers, which would go on."""
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def close(self):

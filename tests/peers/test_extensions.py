@@ -102,3 +102,38 @@ def test_an_address_in_utf8_arrives(pair):
         said(client.getreply(), 250)
     got = arrived(pair, "utf8")
     assert got.endswith("Grüße\r\n".encode()) and f"jörg@{TO_POSTFIX}".encode() in got
+
+
+def from_postfix(pair, mail, recipients, raw):
+    with smtplib.SMTP(P.ADDRESS, pair.postfix.port, timeout=60) as client:
+        client.ehlo()
+        for line in (f"MAIL FROM:{mail}", *(f"RCPT TO:{to}" for to in recipients)):
+            client.send(f"{line}\r\n".encode())
+            said(client.getreply(), 250)
+        said(client.data(raw), 250)
+
+
+def test_forty_recipients_from_postfix_each_with_its_notify(pair):
+    """Postfix hands the wishes on; Tram, where the letters end, answers those who wanted to hear of that."""
+    wishes = {f"n{i}@{TO_TRAM}": NOTIFY[i % len(NOTIFY)] for i in range(40)}
+    for address in wishes:
+        pair.tram.account(address.partition("@")[0])
+    raw = head("forty-in").replace(b"alice@" + TO_TRAM.encode(), b"carol@" + TO_POSTFIX.encode()) + b"Hello.\r\n"
+    from_postfix(pair, f"<carol@{TO_POSTFIX}> RET=HDRS ENVID=forty+2B2",
+                 [f"<{address}> NOTIFY={notify} ORCPT=rfc822;first+2B{address}" for address, notify in wishes.items()], raw)
+    wanted = {f"first+{a}" for a, notify in wishes.items() if "SUCCESS" in notify}
+
+    def told():
+        reports = [p.read_text(errors="replace") for p in (pair.postfix.mail / "box" / "new").iterdir()]
+        found = "\n".join(text for text in reports if "Original-Envelope-Id: forty+2" in text or "forty+2B2" in text)
+        return set(re.findall(r"^Original-Recipient: *rfc822; *(\S+)$", found, re.M | re.I))
+    until(lambda: told() >= wanted, 60, "the reports")
+    assert told() == wanted
+    assert len([m for m in pair.tram.messages("n7") if b"X-Case: forty-in" in m]) == 1
+
+
+def test_an_address_in_utf8_comes_from_postfix(pair):
+    raw = head("utf8-in").replace(b"alice@" + TO_TRAM.encode(), "örjan@".encode() + TO_POSTFIX.encode()) + "Grüße\r\n".encode()
+    from_postfix(pair, f"<örjan@{TO_POSTFIX}> SMTPUTF8 BODY=8BITMIME", [f"<alice@{TO_TRAM}>"], raw)
+    got = until(lambda: [m for m in pair.tram.messages() if b"X-Case: utf8-in" in m], 30, pair.postfix.log()[-2000:])[0]
+    assert got.endswith("Grüße\r\n".encode()) and f"Return-Path: <örjan@{TO_POSTFIX}>".encode() in got

@@ -41,6 +41,14 @@ def refusal(net, text):
     return no.value.smtp_code, no.value.smtp_error.decode()
 
 
+def taken(net, text):
+    try:
+        send(net, text)
+        return True
+    except smtplib.SMTPException:
+        return False
+
+
 def test_a_good_letter_passes_all_of_them(net):
     send(net, letter("carol@client.test", "alice@home.test", subject="good"))
     got = net.home.wait_for("alice")[-1].decode()
@@ -82,15 +90,33 @@ def test_filters_that_are_killed_cost_nothing(net):
     (net.clamav.folder / "milter.sock").unlink(missing_ok=True)
     net.clamav.start()
 
-    def again():
-        try:
-            send(net, letter("carol@client.test", "alice@home.test", subject="later"))
-            return True
-        except smtplib.SMTPException:
-            return False
-    until(again, 30, "the letter")  # the filter is given a rest before it is tried again
+    text = letter("carol@client.test", "alice@home.test", subject="later")
+    until(lambda: taken(net, text), 30, "the letter")  # the filter is given a rest before it is tried again
     net.dkim.process.kill()
     net.dkim.process.wait()
     with net.home.submission() as client:
         client.sendmail("alice@home.test", ["bob@home.test"], letter("alice@home.test", "bob@home.test", subject="passes"))
     assert b"passes" in net.home.wait_for("bob", 2)[-1]
+
+
+@pytest.mark.parametrize("name", ["rspamd", "clamav"])
+def test_filters_that_die_amid_a_letter_cost_nothing(net, name):
+    """After DATA, before the letter: it is put off and comes again, once; the session goes on."""
+    daemon = getattr(net, name)
+    before = len(net.home.messages())
+    text = letter("carol@client.test", "alice@home.test", subject=f"amid-{name}")
+    with net.home.mx() as client:
+        client.ehlo()
+        assert client.mail("carol@client.test")[0] == 250 and client.rcpt("alice@home.test")[0] == 250
+        assert client.docmd("DATA")[0] == 354
+        daemon.kill()
+        client.send((text + ".\r\n").encode())
+        code, words = client.getreply()
+        assert code == 451 and name.encode() in words, (code, words)
+        assert client.noop()[0] == 250
+    if name == "clamav":
+        (daemon.folder / "milter.sock").unlink(missing_ok=True)
+    daemon.start()
+    until(lambda: taken(net, text), 120, f"{name}, again")  # the filter is given a rest before it is tried again
+    got = net.home.wait_for("alice", before + 1)
+    assert len([m for m in got if f"amid-{name}".encode() in m]) == 1

@@ -156,3 +156,67 @@ def test_lmtp_answers_each_recipient_and_speaks_no_smtp(home):
     talk = Talk(home, 25, next_address())
     talk.line()
     assert talk.say("LHLO x.test").startswith("500 5.5.1 This is not LMTP")
+
+
+def test_who_is_shut_out_stays_out_behind_a_proxy_and_by_xclient(home):
+    home.tram("block", "add", "192.0.2.99")
+    s = socket.create_connection((home.address, home.port(25)), 10, (PROXY, 0))
+    s.sendall(v2("192.0.2.99"))
+    assert s.recv(1000).startswith(b"421 4.7.0 your address is shut out")
+    talk = Talk(home, 25, OTHER)
+    talk.line()
+    talk.say("EHLO proxy.test")
+    assert talk.say("XCLIENT ADDR=192.0.2.99 PORT=1").startswith("421 4.7.0 your address is shut out")
+    assert talk.line() == ""
+    home.tram("block", "remove", "192.0.2.99")
+    talk = Talk(home, 25, PROXY, v2("192.0.2.99"))
+    assert talk.line().startswith("220 ")
+
+
+def test_nothing_may_stand_behind_xclient_and_none_follows_a_login(home):
+    """What was said before it is forgotten: envelope, EHLO; within TLS it counts as well, after a login it does not."""
+    talk = Talk(home, 25, OTHER)
+    talk.line()
+    talk.say("EHLO proxy.test")
+    assert talk.say("MAIL FROM:<x@two.test>").startswith("250")
+    assert talk.say("XCLIENT ADDR=192.0.2.77").startswith("503 5.5.1 A letter is under way")
+    assert talk.say("RSET").startswith("250")
+    assert talk.say("XCLIENT ADDR=192.0.2.77").startswith("220 ")
+    assert talk.say("MAIL FROM:<x@two.test>").startswith("503 5.5.1 Say EHLO first")
+    assert talk.say("XCLIENT ADDR=[TEMPUNAVAIL] NAME=[UNAVAILABLE]").startswith("220 ")  # nothing is known: as it was
+    assert talk.say("XCLIENT ADDR=192.0.2.78 ADDR=192.0.2.77").startswith("501 ")
+    with smtplib.SMTP(home.address, home.port(587), source_address=(OTHER, 0)) as client:
+        client.ehlo()
+        client.starttls(context=insecure_tls())
+        client.ehlo()
+        assert client.docmd("XCLIENT", "ADDR=192.0.2.77 PORT=4711")[0] == 220
+        client.ehlo()
+        client.login("alice@one.test", "secret")
+        assert client.docmd("XCLIENT", "ADDR=192.0.2.78")[0] == 503
+        assert client.mail("alice@one.test")[0] == 250
+    home.logged("192.0.2.77")
+
+
+def test_forms_of_the_proxy_header(home):
+    def greeting(first):
+        s = socket.create_connection((home.address, home.port(25)), 10, (PROXY, 0))
+        s.sendall(first)
+        try:
+            return s.recv(1000)[:4]
+        except ConnectionResetError:
+            return b""
+    body6 = socket.inet_pton(socket.AF_INET6, "2001:db8::1") * 2 + struct.pack("!HH", 1, 25)
+    head = b"\r\n\r\n\x00\r\nQUIT\n"
+    good = [b"PROXY UNKNOWN\r\n", b"PROXY UNKNOWN ffff::1 whatever\r\n", b"PROXY TCP6 2001:db8::1 2001:db8::2 65535 0\r\n",
+            b"PROXY TCP6 " + b"ffff:f...f:ffff ".replace(b"f...f", b"ffff:ffff:ffff:ffff:ffff:ffff") * 2 + b"65535 65535\r\n",
+            head + struct.pack("!BBH", 0x21, 0x21, len(body6)) + body6, head + struct.pack("!BBH", 0x21, 0x00, 0),
+            head + struct.pack("!BBH", 0x21, 0x12, 12) + b"\0" * 12]  # over UDP: nothing that a client of ours would be
+    bad = [b"PROXY TCP4 192.0.2.77 192.0.2.1 65536 25\r\n", b"PROXY TCP4 192.0.2.77 192.0.2.1 04711 25\r\n",
+           b"PROXY TCP4 2001:db8::1 192.0.2.1 1 25\r\n", b"PROXY TCP4 192.0.2.77 192.0.2.1 1 25 x\r\n", b"PROXY TCP4 192.0.2.77  192.0.2.1 1 25\r\n",
+           b"proxy TCP4 192.0.2.77 192.0.2.1 1 25\r\n", b"PROXY TCP4 192.0.2.77 192.0.2.1 1 25\n", b"PROXY " + b"x" * 102 + b"\r\n",
+           head + struct.pack("!BBH", 0x21, 0x11, 11) + b"\0" * 11, head + struct.pack("!BBH", 0x11, 0x11, 12) + b"\0" * 12,
+           head + struct.pack("!BBH", 0x22, 0x11, 12) + b"\0" * 12]
+    for first in good:
+        assert greeting(first) == b"220 ", first
+    for first in bad:
+        assert greeting(first) == b"", first
