@@ -22,6 +22,7 @@ void api_open(struct api **out, struct core *core)
     add(x, &api_sendgrid);
     add(x, &api_mailjet);
     add(x, &api_mailjet_rest);
+    add(x, &api_mailjet_old);
     add(x, &api_ses);
     add(x, &api_own);
     add(x, &api_unsubscribe);

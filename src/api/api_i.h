@@ -4,7 +4,7 @@
 
 #include "api.h"
 
-enum { API_GROUPS_MAX = 8 };
+enum { API_GROUPS_MAX = 9 };
 struct api {
     struct core *core;
     char *document;                          /* openapi.json */

@@ -168,11 +168,16 @@ static void fill(struct http_call *c, struct dialect *d, struct dialect_send *s,
 {
     struct slice key = http_request_value(c->request, SL("Idempotency-Key")), hash = digest(d, c->body);
     if (!key.n) key = d->idempotency;
+    size_t own = 0;
+    for (size_t i = 0; i < n; i++) own += !s[i].part.n;
     for (size_t i = 0; i < n; i++) {
         s[i].send.account = c->key.account;
         s[i].send.key = sl_cstr(c->key.id);
         s[i].send.digest = hash;
-        if (key.n) s[i].send.idempotency = n == 1 ? key : ar_printf(&d->a, "%.*s %zu", SLF(key), i);
+        if (!key.n) continue;
+        s[i].send.idempotency = s[i].part.n ? ar_printf(&d->a, "%.*s %.*s", SLF(key), SLF(s[i].part))
+                                : own == 1  ? key
+                                            : ar_printf(&d->a, "%.*s %zu", SLF(key), i);
     }
 }
 

@@ -63,6 +63,7 @@ struct dialect_send {
     struct send send;
     struct send_letter *letter;
     size_t nletters;
+    struct slice part; /* of the call's key of idempotency; empty: its number among those without */
     struct send_taken taken;
 };
 /* All sends are taken, or none: each is judged and written before the first is made durable. Only a failure

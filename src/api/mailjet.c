@@ -102,11 +102,13 @@ static int use_templates(struct http_call *c, struct mailjet_call *m)
 
 static void take(struct http_call *c, struct mailjet_call *m)
 {
-    struct dialect_send *s = ar_array(&m->d.a, struct dialect_send, m->n);
-    size_t at, letter;
+    struct dialect_send *s = ar_array(&m->d.a, struct dialect_send, 2 * m->n);
+    size_t *of = ar_array(&m->d.a, size_t, m->n), at, letter;
     for (size_t i = 0; i < m->n; i++) s[i] = m->message[i].s;
-    int e = dialect_take(c, &m->d, s, m->n, &at, &letter);
+    size_t reports = mailjet_reports(c, m, s + m->n, of);
+    int e = dialect_take(c, &m->d, s, m->n + reports, &at, &letter);
     if (e < 0) {
+        if (at >= m->n) at = of[at - m->n];
         int status = http_status_of(e);
         json_array_append_new(m->message[at].errors,
                               mailjet_error(e == ERR_DENIED ? "send-0008" : "mj-0001", status, err_text(e),
@@ -163,8 +165,10 @@ static const struct http_route rest[] = {
     HTTP_ROUTE(POST, DNS "/{id}/check", SENDERS, mailjet_dns_check,
                "looks at the records of a sender now (Mailjet)", .flags = HTTP_ROUTE_LOOKS),
 };
+#define NOTHING "this call of Mailjet is not offered here; GET /openapi.json lists those that are"
 const struct http_group api_mailjet = {.name = "mailjet",
                                        .prefix = "/v3.1/",
+                                       .nothing = NOTHING,
                                        .route = routes,
                                        .n = COUNT_OF(routes),
                                        .auth = api_auth,
@@ -173,8 +177,15 @@ const struct http_group api_mailjet = {.name = "mailjet",
 /* Addresses under it that are no route are refused in Mailjet's form, not in SendGrid's. */
 const struct http_group api_mailjet_rest = {.name = "mailjet",
                                             .prefix = "/v3/REST/",
+                                            .nothing = NOTHING,
                                             .route = rest,
                                             .n = COUNT_OF(rest),
                                             .auth = api_auth,
                                             .watch = api_watch,
                                             .error = refuse};
+/* The same of its older call. */
+const struct http_group api_mailjet_old = {.name = "mailjet",
+                                           .prefix = "/v3/send",
+                                           .nothing = "this older call of Mailjet is not offered here; POST "
+                                                      "/v3.1/send is",
+                                           .error = refuse};

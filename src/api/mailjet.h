@@ -5,8 +5,10 @@
 struct mailjet_message {
     struct dialect_send s;
     struct send_letter letter;
-    int64_t template_id;   /* 0: none; to be found by the caller */
-    json_t *errors, *json; /* of this message; what it was read from */
+    int64_t template_id;     /* 0: none; to be found by the caller */
+    struct send_addr report; /* TemplateErrorReporting, or empty */
+    struct slice report_why; /* what is to be reported, or empty */
+    json_t *errors, *json;   /* of this message; what it was read from */
 };
 /* What a call becomes. Slices lie in the JSON or in d's arena. */
 struct mailjet_call {
@@ -21,6 +23,10 @@ void mailjet_read(struct mailjet_call *m, const json_t *body);
 void mailjet_end(struct mailjet_call *m);
 /* {"ErrorIdentifier", "ErrorCode", "StatusCode", "ErrorMessage", "ErrorRelatedTo"} */
 json_t *mailjet_error(const char *code, int status, const char *sentence, const char *related);
+
+/* mailjet_report.c: reports to be taken with the messages, at most one for each; of[]: its message. SUSPENDS.
+ */
+size_t mailjet_reports(struct http_call *c, struct mailjet_call *m, struct dialect_send *out, size_t *of);
 
 /* mailjet_templates.c */
 void mailjet_template_create(struct http_call *c);
@@ -43,4 +49,4 @@ void mailjet_sender_validate(struct http_call *c);
 void mailjet_dns_list(struct http_call *c);
 void mailjet_dns_get(struct http_call *c);
 void mailjet_dns_check(struct http_call *c);
-extern const struct http_group api_mailjet, api_mailjet_rest;
+extern const struct http_group api_mailjet, api_mailjet_rest, api_mailjet_old;

@@ -131,17 +131,17 @@ static unsigned tracks(struct dialect *d, const json_t *o, const char *key, unsi
     return option;
 }
 
-static void options(struct dialect *d, const json_t *o, struct send *s, bool sandbox)
+static void options(struct dialect *d, const json_t *o, struct mailjet_message *m, bool sandbox)
 {
+    struct send *s = &m->s.send;
+    json_t *report = dialect_object(d, o, "TemplateErrorReporting", "");
+    if (report) (void)address(d, report, "TemplateErrorReporting", &m->report);
     s->options =
         tracks(d, o, "TrackOpens", SEND_TRACK_OPENS) | tracks(d, o, "TrackClicks", SEND_TRACK_CLICKS);
     if (sandbox) s->options |= SEND_SANDBOX;
     if (dialect_bool(d, o, "TemplateErrorDeliver", "")) s->options |= SEND_TEMPLATE_ERRORS_DELIVER;
     if (dialect_bool(d, o, "DeduplicateCampaign", ""))
         dialect_fault(d, "DeduplicateCampaign", ERR_UNSUPPORTED, "Deduplication is not supported here.");
-    if (dialect_object(d, o, "TemplateErrorReporting", ""))
-        dialect_fault(d, "TemplateErrorReporting", ERR_UNSUPPORTED,
-                      "Reports of template errors by mail are not supported here: they are events.");
     s->language = dialect_bool(d, o, "TemplateLanguage", "") ? SEND_MAILJET : SEND_PLAIN;
     s->campaign = text(d, o, "CustomCampaign", SEND_WORD_MAX);
     s->stream = s->campaign.n ? STREAM_BULK : STREAM_TRANSACTIONAL;
@@ -175,7 +175,7 @@ static void message(struct mailjet_call *m, const json_t *o, struct mailjet_mess
     s->data = dialect_dump(d, dialect_object(d, o, "Variables", ""));
     s->payload = text(d, o, "EventPayload", PAYLOAD_MAX);
     l->custom = text(d, o, "CustomID", CUSTOM_MAX);
-    options(d, o, s, m->sandbox);
+    options(d, o, out, m->sandbox);
     out->s.letter = l;
     out->s.nletters = 1;
 }

@@ -165,6 +165,9 @@ static const struct http_route routes[] = {
 };
 const struct http_group api_sendgrid = {.name = "sendgrid",
                                         .prefix = "/v3/",
+                                        .nothing =
+                                            "this call of SendGrid is not offered here; GET /openapi.json "
+                                            "lists those that are",
                                         .route = routes,
                                         .n = COUNT_OF(routes),
                                         .auth = api_auth,

@@ -130,6 +130,9 @@ static const struct http_route routes[] = {
 };
 const struct http_group api_ses = {.name = "ses",
                                    .prefix = "/v2/email/",
+                                   .nothing =
+                                       "this call of Amazon SES is not offered here; GET /openapi.json lists "
+                                       "those that are",
                                    .route = routes,
                                    .n = COUNT_OF(routes),
                                    .auth = ses_auth,

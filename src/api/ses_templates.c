@@ -2,10 +2,13 @@
 #include <stdlib.h>
 
 #include "base/civil.h"
+#include "base/text.h"
 #include "send/stored.h"
 #include "send/template.h"
 #include "ses.h"
 #include "tree.h"
+
+enum { PAGE = 100 };
 
 static struct sends *sends_of(struct http_call *c) { return api_of(c)->core->sends; }
 static struct slice account_of(struct http_call *c) { return sl_cstr(c->key.account->id); }
@@ -84,24 +87,46 @@ void ses_template_get(struct http_call *c)
                        "Subject", text(v.subject), "Text", text(v.text), "Html", text(v.html)));
 }
 
+struct listing {
+    json_t *list;
+    struct arena *a;
+    struct slice after, last; /* names, in whose order they come */
+    size_t page;
+    bool more;
+};
+
 static int list_one(void *arg, const struct stored_template *t)
 {
-    if (sl_eq(t->kind, SL("ses")))
-        json_array_append_new(arg, json_pack("{s:o,s:I}", "TemplateName", text(t->id), "CreatedTimestamp",
+    struct listing *l = arg;
+    if (!sl_eq(t->kind, SL("ses")) || (l->after.n && sl_cmp(t->id, l->after) <= 0)) return 0;
+    l->more = json_array_size(l->list) == l->page;
+    if (l->more) return 1;
+    json_array_append_new(l->list, json_pack("{s:o,s:I}", "TemplateName", text(t->id), "CreatedTimestamp",
                                              (json_int_t)t->updated));
+    l->last = ar_dup(l->a, t->id);
     return 0;
 }
 
+/* The token of the next page is the last name of this one. */
 void ses_template_list(struct http_call *c)
 {
-    json_t *list = json_array();
-    int e = stored_each(sends_of(c), account_of(c), list_one, list);
-    if (!e) {
-        api_json(c, 200, json_pack("{s:o}", "TemplatesMetadata", list));
-        return;
+    uint64_t page;
+    struct slice size = http_query(c, SL("PageSize"));
+    struct listing l = {.list = json_array(), .a = c->a, .after = http_query(c, SL("NextToken"))};
+    int e = 0;
+    if (!size.n) page = PAGE;
+    else if (!num_u64(size, PAGE, &page) || !page)
+        e = err_set(ERR_USAGE, "PageSize must be between 1 and %d", PAGE);
+    l.page = e ? 0 : (size_t)page;
+    if (!e) e = stored_each(sends_of(c), account_of(c), list_one, &l);
+    if (e >= 0) {
+        json_t *o = json_pack("{s:O}", "TemplatesMetadata", l.list);
+        if (l.more) json_object_set_new(o, "NextToken", text(l.last));
+        api_json(c, 200, o);
+    } else {
+        ses_failed(c, e);
     }
-    json_decref(list);
-    ses_failed(c, e);
+    json_decref(l.list);
 }
 
 void ses_template_delete(struct http_call *c)

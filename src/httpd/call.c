@@ -74,7 +74,8 @@ static void no_route(struct exchange *x, unsigned methods)
         put_allow(x, methods);
         http_fail(&x->call, 405, "the method does not fit this address");
     } else {
-        http_fail(&x->call, 404, "there is nothing at this address");
+        const char *nothing = x->call.group ? x->call.group->nothing : NULL;
+        http_fail(&x->call, 404, "%s", nothing ? nothing : "there is nothing at this address");
     }
 }
 

@@ -39,7 +39,8 @@ enum { HTTP_BODY_SMALL = 64 << 10 };
 /* Routes of one family: they share the way to prove who asks, and the form of errors. */
 struct http_group {
     const char *name;
-    const char *prefix; /* whatever begins so and is no route is refused in this group's form */
+    const char *prefix;  /* whatever begins so and is no route is refused in this group's form */
+    const char *nothing; /* what is said then; NULL: that there is nothing */
     const struct http_route *route;
     size_t n;
     void *ctx; /* for its functions */

@@ -203,14 +203,14 @@ def test_json_that_is_none_is_told_in_each_form(home, body):
                                   "/v3/user/settings/enforced_tls", "/v3/user/profile"])
 def test_sendgrid_says_what_is_not_offered(home, path):
     status, _, answer = v.ask(home, "GET", path, None, {"Authorization": f"Bearer {home.key}"})
-    assert status == 404 and answer["errors"][0]["message"], answer
+    assert status == 404 and "SendGrid is not offered" in answer["errors"][0]["message"], answer
 
 
 @pytest.mark.parametrize("method,path", [("GET", "message"), ("GET", "messageinformation/1"), ("GET", "statcounters"), ("GET", "contact"), ("GET", "contactslist"), ("GET", "campaign"),
-                                         ("GET", "newsletter"), ("GET", "eventcallbackurl"), ("GET", "parseroute"), ("GET", "apikey"), ("GET", "metasender")])
+                                         ("GET", "newsletter"), ("GET", "eventcallbackurl"), ("GET", "parseroute"), ("GET", "apikey"), ("GET", "metasender"), ("POST", "/v3/send"), ("POST", "/v3.1/messages")])
 def test_mailjet_says_what_is_not_offered(home, method, path):
-    status, _, answer = v.ask(home, method, f"/v3/REST/{path}", {} if method == "POST" else None)
-    assert status == 404 and answer["ErrorMessage"] and answer["StatusCode"] == 404, answer
+    status, _, answer = v.ask(home, method, path if path[0] == "/" else f"/v3/REST/{path}", {} if method == "POST" else None)
+    assert status == 404 and "Mailjet is not offered" in answer["ErrorMessage"] and answer["StatusCode"] == 404 and len(answer["ErrorIdentifier"]) == 36, answer
 
 
 @pytest.mark.parametrize("method,path", [("GET", "contact-lists"), ("GET", "custom-verification-email-templates"), ("GET", "configuration-sets"), ("GET", "dedicated-ips"), ("GET", "dedicated-ip-pools"),
@@ -219,4 +219,4 @@ def test_mailjet_says_what_is_not_offered(home, method, path):
                                          ("PUT", "identities/x.test/configuration-set"), ("POST", "outbound-custom-verification-emails")])
 def test_ses_says_what_is_not_offered(home, method, path):
     status, headers, answer = v.ses(home, method, f"/v2/email/{path}", {} if method in ("PUT", "POST") else None)
-    assert status == 404 and headers["x-amzn-ErrorType"] == "NotFoundException" and answer["message"], answer
+    assert status == 404 and headers["x-amzn-ErrorType"] == "NotFoundException" and "SES is not offered" in answer["message"], answer

@@ -485,6 +485,25 @@ def test_mailjet_templates(home):
     assert status == 400 and answer["Messages"][0]["Errors"][0]["ErrorRelatedTo"] == ["TemplateID"]
 
 
+def test_mailjet_reports_errors_of_templates(home):
+    asked = {"TemplateLanguage": True, "TemplateErrorReporting": {"Email": "carol@one.test", "Name": "C"}}
+    body = {"Messages": [message(Subject="told {{var:n}}", CustomID="c-7", **asked), message(Subject="kept {{var:n:\"x\"}}", TextPart="Hi {{var:m}}.", TemplateErrorDeliver=True, **asked),
+                         message(Subject="fine {{var:n}}", Variables={"n": 1}, **asked)]}
+    headers = {"Authorization": "Basic " + base64.b64encode(home.key.replace(".", ":", 1).encode()).decode(), "Idempotency-Key": "reports"}
+    first, again = (ask(home, "POST", "/v3.1/send", body, headers) for _ in range(2))
+    assert first[0] == again[0] == 200 and first[2] == again[2] and len(first[2]["Messages"]) == 3, first
+    report = came(home, "carol", "The template of a message fails: told {{var:n}}")
+    assert report["From"] == "Alice <alice@one.test>" and "not sent" in text_of(report) and "c-7" in text_of(report) and "subject" in text_of(report) and "bob@one.test" in text_of(report)
+    assert "sent without what fails" in text_of(came(home, "carol", "The template of a message fails: kept {{var:n:\"x\"}}"))
+    assert text_of(came(home, "bob", "kept x")).strip() == "Hi ." and came(home, "bob", "fine 1")
+    assert ask(home, "POST", "/v3.1/send", {**body, "SandboxMode": True}, {"Authorization": headers["Authorization"]})[0] == 200
+    assert mailjet(home, {"Messages": [message(Subject="behind reports", To=[{"Email": "carol@one.test"}])]})[0] == 200 and came(home, "carol", "behind reports")
+    told = [m for m in home.messages("carol") if b"The template of a message fails" in (m if isinstance(m, bytes) else m.encode())]
+    assert len(told) == 2 and not [m for m in home.messages("bob") if b"Subject: told" in (m if isinstance(m, bytes) else m.encode())]
+    status, _, answer = mailjet(home, {"Messages": [message(**{**asked, "TemplateErrorReporting": {"Email": "x"}})]})
+    assert status == 400 and answer["Messages"][0]["Errors"][0]["ErrorRelatedTo"] == ["TemplateErrorReporting.Email"]
+
+
 def test_mailjet_refuses_all_of_a_call(home):
     status, _, answer = mailjet(home, {"Messages": [message(Subject="half done"), message(To=[{"Email": "nobody"}]), message(Subject="x\r\ny")]})
     assert status == 400
@@ -559,6 +578,14 @@ def test_ses_templates(home):
     status, _, answer = ses(home, "POST", "/v2/email/outbound-bulk-emails", bulk)
     assert status == 200 and [r["Status"] for r in answer["BulkEmailEntryResults"]] == ["SUCCESS"] * 2
     came(home, "carol", "ses carol")
+    for name in ("a1", "a2", "z1"):
+        assert ses(home, "POST", "/v2/email/templates", {**stored, "TemplateName": name})[0] == 200
+    names, more = [], ""
+    while more is not None:
+        page = ses(home, "GET", "/v2/email/templates?" + (f"NextToken={more}&" if more else "") + "PageSize=2")[2]
+        names += [t["TemplateName"] for t in page["TemplatesMetadata"]]
+        more = page.get("NextToken")
+    assert names == ["a1", "a2", "hello", "z1"] and ses(home, "GET", "/v2/email/templates?PageSize=0")[0] == 400
     assert ses(home, "DELETE", "/v2/email/templates/hello")[0] == 200
     assert ses(home, "GET", "/v2/email/templates/hello")[0] == 404
 
