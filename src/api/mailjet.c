@@ -137,6 +137,7 @@ static void mailjet_send(struct http_call *c)
 #define TEMPLATE "/v3/REST/template"
 #define SENDER "/v3/REST/sender"
 #define DNS "/v3/REST/dns"
+#define CALLBACK "/v3/REST/eventcallbackurl"
 static const struct http_route routes[] = {
     HTTP_ROUTE(POST, "/v3.1/send", MAIL_SEND, mailjet_send, "sends up to 50 messages (Mailjet)",
                .body_max = DIALECT_BODY_MAX),
@@ -154,6 +155,15 @@ static const struct http_route rest[] = {
                "what became of a message (Mailjet)"),
     HTTP_ROUTE(GET, "/v3/REST/messagehistory/{id}", MESSAGES_READ, mailjet_message_history,
                "what happened to a message, in order (Mailjet)"),
+    HTTP_ROUTE(POST, CALLBACK, WEBHOOKS, mailjet_callback_create, "tells a kind of event to a URL (Mailjet)"),
+    HTTP_ROUTE(GET, CALLBACK, WEBHOOKS, mailjet_callback_list,
+               "lists to which URLs events are told (Mailjet)"),
+    HTTP_ROUTE(GET, CALLBACK "/{id}", WEBHOOKS, mailjet_callback_get,
+               "shows to which URL a kind of event is told (Mailjet)"),
+    HTTP_ROUTE(PUT, CALLBACK "/{id}", WEBHOOKS, mailjet_callback_change,
+               "tells a kind of event to another URL (Mailjet)"),
+    HTTP_ROUTE(DELETE, CALLBACK "/{id}", WEBHOOKS, mailjet_callback_delete,
+               "tells a kind of event to no URL any more (Mailjet)"),
     HTTP_ROUTE(POST, SENDER, SENDERS, mailjet_sender_create, "claims a domain to send as (Mailjet)"),
     HTTP_ROUTE(GET, SENDER, SENDERS, mailjet_sender_list, "lists whom the account sends as (Mailjet)"),
     HTTP_ROUTE(GET, SENDER "/{id}", SENDERS, mailjet_sender_get, "shows a sender (Mailjet)"),

@@ -49,4 +49,11 @@ void mailjet_sender_validate(struct http_call *c);
 void mailjet_dns_list(struct http_call *c);
 void mailjet_dns_get(struct http_call *c);
 void mailjet_dns_check(struct http_call *c);
+
+/* mailjet_events.c */
+void mailjet_callback_create(struct http_call *c);
+void mailjet_callback_list(struct http_call *c);
+void mailjet_callback_get(struct http_call *c);
+void mailjet_callback_change(struct http_call *c);
+void mailjet_callback_delete(struct http_call *c);
 extern const struct http_group api_mailjet, api_mailjet_rest, api_mailjet_old;

@@ -59,6 +59,7 @@ struct oldest {
 static int look_at(void *arg, const struct webhook *h)
 {
     struct oldest *o = arg;
+    if (h->form != WEBHOOK_SENDGRID) return 0; /* another dialect's */
     if (o->url.n ? !sl_eq(h->url, o->url) : o->name.n && h->created >= o->since) return 0;
     o->name = ar_dup(o->c->a, h->name);
     o->since = h->created;
@@ -229,6 +230,7 @@ void sendgrid_webhook_get(struct http_call *c)
 
 static int list_one(void *list, const struct webhook *h)
 {
+    if (h->form != WEBHOOK_SENDGRID) return 0;
     json_array_append_new(list, webhook_json(h));
     return 0;
 }

@@ -19,6 +19,11 @@ static struct slice key_of(struct arena *a, char kind, struct slice account, str
 
 /* ---- rows ---- */
 
+static enum webhook_form webhook_form_of(uint64_t n)
+{
+    return n < WEBHOOK_FORMS ? (enum webhook_form)n : WEBHOOK_SENDGRID;
+}
+
 static int get_settings(struct slice row, struct webhook *h, struct slice *pem)
 {
     struct rec r;
@@ -28,6 +33,7 @@ static int get_settings(struct slice row, struct webhook *h, struct slice *pem)
         case 'e': h->kinds = (unsigned)rec_u64(&r); break;
         case 'k': *pem = r.field; break;
         case 'n': h->title = r.field; break;
+        case 'm': h->form = webhook_form_of(rec_u64(&r)); break;
         case 'x': h->off = rec_u64(&r) != 0; break;
         case 'b': h->bare = rec_u64(&r) != 0; break;
         case 'c': h->created = (int64_t)rec_u64(&r); break;
@@ -43,6 +49,7 @@ static void put_settings(struct buf *b, const struct webhook *h, struct slice pe
     rec_opt_u64(b, 'e', h->kinds);
     rec_put(b, 'k', pem);
     rec_opt(b, 'n', h->title);
+    rec_opt_u64(b, 'm', h->form);
     rec_opt_u64(b, 'x', h->off);
     rec_opt_u64(b, 'b', h->bare);
     rec_put_u64(b, 'c', (uint64_t)h->created);

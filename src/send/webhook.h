@@ -18,10 +18,14 @@ enum {
  * has a bit of its own. WEBHOOK_CHOSEN says that no other bit means nothing at all. */
 #define WEBHOOK_CHOSEN 1u
 #define WEBHOOK_LEFT_GROUP (1u << 31)
+/* What a call says: events as SendGrid has them, as Mailjet has them (the same list), or one of Mailjet's
+ * alone. */
+enum webhook_form { WEBHOOK_SENDGRID, WEBHOOK_MAILJET, WEBHOOK_MAILJET_ONE, WEBHOOK_FORMS };
 struct webhook {
     struct slice account, name, url; /* account: its id */
     struct slice title;              /* for people, or empty */
     unsigned kinds;
+    enum webhook_form form;
     bool off;                 /* it is told nothing; when it goes on, what was meanwhile is not told */
     bool bare;                /* its calls bear no signature */
     int64_t created, changed; /* unix microseconds */
@@ -32,16 +36,16 @@ struct webhook {
     struct slice why; /* the last failure, in words */
     struct slice public_key; /* DER in base64, as SendGrid's libraries want it */
 };
-/* From now on; name, url, title, kinds, off and bare count. *public_key lies in a. ERR_EXISTS (the name; the
- * URL: of one account no two are told to the same), ERR_LIMIT, ERR_SYNTAX (a name, a title), ERR_USAGE (a URL
- * that is not allowed). SUSPENDS. */
+/* From now on; name, url, title, kinds, form, off and bare count. *public_key lies in a. ERR_EXISTS (the
+ * name; the URL: of one account no two are told to the same), ERR_LIMIT, ERR_SYNTAX (a name, a title),
+ * ERR_USAGE (a URL that is not allowed). SUSPENDS. */
 MUST_CHECK int webhook_add(struct sends *s, const struct webhook *h, struct arena *a,
                            struct slice *public_key);
 MUST_CHECK int webhook_remove(struct sends *s, struct slice account, struct slice name); /* ERR_NOT_FOUND */
 /* Goes on, when after is not 0 from behind that event on (told again). SUSPENDS. ERR_NOT_FOUND. */
 MUST_CHECK int webhook_resume(struct sends *s, struct slice account, struct slice name, uint64_t after);
-/* change() sets url, title, kinds, off and bare, within the transaction, once or more; its call is then tried
- * at once. ERR_NOT_FOUND, else as webhook_add(). SUSPENDS. */
+/* change() sets url, title, kinds, form, off and bare, within the transaction, once or more; its call is then
+ * tried at once. ERR_NOT_FOUND, else as webhook_add(). SUSPENDS. */
 typedef void webhook_change_fn(void *arg, struct webhook *h);
 MUST_CHECK int webhook_change(struct sends *s, struct slice account, struct slice name,
                               webhook_change_fn *change, void *arg);

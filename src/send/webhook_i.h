@@ -21,7 +21,8 @@ MUST_CHECK int webhook_failed(struct sends *s, const struct webhook *h);
 struct slice webhook_public_key(struct arena *a, const struct es256 *k);
 /* webhook_run.c: the signature of the bytes, as the header field holds it; in a. Does not suspend. */
 MUST_CHECK int webhook_sign(const struct es256 *k, struct arena *a, struct slice bytes, struct slice *out);
-/* webhook_json.c: events as one body. In a. SUSPENDS (reads of the sends what comes back with events). */
+/* webhook_json.c: events as one body, in a; empty: it hears none of them. *took: the body is of the first so
+ * many. SUSPENDS (reads of the sends what comes back with events). */
 struct event;
 MUST_CHECK int webhook_body(struct sends *s, const struct webhook *h, const struct event *e, size_t n,
-                            struct arena *a, struct slice *out);
+                            struct arena *a, struct slice *out, size_t *took);

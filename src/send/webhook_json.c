@@ -1,11 +1,13 @@
-/* webhook_json.c - events in SendGrid's form: what of the send and of the letter comes back with each, and
- * the very bytes that JSON.stringify makes (RFC 8259; no blank, only what must be escaped is). */
+/* webhook_json.c - events in SendGrid's form, or in Mailjet's: what of the send and of the letter comes back
+ * with each, and the very bytes that JSON.stringify makes (RFC 8259; no blank, only what must be escaped is).
+ */
 #include <jansson.h>
 #include <stdlib.h>
 
 #include "base/text.h"
 #include "event.h"
 #include "send_content.h"
+#include "shape/reply.h"
 #include "webhook_i.h"
 
 /* What is read of sends for one batch. */
@@ -123,6 +125,103 @@ static json_t *event_json(struct context *x, const struct webhook *h, const stru
     return o;
 }
 
+/* ---- Mailjet's ---- */
+
+static const char *mailjet_word(const struct event *e)
+{
+    switch (e->kind) {
+    case EVENT_DELIVERED: return "sent";
+    case EVENT_OPENED: return "open";
+    case EVENT_CLICKED: return "click";
+    case EVENT_LATE_BOUNCE:
+    case EVENT_BOUNCED: return "bounce";
+    case EVENT_DROPPED:
+    case EVENT_FAILED: return "blocked";
+    case EVENT_COMPLAINT: return "spam";
+    case EVENT_UNSUBSCRIBED: return "unsub";
+    default: return event_word(e->kind);
+    }
+}
+
+/* error_related_to and error, in its words. */
+static void put_error(json_t *o, const struct event *e)
+{
+    static const struct {
+        const char *related, *error;
+    } words[REPLY_NCLASSES] = {[REPLY_INVALID] = {"recipient", "user unknown"},
+                               [REPLY_INACTIVE] = {"recipient", "mailbox inactive"},
+                               [REPLY_FULL] = {"recipient", "quota exceeded"},
+                               [REPLY_CONTENT] = {"content", "content blocked"},
+                               [REPLY_REPUTATION] = {"spam", "sender blocked"},
+                               [REPLY_POLICY] = {"spam", "policy issue"},
+                               [REPLY_AUTH] = {"spam", "policy issue"},
+                               [REPLY_RATE] = {"spam", "policy issue"},
+                               [REPLY_NETWORK] = {"domain", "connection issue"},
+                               [REPLY_DNS] = {"domain", "invalid domain"},
+                               [REPLY_RELAY] = {"domain", "relay/access denied"}};
+    enum reply_class c = REPLY_UNKNOWN;
+    bool lost = e->kind == EVENT_BOUNCED || e->kind == EVENT_LATE_BOUNCE;
+    (void)reply_class_named(e->class, &c);
+    put_text(o, "error_related_to",
+             sl_cstr(!lost              ? "mailjet"
+                     : words[c].related ? words[c].related
+                                        : "system"));
+    put_text(o, "error", sl_cstr(!lost ? "preblocked" : words[c].error ? words[c].error : "system issue"));
+    put_text(o, "comment", e->reply.n ? e->reply : sl_cstr(send_reason_word(e->reason)));
+    if (!lost) return;
+    bool hard = e->code / 100 == 5 && !e->expired;
+    json_object_set_new(o, "hard_bounce", json_boolean(hard));
+    json_object_set_new(o, "blocked", json_boolean(!hard));
+}
+
+/* CustomID, Payload and customcampaign are there, if empty. */
+static void put_mailjet_context(struct context *x, json_t *o, const struct event *e)
+{
+    struct send_letter l = {0};
+    struct slice campaign = SL(""), payload = SL("");
+    find_send(x, e);
+    if (x->content) {
+        campaign = x->content->head.campaign;
+        payload = x->content->send.payload;
+        if (send_letter_read(x->s, &e->send, e->page, e->number, x->a, &l) != 0) l.custom = SL("");
+    }
+    const struct {
+        const char *name;
+        struct slice v;
+    } all[] = {{"customcampaign", campaign}, {"CustomID", l.custom}, {"Payload", payload}};
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        json_object_set_new(o, all[i].name, json_string(""));
+        put_text(o, all[i].name, all[i].v);
+    }
+}
+
+static json_t *mailjet_json(struct context *x, const struct event *e)
+{
+    const struct letter_id *id = e->send.s[0] ? &e->send : &e->letter;
+    uint64_t number = id->s[0] ? send_number(id) : 0;
+    json_t *o = json_pack("{s:s,s:I,s:I}", "event", mailjet_word(e), "time", (json_int_t)(e->at / 1000000),
+                          "MessageID", (json_int_t)number);
+    put_text(o, "Message_GUID", sl_cstr(e->letter.s));
+    put_text(o, "mj_message_id", ar_printf(x->a, "%llu", (unsigned long long)number));
+    put_text(o, "email", e->address);
+    json_object_set_new(o, "mj_campaign_id",
+                        json_integer(0)); /* there are neither campaigns nor contacts by number */
+    json_object_set_new(o, "mj_contact_id", json_integer(0));
+    put_mailjet_context(x, o, e);
+    if (e->kind == EVENT_DELIVERED) put_text(o, "smtp_reply", e->reply);
+    if (e->kind == EVENT_BOUNCED || e->kind == EVENT_LATE_BOUNCE || e->kind == EVENT_DROPPED ||
+        e->kind == EVENT_FAILED)
+        put_error(o, e);
+    if (e->kind == EVENT_UNSUBSCRIBED) json_object_set_new(o, "mj_list_id", json_integer(e->group));
+    if (e->kind == EVENT_COMPLAINT) put_text(o, "source", SL("feedback loop"));
+    put_text(o, "url", e->url);
+    put_text(o, "agent", e->agent);
+    put_text(o, "ip", e->ip);
+    return o;
+}
+
+/* ---- bytes ---- */
+
 struct member {
     uint64_t n;
     const char *name;
@@ -181,19 +280,22 @@ static bool hears(const struct webhook *h, const struct event *e)
 }
 
 int webhook_body(struct sends *s, const struct webhook *h, const struct event *e, size_t n, struct arena *a,
-                 struct slice *out)
+                 struct slice *out, size_t *took)
 {
     struct context x = {.s = s, .a = a};
     struct buf b = BUF_INIT;
     size_t told = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!hears(h, &e[i])) continue;
-        json_t *o = in_order(event_json(&x, h, &e[i]), a);
-        buf_str(&b, told++ ? ",\r\n" : "[");
+    bool one = h->form == WEBHOOK_MAILJET_ONE;
+    for (*took = 0; *took < n && !(one && told); ++*took) {
+        const struct event *v = &e[*took];
+        if (!hears(h, v)) continue;
+        json_t *o = h->form == WEBHOOK_SENDGRID ? in_order(event_json(&x, h, v), a) : mailjet_json(&x, v);
+        if (!one) buf_str(&b, told ? ",\r\n" : "[");
+        told++;
         put_json(&b, o);
         json_decref(o);
     }
-    if (told) buf_str(&b, "]\r\n");
+    if (told && !one) buf_str(&b, "]\r\n");
     if (x.content) content_put(s, x.content);
     *out = ar_dup(a, buf_slice(&b));
     buf_free(&b);

@@ -96,7 +96,8 @@ int webhook_try(struct sends *s, struct slice account, struct slice name, struct
                               .address = SL("example@test.com")};
     h.kinds = 0;
     h.url = url;
-    e = webhook_body(s, &h, v, EVENT_KIND_COUNT, a, &body);
+    size_t took;
+    e = webhook_body(s, &h, v, EVENT_KIND_COUNT, a, &body, &took);
     if (!e) e = call(s, &h, h.bare ? NULL : k, body, a);
     es256_free(&k);
     return e;
@@ -134,20 +135,20 @@ static int tell_batch(struct telling *t, struct arena *a, bool *more)
     struct webhook h, signing;
     struct es256 *k = NULL;
     struct event *v;
-    size_t n = 0;
+    size_t n = 0, took = 0;
     *more = false;
     int e = kv_get(s->store->kv, SL(SENDS_OBJECT), key, a, &row);
     if (!e) e = webhook_read(s, key, row, a, &h, NULL);
     if (!e && !h.off && !h.paused && is_due(&h, rt_wall_seconds()))
         e = event_read(s, h.account, h.after, WEBHOOK_BATCH, a, &v, &n);
-    if (!e && n) e = webhook_body(s, &h, v, n, a, &body);
+    if (!e && n) e = webhook_body(s, &h, v, n, a, &body, &took);
     if (!e && n && body.n && !h.bare)
         e = webhook_read(s, key, row, a, &signing, &k); /* only now: it takes long */
     if (!e && n) {
         int why = body.n ? call(s, &h, k, body, a) : 0;
         if (why == ERR_CANCELED) e = why;
         else if (why) t->failed = (e = not_taken(s, &h, why, a)) == 0; /* its row says when again */
-        else e = webhook_moved(s, &h, v[n - 1].id);
+        else e = webhook_moved(s, &h, v[took - 1].id);
         *more = !e && !why;
     }
     es256_free(&k);

@@ -186,6 +186,8 @@ def test_mailjet(home, said):
     assert came(home, "bob", "mj variables").get_body(("related",)) is not None
     s = said["mj followed"]
     assert s["seen"]["Status"] == "sent" and s["seen"]["ID"] == s["sent"]["MessageID"] and s["history"][-1] == "sent", s
+    s = said["mj events"]
+    assert (s["made"]["EventType"], s["made"]["Status"], s["changed"]["Url"], s["list"]["Count"], s["gone"]) == ("sent", "alive", "https://hook.two.test/other", 1, 204), s
     assert said["mj sandbox"]["Messages"][0]["Status"] == "success"
     assert "mj sandbox" not in subjects(home, "bob")
     assert said["mj invalid"]["body"]["Messages"][0]["Errors"][0]["ErrorRelatedTo"] == ["To[0].Email"]

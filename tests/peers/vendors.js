@@ -103,6 +103,14 @@ async function mailjet() {
     const history = (await connected.get('messagehistory', { version: 'v3' }).id(sent.MessageID).request()).body.Data;
     return { sent, seen, history: history.map((h) => h.EventType) };
   });
+  await run('mj events', async () => {
+    const at = (method, id) => { const r = connected[method]('eventcallbackurl', { version: 'v3' }); return id ? r.id(id) : r; };
+    const made = (await at('post').request({ EventType: 'sent', Url: 'https://hook.two.test/mj', Version: 2, Status: 'alive' })).body.Data[0];
+    const changed = (await at('put', made.ID).request({ Url: 'https://hook.two.test/other' })).body.Data[0];
+    const list = (await at('get').request()).body;
+    const gone = (await at('delete', made.ID).request()).response.status;
+    return { made, changed, list, gone };
+  });
   await run('mj sandbox', () => send([{ ...message, Subject: 'mj sandbox' }], { SandboxMode: true }));
   await run('mj invalid', () => send([{ ...message, To: [{ Email: 'nobody' }] }]));
 }

@@ -281,6 +281,57 @@ def test_events_are_told_to_a_webhook_signed_and_again_until_they_are_taken(home
     server.shutdown()
 
 
+def test_events_in_the_form_of_mailjet(home):
+    calls, answers = [], [500]
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            calls.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(answers.pop(0) if answers else 200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer((home.address, 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1] - home.port(0)
+    if port < 1:
+        pytest.skip("no port below the offset")
+    old, home.key = home.key, home.tram("key", "add", "ann@one.test", "--name", "mj", "--scope", "mail.send,webhooks").stdout.split("\n")[0]
+    try:
+        for kind, path in (("sent", "one"), ("blocked", "many"), ("bounce", "many")):
+            made = call(home, "POST", "/v3/REST/eventcallbackurl", json.dumps({"EventType": kind, "Url": f"http://mail.one.test:{port}/{path}", **({"Version": 2} if path == "many" else {})}).encode())
+            assert made[0] == 201, made
+        one = {"From": {"Email": "ann@one.test"}, "Subject": "x", "TextPart": "{{var:n}}", "TemplateLanguage": True, "CustomID": "id é", "EventPayload": "pay \"load\""}
+        message = {"Messages": [{**one, "To": [{"Email": "bob@one.test"}], "Variables": {"n": 1}}, {**one, "To": [{"Email": "bob@one.test"}], "Variables": {"n": 2}},
+                                {**one, "To": [{"Email": "bob@one.test"}]}, {**one, "To": [{"Email": "nobody@one.test"}], "Variables": {"n": 1}}]}
+        status, sent = call(home, "POST", "/v3.1/send", json.dumps(message).encode())
+        assert status == 200, sent
+        numbers = [m["To"][0]["MessageID"] for m in sent["Messages"]]
+        w.until(lambda: answers == [], what="the first call, which is answered 500")
+        for hook in home.json("webhook", "list", "ann@one.test")["webhooks"]:
+            w.until(lambda: home.tram("webhook", "resume", "ann@one.test", hook["name"]).returncode == 0, what="it to go on")
+
+        def told():
+            flat = [e for c in calls for e in (c if isinstance(c, list) else [c])]
+            return {(e["event"], e["MessageID"]): e for e in flat} if len({(e["event"], e["MessageID"]) for e in flat}) >= 4 else None
+        events = w.until(told, what="the events")
+        assert set(events) == {("sent", numbers[0]), ("sent", numbers[1]), ("blocked", numbers[2]), ("bounce", numbers[3])}, events
+        for e in events.values():
+            assert (e["CustomID"], e["Payload"], e["customcampaign"], e["mj_message_id"]) == ("id é", "pay \"load\"", "", str(e["MessageID"])) and e["time"] and e["Message_GUID"]
+        assert events["sent", numbers[0]]["email"] == "bob@one.test" and "smtp_reply" in events["sent", numbers[0]]
+        blocked, bounce = events["blocked", numbers[2]], events["bounce", numbers[3]]
+        assert (blocked["error_related_to"], blocked["error"]) == ("mailjet", "preblocked") and "n" in blocked["comment"]
+        assert (bounce["error_related_to"], bounce["error"], bounce["hard_bounce"], bounce["blocked"]) == ("recipient", "user unknown", True, False)
+        assert all(isinstance(c, dict) for c in calls if isinstance(c, dict) and c["event"] == "sent") and any(isinstance(c, list) for c in calls)
+        for kind in ("sent", "blocked", "bounce"):
+            assert call(home, "DELETE", f"/v3/REST/eventcallbackurl/{kind}")[0] == 204
+    finally:
+        home.key = old
+        server.shutdown()
+
+
 def form_of(fields, body):
     """The fields of a multipart/form-data body, read by another hand than wrote it."""
     m = email.message_from_bytes(b"Content-Type: " + fields["content-type"].encode() + b"\r\n\r\n" + body, policy=email.policy.HTTP)

@@ -504,6 +504,36 @@ def test_mailjet_reports_errors_of_templates(home):
     assert status == 400 and answer["Messages"][0]["Errors"][0]["ErrorRelatedTo"] == ["TemplateErrorReporting.Email"]
 
 
+def test_mailjet_event_callbacks(home):
+    pair = {"Authorization": "Basic " + base64.b64encode(home.key.replace(".", ":", 1).encode()).decode()}
+    where = "/v3/REST/eventcallbackurl"
+
+    def call(method, path="", body=None):
+        return ask(home, method, where + path, body, pair)[::2]
+    assert call("GET") == (200, {"Count": 0, "Data": [], "Total": 0})
+    url = "https://hook.two.test/mj"
+    status, made = call("POST", "", {"EventType": "sent", "Url": url, "Version": 2})
+    sent = {"ID": 1, "EventType": "sent", "IsBackup": False, "Status": "alive", "Url": url, "Version": 2}
+    assert (status, made) == (201, {"Count": 1, "Data": [sent], "Total": 1})
+    for name in ("open", "click", "bounce", "blocked", "spam", "unsub"):
+        assert call("POST", "", {"EventType": name, "Url": url, "Version": 2})[0] == 201
+    assert [d["EventType"] for d in call("GET")[1]["Data"]] == ["sent", "open", "click", "bounce", "blocked", "spam", "unsub"]
+    assert home.tram("webhook", "list", "alice@one.test").stdout.count(url) == 1  # one webhook of them all
+    assert url not in [h["url"] for h in sendgrid(home, "/v3/user/webhooks/event/settings/all", method="GET")[2]["webhooks"]]
+    for bad in ({"EventType": "sent", "Url": "https://hook.two.test/other"}, {"EventType": "nothing", "Url": url}, {"Url": url}, {"EventType": "open"}, {"EventType": 5, "Url": url},
+                {"EventType": "sent", "Url": url, "Version": 3}, {"EventType": "sent", "Url": url, "IsBackup": True}, {"EventType": "sent", "Url": url, "Status": "half"}):
+        status, answer = call("POST", "", bad)
+        assert status == 400 and answer["ErrorMessage"] and answer["ErrorIdentifier"], bad
+    assert call("PUT", "/2", {"Url": "https://hook.two.test/opens"})[1]["Data"][0] == {**sent, "ID": 2, "EventType": "open", "Url": "https://hook.two.test/opens"}
+    assert call("GET", "/sent")[1]["Data"] == [sent] and call("PUT", "/open", {"Status": "dead", "Version": 1})[1]["Data"][0]["Status"] == "dead"
+    assert call("PUT", "/open", {"Url": "http://two.test/"})[0] == 400 and call("GET", "/open")[1]["Data"][0]["Version"] == 1
+    for gone in ("8", "0", "x", "%2e%2e"):
+        assert [call(m, f"/{gone}", {} if m == "PUT" else None)[0] for m in ("GET", "PUT", "DELETE")] == [404] * 3
+    for n in range(1, 8):
+        assert call("DELETE", f"/{n}") == (204, None) and call("DELETE", f"/{n}")[0] == 404
+    assert "mailjet-" not in home.tram("webhook", "list", "alice@one.test").stdout
+
+
 def test_mailjet_refuses_all_of_a_call(home):
     status, _, answer = mailjet(home, {"Messages": [message(Subject="half done"), message(To=[{"Email": "nobody"}]), message(Subject="x\r\ny")]})
     assert status == 400
