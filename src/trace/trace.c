@@ -1,14 +1,14 @@
 /* trace.c - events of letters, and finding letters by what people know of them.
  *
- * Object t:<day>, day = the letter's first day as 5 hex digits of days since 1970, so
- * all events of a letter lie together and a day is forgotten as a whole. Keys:
- *   e/<letter>/<time>/<n>      event; time in microseconds, 14 hex digits
- *   a/<hash>/<later letter>    letters by address: hash of it in lower case
- *   m/<hash>/<later letter>    letters by Message-ID without <>
+ * A day's objects begin with t:<day>, day = the letter's first day as 5 hex digits of days since 1970; it is
+ * forgotten as a whole. t:<day>.e<hour>, the letter's first hour, so that all events of a letter lie
+ * together: e/<letter>/<time>/<n>      event; time in microseconds, 14 hex digits t:<day>.i<digit>, the first
+ * digit of the hash, so that each question is asked of one object of a day: a/<hash>/<later letter> letters
+ * by address: hash of it in lower case m/<hash>/<later letter>    letters by Message-ID without <>
  *   s/<hash>/<later letter>    letters by the session that handed them over
- * The letter's id is complemented in the last three, so that the newest comes first. The
- * value of an index row holds what was hashed. What belongs to a transaction is told with it (kv_tx_note),
- * the rest is written as kv_note. */
+ * Older programs wrote all of it to t:<day>, where it is read as well. The letter's id is complemented in the
+ * last three, so that the newest comes first. The value of an index row holds what was hashed. What belongs
+ * to a transaction is told with it (kv_tx_note), the rest is written as kv_note. */
 #include "trace.h"
 
 #include <stdarg.h>
@@ -25,6 +25,7 @@ enum { TRACE_ROW = 1, TRACE_ROWS = 2 }; /* one event in a row; several */
 enum {
     KEY_ROOM = KV_KEY_MAX + 1,
     DAY_SECONDS = 86400,
+    HOUR_SECONDS = 3600,
     TEXT_MAX = 8000,
     TEXT_TOGETHER = 5000 /* of more than four events */,
     SENTENCE_MAX = 2000
@@ -77,9 +78,29 @@ static struct slice day_object(int64_t seconds, char room[KEY_ROOM])
     return sl(room, 2 + hex_digits(room + 2, (uint64_t)(seconds / DAY_SECONDS), 5));
 }
 
-static struct slice letter_object(const struct letter_id *id, char room[KEY_ROOM])
+/* Of an object's name; false: it is none of a day. */
+static bool day_of(struct slice object, int64_t *day)
 {
-    return day_object(letter_id_time(id), room);
+    uint64_t number;
+    if (!num_hex64(sl_sub(object, 2, 7), &number)) return false;
+    *day = (int64_t)number;
+    return true;
+}
+
+/* Where events of letters of this hour lie. */
+static struct slice hour_object(int64_t seconds, char room[KEY_ROOM])
+{
+    size_t n = day_object(seconds, room).n;
+    return sl(room, n + (size_t)snprintf(room + n, KEY_ROOM - n, ".e%02d",
+                                         (int)(seconds % DAY_SECONDS / HOUR_SECONDS)));
+}
+
+/* Where rows by this text lie. */
+static struct slice index_object(int64_t seconds, struct slice what, char room[KEY_ROOM])
+{
+    size_t n = day_object(seconds, room).n;
+    return sl(room, n + (size_t)snprintf(room + n, KEY_ROOM - n, ".i%x",
+                                         (unsigned)(hash_stable(what, true) >> 60)));
 }
 
 /* Swaps 0 and v, 1 and u... in base32hex: the order of ids turns round. */
@@ -171,7 +192,7 @@ static void index_one(struct trace *t, struct kv_tx *tx, const struct letter_id 
     if (kind == 'a') watch_about(id, what);
     rec_begin(&b, TRACE_ROW);
     rec_put(&b, 'w', what);
-    put_row(t, tx, letter_object(id, object), index_key(kind, what, id, key), &b);
+    put_row(t, tx, index_object(letter_id_time(id), what, object), index_key(kind, what, id, key), &b);
     buf_free(&b);
 }
 
@@ -189,7 +210,7 @@ static void add(struct trace *t, struct kv_tx *tx, const struct trace_event *e, 
     for (size_t i = 0; i < n; i++) put_event(&b, &e[i], n > 4 ? TEXT_TOGETHER : TEXT_MAX);
     if (n == 1 && e->data.n <= KV_VALUE_MAX - 3 * TEXT_MAX) rec_opt(&b, 'd', e->data);
     ASSERT(n >= 1 && n <= TRACE_TOGETHER_MAX); /* these fit, however long their texts */
-    put_row(t, tx, letter_object(&e->id, object), event_key(&e->id, time, serial, key), &b);
+    put_row(t, tx, hour_object(letter_id_time(&e->id), object), event_key(&e->id, time, serial, key), &b);
     for (size_t i = 0; i < n; i++) {
         tell(tx, &e[i]);
         index_one(t, tx, &e[i].id, 's', e[i].session_id);
@@ -340,25 +361,34 @@ static void say_unreadable(struct reading *x, struct slice key, int why)
         .sentence = ar_printf(x->a, "an event cannot be read, the row %.*s: %s", SLF(key), err_text(why))};
 }
 
+static int read_object(struct trace *t, struct reading *x, struct slice object)
+{
+    struct kv_page page = {.more = true};
+    struct slice from = ar_printf(x->a, "e/%s/", x->id->s), to = kv_prefix_end(x->a, from);
+    int e = 0;
+    while (e == 0 && page.more) {
+        e = kv_scan(t->kv, object, from, to, KV_PAGE_MAX, x->a, &page);
+        for (size_t i = 0; e == 0 && i < page.n; i++) {
+            int bad = event_row(x, page.row[i].key, page.row[i].value);
+            if (bad) say_unreadable(x, page.row[i].key, bad);
+        }
+        if (e == 0 && page.n) from = kv_after(x->a, page.row[page.n - 1].key);
+    }
+    return e;
+}
+
 int trace_read(struct trace *t, const struct letter_id *id, struct arena *a, struct trace_event **out,
                size_t *n)
 {
     char object[KEY_ROOM];
     struct reading x = {.id = id, .a = a, .cap = 16};
-    struct kv_page page = {.more = true};
     *n = 0;
     *out = x.v = ar_array(a, struct trace_event, x.cap);
     if (!letter_id_ok(sl_cstr(id->s))) return err_set(ERR_SYNTAX, "this is no letter's id");
-    struct slice from = ar_printf(a, "e/%s/", id->s), to = kv_prefix_end(a, from);
-    int e = kv_flush(t->kv, letter_object(id, object));
-    while (e == 0 && page.more) {
-        e = kv_scan(t->kv, letter_object(id, object), from, to, KV_PAGE_MAX, a, &page);
-        for (size_t i = 0; e == 0 && i < page.n; i++) {
-            int bad = event_row(&x, page.row[i].key, page.row[i].value);
-            if (bad) say_unreadable(&x, page.row[i].key, bad);
-        }
-        if (e == 0 && page.n) from = kv_after(a, page.row[page.n - 1].key);
-    }
+    int64_t time = letter_id_time(id);
+    int e = kv_flush(t->kv, hour_object(time, object));
+    if (e == 0) e = read_object(t, &x, day_object(time, object)); /* older */
+    if (e == 0) e = read_object(t, &x, hour_object(time, object));
     *out = x.v;
     *n = x.n;
     if (e == 0 && !*n) return err_set(ERR_NOT_FOUND, "there are no events of letter %s", id->s);
@@ -408,7 +438,7 @@ static void find_row(struct find *f, const struct kv_row *row)
     if (!found_already(f, id)) memcpy(f->v[f->n++].s, id, sizeof id);
 }
 
-static int find_in_day(struct find *f, struct slice object)
+static int find_in_object(struct find *f, struct slice object)
 {
     struct slice from =
         ar_printf(f->a, "%c/%016llx/", f->kind, (unsigned long long)hash_stable(f->what, true));
@@ -423,21 +453,48 @@ static int find_in_day(struct find *f, struct slice object)
     return e;
 }
 
+struct days {
+    int64_t *v;
+    size_t n;
+};
+
 /* The days there are, oldest first. */
-static int days(struct trace *t, struct arena *a, struct slice **day, size_t *n)
+static int days_of(struct trace *t, struct arena *a, struct days *out)
 {
+    char room[KEY_ROOM];
+    struct slice *name, from = SL("t:");
+    size_t n = 1, cap = 32;
+    int64_t day;
     bool more;
-    return kv_objects(t->kv, SL("t:"), SL("t;"), KV_PAGE_MAX, a, day, n, &more);
+    int e = 0;
+    *out = (struct days){ar_array(a, int64_t, cap), 0};
+    while (e == 0 && n) {
+        e = kv_objects(t->kv, from, SL("t;"), 1, a, &name, &n, &more);
+        if (e || !n) break;
+        if (!day_of(name[0], &day)) { /* nothing of ours */
+            from = kv_after(a, name[0]);
+            continue;
+        }
+        if (out->n == cap) out->v = ar_grow(a, out->v, &cap, sizeof *out->v);
+        out->v[out->n++] = day;
+        from = ar_dup(a, day_object((day + 1) * DAY_SECONDS, room));
+        fiber_breathe();
+    }
+    return e;
 }
 
 static int find_in_days(struct find *f, char kind, struct slice what)
 {
-    struct slice *day;
-    size_t ndays;
-    int e = days(f->t, f->a, &day, &ndays);
+    char object[KEY_ROOM];
+    struct days days;
+    int e = days_of(f->t, f->a, &days);
     f->kind = kind;
     f->what = what;
-    for (size_t i = ndays; e == 0 && i-- > 0 && f->n < f->limit;) e = find_in_day(f, day[i]);
+    for (size_t i = days.n; e == 0 && i-- > 0 && f->n < f->limit; fiber_breathe()) {
+        int64_t seconds = days.v[i] * DAY_SECONDS;
+        e = find_in_object(f, index_object(seconds, what, object));
+        if (e == 0) e = find_in_object(f, day_object(seconds, object)); /* of older programs */
+    }
     return e;
 }
 
@@ -523,10 +580,8 @@ static void window_row(struct window *w, const struct kv_row *row)
     w->v[w->n++] = id;
 }
 
-/* Letters that came from begin to before end (microseconds), both of one day. */
-static int scan_window(struct window *w, int64_t begin, int64_t end)
+static int scan_object(struct window *w, struct slice object, int64_t begin, int64_t end)
 {
-    char object[KEY_ROOM];
     struct letter_id first, after;
     struct kv_page page = {.more = true};
     letter_id_floor(&first, begin);
@@ -534,46 +589,60 @@ static int scan_window(struct window *w, int64_t begin, int64_t end)
     struct slice from = ar_printf(w->a, "e/%s", first.s), to = ar_printf(w->a, "e/%s", after.s);
     int e = 0;
     while (e == 0 && page.more) {
-        e = kv_scan(w->t->kv, day_object(begin / 1000000, object), from, to, KV_PAGE_MAX, w->a, &page);
+        e = kv_scan(w->t->kv, object, from, to, KV_PAGE_MAX, w->a, &page);
         for (size_t i = 0; e == 0 && i < page.n; i++) window_row(w, &page.row[i]);
         if (e == 0 && page.n) from = kv_after(w->a, page.row[page.n - 1].key);
     }
     return e;
 }
 
-static int first_day(struct trace *t, struct arena *a, int64_t *us)
+static int by_id(const void *x, const void *y)
 {
-    struct slice *day;
-    size_t n;
-    uint64_t number;
-    int e = days(t, a, &day, &n);
-    *us = INT64_MAX;
-    if (e == 0 && n && num_hex64(sl_from(day[0], 2), &number)) *us = (int64_t)number * DAY_SECONDS * 1000000;
-    return e;
+    const struct letter_id *a = x, *b = y;
+    return strcmp(a->s, b->s);
+}
+
+/* Letters that came from begin to before end (microseconds), both of one hour. */
+static int scan_window(struct window *w, int64_t begin, int64_t end)
+{
+    char object[KEY_ROOM];
+    size_t n = 0;
+    int e = scan_object(w, day_object(begin / 1000000, object), begin, end); /* of older programs */
+    bool both = w->n > 0;
+    if (e == 0) e = scan_object(w, hour_object(begin / 1000000, object), begin, end);
+    if (e || !both) return e;
+    qsort(w->v, w->n, sizeof *w->v, by_id);
+    for (size_t i = 0; i < w->n; i++)
+        if (!n || strcmp(w->v[n - 1].s, w->v[i].s)) w->v[n++] = w->v[i];
+    w->n = n;
+    return 0;
 }
 
 int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, struct arena *a,
                struct letter_id **out, size_t *n, size_t *damaged)
 {
-    const int64_t minute = 60000000, day = DAY_SECONDS * (int64_t)1000000;
-    int64_t end = rt_wall() + minute, oldest, span = 2 * minute;
+    const int64_t minute = 60000000, hour = HOUR_SECONDS * (int64_t)1000000;
+    int64_t end = rt_wall() + minute, oldest = INT64_MAX, span = 2 * minute;
     struct window w = {.t = t, .a = a, .host = f->host};
+    struct days days;
     ASSERT(limit > 0);
     if (f->domain.n) w.at_domain = ar_cat(a, SL("@"), f->domain);
     *out = ar_array(a, struct letter_id, limit);
     *n = 0;
     int e = flush_today(t);
-    if (e == 0) e = first_day(t, a, &oldest);
+    if (e == 0) e = days_of(t, a, &days);
+    if (e == 0 && days.n) oldest = days.v[0] * DAY_SECONDS * 1000000;
     if (e == 0 && oldest < f->since * 1000000) oldest = f->since * 1000000;
-    while (e == 0 && *n < limit && end > oldest) { /* wider and wider, back in time */
-        int64_t begin = end - span, midnight = (end - 1) / day * day;
-        if (begin < midnight) begin = midnight;
+    while (e == 0 && *n < limit && end > oldest) { /* wider and wider, back in time, an hour at most */
+        int64_t begin = end - span, full = (end - 1) / hour * hour;
+        if (begin < full) begin = full;
         if (begin < oldest) begin = oldest;
         w.n = 0;
         e = scan_window(&w, begin, end);
         for (size_t i = w.n; e == 0 && i-- > 0 && *n < limit;) (*out)[(*n)++] = w.v[i];
         end = begin;
-        if (span < day) span *= 4;
+        if (span < hour) span *= 4;
+        fiber_breathe();
     }
     *damaged = w.damaged;
     return e;
@@ -581,23 +650,26 @@ int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, stru
 
 /* ---- forgetting ---- */
 
+struct expiring {
+    struct trace *t;
+    int64_t first, last, keep_s; /* days that are kept; a later one was named by a clock that was wrong */
+};
+
+static int expire_object(void *arg, struct slice object)
+{
+    const struct expiring *x = arg;
+    int64_t day;
+    int e = 0;
+    if (!day_of(object, &day)) return 0;
+    bool over = day < x->first;
+    if (day > x->last) e = kv_stray_day(x->t->kv, object, x->keep_s, &over);
+    if (e == 0 && over) e = kv_erase(x->t->kv, object, SL(""), SL(""));
+    return kv_passed_over(object, "forgotten", e);
+}
+
 int trace_expire(struct trace *t, int keep_days)
 {
-    char room[KEY_ROOM];
-    struct arena a;
-    struct slice *day;
-    size_t n;
-    ar_init(&a, 0);
-    int64_t now = rt_wall_seconds(), keep_s = (int64_t)keep_days * DAY_SECONDS;
-    struct slice first = ar_dup(&a, day_object(now - keep_s, room));
-    struct slice tomorrow = day_object(now + DAY_SECONDS, room);
-    int e = days(t, &a, &day, &n);
-    for (size_t i = 0; e == 0 && i < n; i++) {
-        bool over = sl_cmp(day[i], first) < 0;
-        if (sl_cmp(day[i], tomorrow) > 0) e = kv_stray_day(t->kv, day[i], keep_s, &over);
-        if (e == 0 && over) e = kv_erase(t->kv, day[i], SL(""), SL(""));
-        e = kv_passed_over(day[i], "forgotten", e);
-    }
-    ar_free(&a);
-    return e;
+    int64_t today = rt_wall_seconds() / DAY_SECONDS;
+    struct expiring x = {t, today - keep_days, today + 1, (int64_t)keep_days * DAY_SECONDS};
+    return kv_each_object(t->kv, SL("t:"), SL("t;"), expire_object, &x);
 }

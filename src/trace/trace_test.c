@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/text.h"
 #include "rt/test_rt.h"
 
 struct fixture {
@@ -172,14 +173,15 @@ TEST(who_looks_for_letters_hears_of_rows_that_cannot_be_read)
     struct letter_id id, *found;
     struct slice rcpt = SL("bob@one.test");
     size_t n, damaged = 7;
-    char name[16];
+    char name[40];
     REQUIRE(fixture_begin(&f));
     letter_id_new(&id);
     trace_addf(f.t, &id, TRACE_RECEIVED, SL(""), "a letter");
     trace_index(f.t, &id, SL(""), SL(""), &rcpt, 1);
     CHECK_OK(trace_find(f.t, rcpt, 5, &f.a, &found, &n, &damaged));
     CHECK(n == 1 && damaged == 0);
-    snprintf(name, sizeof name, "t:%05llx", (unsigned long long)letter_id_time(&id) / 86400);
+    snprintf(name, sizeof name, "t:%05llx.i%llx", (unsigned long long)letter_id_time(&id) / 86400,
+             (unsigned long long)hash_stable(rcpt, true) >> 60);
     CHECK_OK(kv_transact(f.kv, sl_cstr(name), damage_the_index, NULL));
     CHECK_OK(trace_find(f.t, rcpt, 5, &f.a, &found, &n, &damaged));
     CHECK(n == 0 && damaged == 1);
@@ -192,7 +194,7 @@ TEST(an_event_that_cannot_be_read_is_told_and_hides_no_other)
     struct letter_id id = {"0000000000abcdef"};
     struct trace_event *e;
     size_t n;
-    char name[16], text[2100];
+    char name[40], text[2100];
     REQUIRE(fixture_begin(&f));
     memset(text, 'x', sizeof text);
     memcpy(text + 1999, "\xc3\xa4", 3);
@@ -200,7 +202,8 @@ TEST(an_event_that_cannot_be_read_is_told_and_hides_no_other)
     trace_addf(f.t, &id, TRACE_QUEUED, SL(""), "%s", text);
     CHECK_OK(trace_read(f.t, &id, &f.a, &e, &n));
     REQUIRE(n == 2 && e[1].sentence.n == 1999); /* not half a character */
-    snprintf(name, sizeof name, "t:%05llx", (unsigned long long)letter_id_time(&id) / 86400);
+    snprintf(name, sizeof name, "t:%05llx.e%02u", (unsigned long long)letter_id_time(&id) / 86400,
+             (unsigned)(letter_id_time(&id) % 86400 / 3600));
     CHECK_OK(kv_transact(f.kv, sl_cstr(name), damage_an_event, NULL));
     CHECK_OK(trace_read(f.t, &id, &f.a, &e, &n));
     REQUIRE(n == 2);
@@ -298,5 +301,99 @@ TEST(letters_of_a_session)
     REQUIRE(n == 2);
     CHECK_SL(e[0].session_id, session.s);
     CHECK(!e[1].session_id.n);
+    fixture_end(&f);
+}
+
+/* ---- of older programs, which had one object a day ---- */
+
+struct older {
+    struct fixture *f;
+    struct slice to;
+    struct kv_page page;
+};
+
+static int put_rows(struct kv_tx *tx, void *arg)
+{
+    const struct older *o = arg;
+    for (size_t i = 0; i < o->page.n; i++) kv_tx_put(tx, o->page.row[i].key, o->page.row[i].value);
+    return 0;
+}
+
+static int one_of_a_day(void *arg, struct slice object)
+{
+    struct older o = {.f = arg, .to = sl_sub(object, 0, 7)};
+    if (object.n == 7) return 0;
+    int e = kv_scan(o.f->kv, object, SL(""), SL(""), KV_PAGE_MAX, &o.f->a, &o.page);
+    if (e == 0) e = kv_transact(o.f->kv, ar_dup(&o.f->a, o.to), put_rows, &o);
+    return e ? e : kv_erase(o.f->kv, object, SL(""), SL(""));
+}
+
+static int count_object(void *arg, struct slice object)
+{
+    (void)object;
+    ++*(size_t *)arg;
+    return 0;
+}
+
+static size_t objects(struct fixture *f)
+{
+    size_t n = 0;
+    CHECK_OK(kv_each_object(f->kv, SL("t:"), SL("t;"), count_object, &n));
+    return n;
+}
+
+TEST(what_older_programs_traced_is_found_beside_what_is_new)
+{
+    struct fixture f;
+    struct letter_id old, new, *found;
+    struct trace_event *e;
+    struct slice rcpt = SL("bob@one.test");
+    size_t n, damaged;
+    REQUIRE(fixture_begin(&f));
+    letter_id_new(&old);
+    letter_id_new(&new);
+    trace_addf(f.t, &old, TRACE_RECEIVED, SL(""), "first");
+    trace_index(f.t, &old, SL("<m@x.test>"), SL(""), &rcpt, 1);
+    CHECK_OK(trace_read(f.t, &old, &f.a, &e, &n));
+    CHECK_OK(kv_each_object(f.kv, SL("t:"), SL("t;"), one_of_a_day, &f));
+    CHECK_INT(objects(&f), 1);
+    trace_addf(f.t, &old, TRACE_QUEUED, SL(""), "second");
+    trace_addf(f.t, &new, TRACE_RECEIVED, SL(""), "another");
+    trace_index(f.t, &new, SL(""), SL(""), &rcpt, 1);
+    CHECK_OK(trace_read(f.t, &old, &f.a, &e, &n));
+    REQUIRE(n == 2);
+    CHECK(e[0].kind == TRACE_RECEIVED && e[1].kind == TRACE_QUEUED);
+    CHECK_OK(trace_find(f.t, rcpt, 5, &f.a, &found, &n, &damaged));
+    CHECK(n == 2 && damaged == 0);
+    CHECK_OK(trace_find(f.t, SL("m@x.test"), 5, &f.a, &found, &n, &damaged));
+    REQUIRE(n == 1);
+    CHECK(strcmp(found[0].s, old.s) == 0);
+    CHECK_OK(trace_last(f.t, &(struct trace_filter){0}, 5, &f.a, &found, &n, &damaged));
+    REQUIRE(n == 2);
+    CHECK(strcmp(found[0].s, found[1].s) > 0); /* each once, the newest first */
+    CHECK(objects(&f) > 2);
+    fixture_end(&f);
+}
+
+/* However many days are kept. */
+TEST(letters_of_thousands_of_days_are_found)
+{
+    enum { DAYS = 1500 };
+    struct fixture f;
+    struct letter_id id, *found;
+    struct slice rcpt = SL("bob@one.test");
+    size_t n, damaged;
+    REQUIRE(fixture_begin(&f));
+    for (int64_t day = 0; day < DAYS; day++) {
+        letter_id_floor(&id, INT64_C(1600000000000000) + day * 86400000000);
+        trace_addf(f.t, &id, TRACE_RECEIVED, SL(""), "day %d", (int)day);
+        trace_index(f.t, &id, SL(""), SL(""), &rcpt, 1);
+    }
+    CHECK_OK(trace_find(f.t, rcpt, DAYS, &f.a, &found, &n, &damaged));
+    REQUIRE(n == DAYS);
+    CHECK(strcmp(found[0].s, id.s) == 0);
+    CHECK_OK(trace_expire(f.t, 30));
+    CHECK_OK(trace_find(f.t, rcpt, DAYS, &f.a, &found, &n, &damaged));
+    CHECK(n < 30 && objects(&f) < 60);
     fixture_end(&f);
 }
