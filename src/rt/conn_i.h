@@ -15,6 +15,11 @@ struct span {
     size_t from, to, size;
 };
 static inline size_t span_used(const struct span *s) { return s->to - s->from; }
+/* span.c */
+/* Makes room for at least one byte without passing `most` bytes in use; the room it has then. */
+size_t span_room(struct span *s, size_t first, size_t most);
+void span_free(struct span *s);
+void span_release(struct span *s); /* when nothing is in it */
 
 struct conn {
     struct sock *sock;
@@ -51,10 +56,6 @@ ssize_t conn_receive(struct conn *c, size_t limit);
 int conn_try_send(struct conn *c);
 
 /* conn_plain.c */
-/* Makes room for at least one byte without passing `most` bytes in use; the room it has then. */
-size_t span_room(struct span *s, size_t first, size_t most);
-void span_free(struct span *s);
-void span_release(struct span *s); /* when nothing is in it */
 /* Waits for `want` of the socket (when TLS wants the other direction, that). SUSPENDS. */
 int conn_wait(struct conn *c, int want);
 int conn_wait_for_output(struct conn *c); /* 0 or the (then sticky) error. SUSPENDS. */

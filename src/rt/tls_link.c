@@ -12,7 +12,7 @@
 #include "tls_i.h"
 
 struct tls_link {
-    SSL *ssl;
+    SSL *ssl; /* of a server: none until the client's first record is there */
     struct tls_ctx *ctx;
     struct sock *sock;
     int wants;
@@ -20,6 +20,8 @@ struct tls_link {
     bool done;              /* the handshake is */
     bool proof;             /* server: the client offers acme-tls/1 and nothing else */
     bool stranger;          /* server: older ciphers, too */
+    bool ask;               /* server: for a certificate */
+    struct span early;      /* server: what came before there was a session */
     unsigned char alpn[32]; /* server: wire form of what this connection speaks */
     unsigned alpn_n;
     enum tls_fault *fault; /* client: where to tell why the certificate was not believed, or NULL */
@@ -44,9 +46,20 @@ static int io_result(BIO *b, struct tls_link *l, ssize_t k, bool reading)
     return k == ERR_EOF && reading ? 0 : -1;
 }
 
+static int read_early(BIO *b, struct tls_link *l, char *p, size_t n)
+{
+    size_t k = span_used(&l->early) < n ? span_used(&l->early) : n;
+    memcpy(p, l->early.p + l->early.from, k);
+    l->early.from += k;
+    span_release(&l->early);
+    BIO_clear_retry_flags(b);
+    return (int)k;
+}
+
 static int bio_read(BIO *b, char *p, int n)
 {
     struct tls_link *l = BIO_get_data(b);
+    if (n > 0 && span_used(&l->early)) return read_early(b, l, p, (size_t)n);
     return n <= 0 ? 0 : io_result(b, l, sock_recv(l->sock, p, (size_t)n), true);
 }
 
@@ -263,28 +276,35 @@ int tls_choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, c
 
 enum { TLS_MEMORY = 32 << 10 }; /* of OpenSSL, a session, about */
 
-int tls_link_new(struct tls_link **out, struct tls_ctx *t, struct sock *s, bool server,
-                 const struct tls_peer *peer)
+static int make_session(struct tls_link *l)
 {
-    struct tls_link *l = xcalloc(1, sizeof *l);
-    ASSERT(t->server == server);
     ERR_clear_error();
-    l->ctx = t;
-    l->sock = s;
-    tls_ctx_hold(t);
-    *out = l;
-    l->ssl = SSL_new(t->ssl);
+    l->ssl = SSL_new(l->ctx->ssl);
     if (!l->ssl) return tls_fail("cannot start TLS");
     memory_count(TLS_MEMORY);
     SSL_set_app_data(l->ssl, l);
     X509_VERIFY_PARAM_set_time(SSL_get0_param(l->ssl), (time_t)rt_wall_seconds());
     attach_bio(l);
+    return 0;
+}
+
+int tls_link_new(struct tls_link **out, struct tls_ctx *t, struct sock *s, bool server,
+                 const struct tls_peer *peer)
+{
+    struct tls_link *l = xcalloc(1, sizeof *l);
+    ASSERT(t->server == server);
+    l->ctx = t;
+    l->sock = s;
+    tls_ctx_hold(t);
+    *out = l;
     if (server) {
         l->stranger = peer && peer->stranger;
+        l->ask = peer && peer->ask;
         if (peer) l->alpn_n = tls_alpn_wire(peer->alpn, l->alpn, sizeof l->alpn);
-        SSL_set_accept_state(l->ssl);
-        return peer && peer->ask ? tls_ask(t, l->ssl) : 0;
+        return 0;
     }
+    int e = make_session(l);
+    if (e) return e;
     SSL_set_connect_state(l->ssl);
     return prepare_client(l, peer);
 }
@@ -296,6 +316,7 @@ void tls_link_free(struct tls_link **out)
     *out = NULL;
     if (l->ssl) memory_count(-TLS_MEMORY);
     SSL_free(l->ssl);
+    span_free(&l->early);
     tls_ctx_drop(l->ctx);
     free(l);
 }
@@ -380,8 +401,44 @@ static void keep_used_session(struct tls_link *l)
     if (s) tls_session_put(l->ctx, sl_cstr(l->session_key), s);
 }
 
+/* What is no handshake, or longer than a record may be (RFC 8446 section 5.1), is judged at once: OpenSSL
+ * says what it is. */
+static bool first_record_is_there(struct slice in)
+{
+    enum { HANDSHAKE = 22, HEAD = 5, LONGEST = 16 << 10 };
+    if (in.n && in.p[0] != HANDSHAKE) return true;
+    if (in.n < HEAD) return false;
+    size_t length = (size_t)(unsigned char)in.p[3] << 8 | (unsigned char)in.p[4];
+    return length > LONGEST || in.n - HEAD >= length;
+}
+
+/* A session of OpenSSL takes tens of kilobytes as soon as it waits for the client; who connects and says
+ * nothing, or a byte now and then, costs what it said. */
+static int hear_client(struct tls_link *l)
+{
+    enum { FIRST = 1 << 10, MOST = 4 << 10 };
+    size_t room;
+    while (!first_record_is_there(sl(l->early.p, l->early.to)) &&
+           (room = span_room(&l->early, FIRST, MOST))) {
+        ssize_t k = sock_recv(l->sock, l->early.p + l->early.to, room);
+        l->wants = SOCK_IN;
+        if (k > 0) l->early.to += (size_t)k;
+        else if (k == SOCK_AGAIN) span_release(&l->early);
+        if (k == SOCK_AGAIN) return SOCK_AGAIN;
+        if (k <= 0)
+            return err_set(ERR_TLS,
+                           "the TLS handshake failed: the other side closed the connection meanwhile");
+    }
+    int e = make_session(l);
+    if (e) return e;
+    SSL_set_accept_state(l->ssl);
+    return l->ask ? tls_ask(l->ctx, l->ssl) : 0;
+}
+
 int tls_link_handshake(struct tls_link *l)
 {
+    int e = l->ssl ? 0 : hear_client(l);
+    if (e) return e;
     ERR_clear_error();
     int r = SSL_do_handshake(l->ssl);
     if (r != 1) return result(l, r, "the TLS handshake failed");

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "tls_i.h"
 #include "tls_test.h"
 
@@ -466,6 +467,86 @@ TEST(cancel_ends_a_handshake)
     CHECK_OK(group_wait(&t.g));
     CHECK_ERR(t.server_error, ERR_CANCELED);
     two_free(&t);
+}
+
+/* A client of OpenSSL that is handed its bytes: what it says can be given to a server piece by piece. */
+struct by_hand {
+    SSL *ssl;
+    BIO *in, *out; /* belong to it */
+    struct conn *c;
+};
+
+static void by_hand_open(struct by_hand *x, struct two *t)
+{
+    *x = (struct by_hand){SSL_new(t->client->ssl), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()), t->a};
+    SSL_set_bio(x->ssl, x->in, x->out);
+    SSL_set_connect_state(x->ssl);
+    SSL_set_verify(x->ssl, SSL_VERIFY_NONE, NULL);
+    CHECK_INT(SSL_do_handshake(x->ssl), -1);
+}
+
+/* At most n bytes of what it has to say. */
+static void by_hand_say(struct by_hand *x, int n)
+{
+    char piece[4096];
+    int k = BIO_read(x->out, piece, n < (int)sizeof piece ? n : (int)sizeof piece);
+    REQUIRE(k > 0);
+    conn_write(x->c, sl(piece, (size_t)k));
+    CHECK_OK(conn_flush(x->c));
+    for (int i = 0; i < 20; i++) fiber_yield(); /* the server has seen it, or it will */
+}
+
+static void by_hand_finish(struct by_hand *x)
+{
+    while (SSL_do_handshake(x->ssl) != 1) {
+        if (BIO_pending(x->out)) by_hand_say(x, 1 << 20);
+        if (conn_fill(x->c) < 0) break;
+        struct slice got = conn_peek(x->c);
+        BIO_write(x->in, got.p, (int)got.n);
+        conn_consume(x->c, got.n);
+    }
+    CHECK(SSL_is_init_finished(x->ssl));
+    if (BIO_pending(x->out)) by_hand_say(x, 1 << 20);
+}
+
+TEST(half_a_hello_costs_no_session)
+{
+    struct two t;
+    struct by_hand x;
+    two_init(&t, NULL);
+    two_open(&t);
+    by_hand_open(&x, &t);
+    group_init(&t.g);
+    CHECK_OK(group_go(&t.g, "accept", accept_fiber, &t));
+    by_hand_say(&x, 1);
+    size_t before = memory_used();
+    while (BIO_pending(x.out) > 1) by_hand_say(&x, 1);
+    CHECK(memory_used() - before < 4 << 10);
+    by_hand_say(&x, 1);
+    by_hand_finish(&x);
+    CHECK_OK(group_wait(&t.g));
+    CHECK_OK(t.server_error);
+    CHECK(memory_used() - before > 16 << 10);
+    SSL_free(x.ssl);
+    two_free(&t);
+}
+
+TEST(what_is_no_hello_is_told_at_once)
+{
+    static const struct slice said[] = {SL_INIT("GET / HTTP/1.1\r\n\r\n"), SL_INIT("EHLO a.test\r\n"),
+                                        SL_INIT("\x80"), SL_INIT("\x16\3\1\xff\xff\1"),
+                                        SL_INIT("\x15\x03\x01\0\2\2\x28")};
+    for (size_t i = 0; i < COUNT_OF(said); i++) {
+        struct two t;
+        two_init(&t, NULL);
+        two_open(&t);
+        conn_write(t.a, said[i]);
+        CHECK_OK(conn_flush(t.a));
+        if (said[i].n < 5) conn_close(&t.a);
+        CHECK_ERR(conn_tls_accept(t.b, t.server), ERR_TLS);
+        two_end(&t);
+        two_free(&t);
+    }
 }
 
 TEST(old_versions_are_refused)
