@@ -110,7 +110,7 @@ void imapd_cmd_getacl(struct imapd_session *s, struct imap_in *in)
         return;
     }
     buf_str(&s->out, "* ACL ");
-    imap_put_mailbox(&s->out, name, s->utf8);
+    imap_put_mailbox(&s->out, p.shown, s->utf8);
     buf_char(&s->out, ' ');
     imap_put_astring(&s->out, p.owner, s->utf8);
     buf_char(&s->out, ' ');
@@ -143,7 +143,7 @@ void imapd_cmd_listrights(struct imapd_session *s, struct imap_in *in)
         return;
     }
     buf_str(&s->out, "* LISTRIGHTS ");
-    imap_put_mailbox(&s->out, name, s->utf8);
+    imap_put_mailbox(&s->out, p.shown, s->utf8);
     buf_char(&s->out, ' ');
     imap_put_astring(&s->out, who, s->utf8);
     buf_str(&s->out,
@@ -173,6 +173,6 @@ void imapd_cmd_myrights(struct imapd_session *s, struct imap_in *in)
         imapd_failed(s, e);
         return;
     }
-    imapd_tell_rights(s, name, p.rights);
+    imapd_tell_rights(s, p.shown, p.rights);
     imapd_ok(s, NULL, "these are your rights");
 }

@@ -534,3 +534,40 @@ TEST(imapd_others_mailboxes_in_every_command)
     bye(&c);
     stop();
 }
+
+/* A client knows mailboxes by the names that LIST gave: every answer has those, however a command spells one.
+ */
+TEST(imapd_answers_name_a_mailbox_as_lists_do)
+{
+    start_two();
+    struct conn *c = login();
+    TALK(c, "1 CREATE e&AwE-", "1 OK [MAILBOXID (M~)] created\n"); /* decomposed; U+00E9 is AOk */
+    TALK(c, "2 LIST \"\" e&AwE-", "* LIST (\\HasNoChildren) \"/\" &AOk-\n2 OK ~\n");
+    TALK(c, "3 STATUS e&AwE- (MESSAGES)", "* STATUS &AOk- (MESSAGES 0)\n3 OK ~\n");
+    TALK(c, "4 GETACL e&AwE-", "* ACL &AOk- alice@x.test lrswipkxteacd\n4 OK ~\n");
+    TALK(c, "5 MYRIGHTS e&AwE-", "* MYRIGHTS &AOk- lrswipkxteacd\n5 OK ~\n");
+    TALK(c, "6 LISTRIGHTS e&AwE- bob@x.test", "* LISTRIGHTS &AOk- bob@x.test \"\" ~\n6 OK ~\n");
+    TALK(c, "7 SETMETADATA e&AwE- (/private/comment \"x\")", "7 OK ~\n");
+    TALK(c, "8 GETMETADATA e&AwE- /private/comment", "* METADATA &AOk- (/private/comment \"x\")\n8 OK ~\n");
+    TALK(c, "9 GETQUOTAROOT e&AwE-", "* QUOTAROOT &AOk- account\n* QUOTA account ~\n9 OK ~\n");
+    TALK(c, "10 GETQUOTAROOT e&AwE-/new", "* QUOTAROOT &AOk-/new account\n* QUOTA account ~\n10 OK ~\n");
+    TALK(c, "11 GETQUOTAROOT iNbOx", "* QUOTAROOT INBOX account\n* QUOTA account ~\n11 OK ~\n");
+    TALK(c, "12 MYRIGHTS inbox", "* MYRIGHTS INBOX lrswipkxteacd\n12 OK ~\n");
+    TALK(c, "13 GETMETADATA inbox /private/comment", "* METADATA INBOX (/private/comment NIL)\n13 OK ~\n");
+    TALK(c, "14 GETACL \"#user/ALICE@x.test/inbox\"", "* ACL INBOX alice@x.test lrswipkxteacd\n14 OK ~\n");
+    TALK(c, "15 ENABLE IMAP4rev2", "* ENABLED ~\n15 OK ~\n");
+    TALK(c, "16 EXAMINE \"e\xcc\x81\"",
+         "* FLAGS ~\n* OK [PERMANENTFLAGS ~\n* 0 EXISTS\n* OK ~\n* OK ~\n* OK ~\n* OK ~\n* LIST () \"/\" "
+         "\"\xc3\xa9\" (\"OLDNAME\" (\"e\xcc\x81\"))\n16 OK ~\n");
+    TALK(c, "17 CREATE \"o\xcc\x88\"",
+         "* LIST () \"/\" \"\xc3\xb6\" (\"OLDNAME\" (\"o\xcc\x88\"))\n17 OK ~\n");
+    TALK(c, "18 RENAME \"o\xcc\x88\" x", "* LIST () \"/\" x (\"OLDNAME\" (\"o\xcc\x88\"))\n18 OK ~\n");
+    TALK(c, "19 RENAME x \"u\xcc\x88\"", "* LIST () \"/\" \"\xc3\xbc\" (\"OLDNAME\" (x))\n19 OK ~\n");
+    TALK(c, "20 DELETE \"u\xcc\x88\"",
+         "* LIST (\\NonExistent) \"/\" \"\xc3\xbc\" (\"OLDNAME\" (\"u\xcc\x88\"))\n20 OK ~\n");
+    TALK(c, "20a APPEND \"e\xcc\x81\" {2+}\r\nx\n",
+         "* LIST () \"/\" \"\xc3\xa9\" (\"OLDNAME\" (\"e\xcc\x81\"))\n* 1 EXISTS\n20a OK ~\n");
+    TALK(c, "21 CREATE y", "21 OK ~\n");
+    TALK(c, "22 RENAME y z", "22 OK ~\n");
+    bye(&c);
+}

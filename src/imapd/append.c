@@ -105,6 +105,7 @@ struct whole {
 struct appending {
     struct imapd_session *s;
     struct imapd_place to;
+    struct slice given; /* its name as the client wrote it */
     struct message_new *v;
     size_t n, pieces;
     struct whole whole[TOGETHER_MAX]; /* the last ones of v */
@@ -448,6 +449,7 @@ static int keep_messages(struct appending *p)
     int n = snprintf(code, sizeof code, "APPENDUID %u %u", uidvalidity, uid);
     if (p->n > 1) snprintf(code + n, sizeof code - (size_t)n, ":%u", uid + (uint32_t)p->n - 1);
     if (imapd_is_selected(s, p->to.account, p->to.m.id)) s->news = true;
+    imapd_tell_changed_name(s, "", p->to.shown, p->given);
     imapd_ok(s, code, "appended");
     return 0;
 }
@@ -497,6 +499,7 @@ int imapd_append(struct imapd_session *s, const struct imap_literal *l, size_t a
     take_head(s, &p.in, at, &h);
     if (l) imapd_heard_append(s);
     p.options = h.options;
+    p.given = h.mailbox;
     p.v = ar_array(&s->a, struct message_new, MESSAGES_MAX);
     if (h.replace && s->uidonly && !s->uid) {
         imapd_uid_required(s);

@@ -65,6 +65,7 @@ void imapd_cmd_create(struct imapd_session *s, struct imap_in *in)
     }
     char code[64];
     snprintf(code, sizeof code, "MAILBOXID (" IMAPD_MAILBOX_ID ")", p.account, m.id);
+    imapd_tell_changed_name(s, "", p.foreign ? imapd_foreign_name(s, p.owner, m.name) : m.name, name);
     imapd_ok(s, code, "created");
 }
 
@@ -81,8 +82,22 @@ void imapd_cmd_delete(struct imapd_session *s, struct imap_in *in)
             imapd_guest(s, p.account, (struct imapd_need){p.m.id, ACL_DELETE}, (struct imapd_need){0}),
             p.m.name);
     if (!e && imapd_is_selected(s, p.account, p.m.id)) imapd_unselect(s);
-    if (e) imapd_failed(s, e);
-    else imapd_ok(s, NULL, "deleted");
+    if (e) {
+        imapd_failed(s, e);
+        return;
+    }
+    imapd_tell_changed_name(s, "\\NonExistent", p.shown, name);
+    imapd_ok(s, NULL, "deleted");
+}
+
+/* RFC 9051 section 6.3.6: the old name as it was given, the new one as it is kept. */
+static void tell_renamed(struct imapd_session *s, struct slice from, const struct imapd_place *q,
+                         struct slice own_to)
+{
+    struct slice kept = mailbox_pattern(&s->a, own_to);
+    if (!s->rev2 || (sl_eq(kept, own_to) && sl_eq(mailbox_pattern(&s->a, from), from))) return;
+    imapd_put_name(s, "", q->foreign ? imapd_foreign_name(s, q->owner, kept) : kept, from);
+    imapd_flush(s);
 }
 
 void imapd_cmd_rename(struct imapd_session *s, struct imap_in *in)
@@ -105,8 +120,12 @@ void imapd_cmd_rename(struct imapd_session *s, struct imap_in *in)
         e = mailbox_rename_as(s->server->conf.store, p.account,
                               imapd_guest(s, p.account, (struct imapd_need){p.m.id, ACL_DELETE}, above),
                               own_from, own_to);
-    if (e) imapd_failed(s, e);
-    else imapd_ok(s, NULL, "renamed");
+    if (e) {
+        imapd_failed(s, e);
+        return;
+    }
+    tell_renamed(s, from, &q, own_to);
+    imapd_ok(s, NULL, "renamed");
 }
 
 static void subscribe(struct imapd_session *s, struct imap_in *in, bool yes)

@@ -504,6 +504,11 @@ const struct mailbox_guest *imapd_guest(struct imapd_session *s, const char *acc
                                         struct imapd_need also);
 /* The same for one mailbox that is changed. */
 struct mailbox_ref imapd_acting(struct imapd_session *s, const char *account, uint32_t box, unsigned need);
+/* "* LIST" with the name as it is kept; where the client wrote another one that stands in OLDNAME
+ * (RFC 9051 section 6.3.9.7). tell: only then, and to who has enabled IMAP4rev2. */
+void imapd_put_name(struct imapd_session *s, const char *attributes, struct slice name, struct slice given);
+void imapd_tell_changed_name(struct imapd_session *s, const char *attributes, struct slice name,
+                             struct slice given);
 /* What the client calls a mailbox of another account; in the command's arena. */
 struct slice imapd_foreign_name(struct imapd_session *s, struct slice owner, struct slice name);
 

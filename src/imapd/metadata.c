@@ -150,7 +150,7 @@ void imapd_cmd_getmetadata(struct imapd_session *s, struct imap_in *in)
         imapd_failed(s, e);
         return;
     }
-    tell_entries(s, m.mailbox, &notes, &m, &longest);
+    tell_entries(s, p.shown, &notes, &m, &longest);
     const char *code = NULL;
     if (longest)
         code = ar_cstr(&s->a, ar_printf(&s->a, "METADATA LONGENTRIES %llu", (unsigned long long)longest));

@@ -90,6 +90,26 @@ struct slice imapd_foreign_name(struct imapd_session *s, struct slice owner, str
     return ar_printf(&s->a, IMAPD_OTHERS "%.*s/%.*s", SLF(owner), SLF(name));
 }
 
+void imapd_put_name(struct imapd_session *s, const char *attributes, struct slice name, struct slice given)
+{
+    buf_printf(&s->out, "* LIST (%s) \"/\" ", attributes);
+    imap_put_mailbox(&s->out, name, s->utf8);
+    if (!sl_eq(name, given)) {
+        buf_str(&s->out, " (\"OLDNAME\" (");
+        imap_put_mailbox(&s->out, given, s->utf8);
+        buf_str(&s->out, "))");
+    }
+    buf_str(&s->out, "\r\n");
+}
+
+void imapd_tell_changed_name(struct imapd_session *s, const char *attributes, struct slice name,
+                             struct slice given)
+{
+    if (!s->rev2 || sl_eq(name, given)) return;
+    imapd_put_name(s, attributes, name, given);
+    imapd_flush(s);
+}
+
 /* Who may not even know of it hears that there is none. */
 int imapd_find(struct imapd_session *s, struct slice name, unsigned need, struct imapd_place *out)
 {

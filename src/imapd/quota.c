@@ -148,6 +148,15 @@ void imapd_cmd_getquota(struct imapd_session *s, struct imap_in *in)
 
 /* One's own mailbox need not exist (section 4.1.2); another's must, and the client may read it (section 6).
  */
+static int find_any(struct imapd_session *s, struct slice name, struct imapd_place *p)
+{
+    int e = imapd_find(s, name, 0, p);
+    if (!e && p->foreign) e = acl_allow(p->rights, ACL_READ);
+    if ((e != ERR_NOT_FOUND && e != ERR_SYNTAX) || p->foreign) return e;
+    p->shown = mailbox_pattern(&s->a, name);
+    return 0;
+}
+
 void imapd_cmd_getquotaroot(struct imapd_session *s, struct imap_in *in)
 {
     struct imapd_place p;
@@ -158,7 +167,7 @@ void imapd_cmd_getquotaroot(struct imapd_session *s, struct imap_in *in)
     struct slice name = imap_mailbox(in);
     if (imapd_args_bad(s, in)) return;
     int e = imapd_owner(s, name, &p, &rest);
-    if (!e && p.foreign) e = imapd_find(s, name, ACL_READ, &p);
+    if (!e) e = find_any(s, name, &p);
     if (!e) e = quota_trees(s->server->conf.store, p.account, rest, &s->a, &t, &n);
     if (e == ERR_SYNTAX) e = 0; /* what is no name is below none */
     if (e) {
@@ -167,7 +176,7 @@ void imapd_cmd_getquotaroot(struct imapd_session *s, struct imap_in *in)
     }
     struct slice root = p.foreign ? imapd_foreign_name(s, p.owner, SL("")) : ROOT;
     buf_str(&s->out, "* QUOTAROOT ");
-    imap_put_mailbox(&s->out, name, s->utf8);
+    imap_put_mailbox(&s->out, p.shown, s->utf8);
     buf_char(&s->out, ' ');
     imap_put_astring(&s->out, root, s->utf8);
     for (size_t i = 0; i < n; i++) {

@@ -30,7 +30,8 @@ void imapd_unselect(struct imapd_session *s)
     if (s->state == IMAPD_SELECTED) s->state = IMAPD_AUTH;
 }
 
-static void tell_mailbox(struct imapd_session *s, struct slice name)
+/* given: as the client wrote its name. */
+static void tell_mailbox(struct imapd_session *s, struct slice name, struct slice given)
 {
     const struct view *v = s->view;
     size_t unseen = view_first_without(v, FLAG_SEEN);
@@ -43,11 +44,7 @@ static void tell_mailbox(struct imapd_session *s, struct slice name)
     buf_printf(&s->out, "* OK [HIGHESTMODSEQ %llu] the last change\r\n",
                (unsigned long long)(v->modseq ? v->modseq : 1));
     buf_printf(&s->out, "* OK [MAILBOXID (" IMAPD_MAILBOX_ID ")] its id\r\n", v->acc, v->box);
-    if (s->rev2) { /* RFC 9051 section 6.3.2: its name as we write it */
-        buf_str(&s->out, "* LIST () \"/\" ");
-        imap_put_mailbox(&s->out, name, s->utf8);
-        buf_str(&s->out, "\r\n");
-    }
+    if (s->rev2) imapd_put_name(s, "", name, given); /* RFC 9051 section 6.3.2 */
     imapd_flush(s);
 }
 
@@ -60,7 +57,8 @@ void imapd_condstore(struct imapd_session *s)
                        (unsigned long long)(s->view->modseq ? s->view->modseq : 1));
 }
 
-static int open_mailbox(struct imapd_session *s, struct slice name, bool read_only)
+/* *shown: its name for the client. */
+static int open_mailbox(struct imapd_session *s, struct slice name, bool read_only, struct slice *shown)
 {
     struct store *store = s->server->conf.store;
     struct imapd_place place;
@@ -75,6 +73,7 @@ static int open_mailbox(struct imapd_session *s, struct slice name, bool read_on
     s->read_only = read_only || !(place.rights & (ACL_SEEN | ACL_WRITE | ACL_MARK | ACL_EXPUNGE));
     if (place.foreign) s->owner = xstrndup(place.owner.p, place.owner.n);
     imapd_reload_keywords(s);
+    *shown = place.shown;
     return 0;
 }
 
@@ -100,7 +99,7 @@ static void select_mailbox(struct imapd_session *s, struct imap_in *in, bool rea
 {
     struct imapd_resync resync = {0};
     imap_sp(in);
-    struct slice name = imap_mailbox(in);
+    struct slice shown, name = imap_mailbox(in);
     bool condstore = take_parameters(s, in, &resync);
     if (imapd_args_bad(s, in)) return;
     if (s->uidonly && resync.numbers.n) {
@@ -110,13 +109,13 @@ static void select_mailbox(struct imapd_session *s, struct imap_in *in, bool rea
     if ((s->rev2 || s->qresync || s->uidonly) && s->view)
         imapd_untagged(s, "OK [CLOSED] the mailbox before is closed");
     imapd_unselect(s); /* whatever comes of the new one (RFC 9051 section 6.3.2) */
-    int e = open_mailbox(s, name, read_only);
+    int e = open_mailbox(s, name, read_only, &shown);
     if (!e) {
         s->condstore |= condstore;
         imapd_claim_recent(s, s->view->uidnext);
         s->told = s->view->n;
         s->told_modseq = s->view->modseq;
-        tell_mailbox(s, name);
+        tell_mailbox(s, shown, name);
         e = imapd_resync(s, &resync);
     }
     if (e) {
