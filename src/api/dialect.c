@@ -89,12 +89,44 @@ bool dialect_bool(struct dialect *d, const json_t *o, const char *key, const cha
     return json_is_true(v);
 }
 
+/* ---- what is made of members ---- */
+
+enum { MADE_LEAST = 4 << 10 }; /* what is smaller costs less than to remember it */
+
+struct dialect_made {
+    struct dialect_made *next;
+    const void *of; /* a value, or the text of a string: it stays where it is as long as the call is read */
+    struct slice is;
+};
+
+static const struct dialect_made *made(const struct dialect *d, const void *of)
+{
+    const struct dialect_made *m = d->made;
+    while (m && m->of != of) m = m->next;
+    return m;
+}
+
+static struct slice make_known(struct dialect *d, const void *of, struct slice is)
+{
+    if (is.n < MADE_LEAST) return is;
+    struct dialect_made *m = ar_new(&d->a, struct dialect_made);
+    *m = (struct dialect_made){d->made, of, is};
+    d->made = m;
+    return is;
+}
+
 struct slice dialect_dump(struct dialect *d, const json_t *v)
 {
     char *text = v ? json_dumps(v, JSON_COMPACT) : NULL;
     struct slice s = text ? ar_dup(&d->a, sl_cstr(text)) : SL("");
     free(text);
     return s;
+}
+
+struct slice dialect_dump_once(struct dialect *d, const json_t *v)
+{
+    const struct dialect_made *m = v ? made(d, v) : NULL;
+    return m ? m->is : make_known(d, v, dialect_dump(d, v));
 }
 
 /* Without blanks and line ends, or the text itself when it has none. */
@@ -113,9 +145,11 @@ static struct slice without_blanks(struct arena *a, struct slice s)
 struct slice dialect_bytes(struct dialect *d, struct slice base64, const char *path)
 {
     struct slice bytes = SL("");
+    const struct dialect_made *m = made(d, base64.p);
+    if (m) return m->is;
     int e = b64_decode_ar(&d->a, without_blanks(&d->a, base64), true, &bytes);
     if (e < 0) dialect_fault(d, path, e, "The attachment content must be base64 encoded.");
-    return bytes;
+    return e < 0 ? bytes : make_known(d, base64.p, bytes);
 }
 
 void dialect_fields(struct dialect *d, const json_t *o, const char *path, struct send_fields *out)

@@ -23,6 +23,7 @@ struct dialect {
     size_t faults;
     struct slice idempotency; /* used when the call names no Idempotency-Key; or empty */
     bool brackets;            /* places are written To[0].Email, not to.0.email */
+    struct dialect_made *made;
 };
 void dialect_begin(struct dialect *d,
                    void (*fault)(struct dialect *d, const char *path, int e, const char *sentence),
@@ -46,8 +47,10 @@ static inline struct slice dialect_slice(const json_t *v)
 {
     return json_is_string(v) ? sl(json_string_value(v), json_string_length(v)) : SL("");
 }
-/* The value as JSON in a few bytes, in the arena; empty for none. */
+/* The value as JSON in a few bytes, in the arena; empty for none. once: of a value of the call itself, which
+ * may stand under many messages (Mailjet's Globals): it is made once, as bytes are. */
 struct slice dialect_dump(struct dialect *d, const json_t *v);
+struct slice dialect_dump_once(struct dialect *d, const json_t *v);
 /* Base64 with or without line ends, strictly; its fault is told. */
 struct slice dialect_bytes(struct dialect *d, struct slice base64, const char *path);
 

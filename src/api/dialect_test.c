@@ -288,3 +288,140 @@ TEST(ses_says_what_is_wrong)
         json_decref(body);
     }
 }
+
+/* What stands once in a call is made once, whatever it is a part of. */
+TEST(mailjet_globals_take_memory_once)
+{
+    struct mailjet_call m;
+    struct buf b = BUF_INIT, big = BUF_INIT;
+    for (int i = 0; i < 250000; i++) buf_str(&big, "QUJD");
+    buf_printf(&b,
+               "{\"Globals\":{\"From\":{\"Email\":\"ann@one.test\"},\"TextPart\":\"x\",\"Variables\":{\"v\":"
+               "\"%.*s\"},"
+               "\"Attachments\":[{\"ContentType\":\"a/"
+               "b\",\"Filename\":\"f\",\"Base64Content\":\"%.*s\"}]},\"Messages\":[",
+               SLF(buf_slice(&big)), SLF(buf_slice(&big)));
+    for (int i = 0; i < 50; i++) buf_printf(&b, "%s{\"To\":[{\"Email\":\"bob@two.test\"}]}", i ? "," : "");
+    buf_str(&b, "]}");
+    buf_char(&b, 0);
+    json_t *body = parsed(b.p);
+    mailjet_read(&m, body);
+    CHECK_INT(m.d.faults, 0);
+    REQUIRE(m.n == 50);
+    for (int i = 0; i < 50; i++) {
+        const struct send *s = &m.message[i].s.send;
+        REQUIRE(s->nfiles == 1 && s->file[0].bytes.n == 750000 && s->data.n > 1000000);
+        CHECK(s->file[0].bytes.p == m.message[0].s.send.file[0].bytes.p);
+        CHECK(s->data.p == m.message[0].s.send.data.p);
+    }
+    CHECK(m.d.a.used < 4 << 20);
+    mailjet_end(&m);
+    json_decref(body);
+    buf_free(&b);
+    buf_free(&big);
+}
+
+/* Recipients that are only named in the message itself: all of them, or none. */
+TEST(ses_raw_message_names_all_its_recipients)
+{
+    static const struct {
+        const char *to;
+        size_t n, copies; /* n: recipients; 0: refused. copies: how often the address stands there */
+    } cases[] = {{"To: a@two.test, B <b@two.test>", 2, 0},
+                 {"To: a@two.test, b@@two.test", 0, 0},
+                 {"To: a@two.test, nobody", 0, 0},
+                 {"To: x@two.test", 50, 50},
+                 {"To: x@two.test", 0, 51},
+                 {"Cc: undisclosed-recipients:;", 0, 0}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct ses_mail m;
+        struct buf b = BUF_INIT, base64 = BUF_INIT;
+        buf_printf(&b, "From: ann@one.test\r\n%s", cases[i].to);
+        for (size_t k = 1; k < cases[i].copies; k++) buf_printf(&b, ",\r\n x%zu@two.test", k);
+        buf_str(&b, "\r\n\r\nHi\r\n");
+        b64_encode(&base64, buf_slice(&b));
+        json_t *body = json_pack("{s:{s:{s:s%}}}", "Content", "Raw", "Data", base64.p, base64.n);
+        ses_read_one(&m, body);
+        if (cases[i].n) CHECK(!m.d.faults && m.s.letter[0].to.n == cases[i].n);
+        else CHECK(m.d.faults > 0 && *m.why);
+        ses_mail_end(&m);
+        json_decref(body);
+        buf_free(&b);
+        buf_free(&base64);
+    }
+}
+
+static bool sendgrid_takes(const char *address)
+{
+    struct sendgrid_mail m;
+    json_t *body = json_pack("{s:[{s:[{s:s}]}],s:{s:s},s:s,s:[{s:s,s:s}]}", "personalizations", "to", "email",
+                             address, "from", "email", "ann@one.test", "subject", "S", "content", "type",
+                             "text/plain", "value", "Hi");
+    sendgrid_mail_read(&m, body, NOW);
+    bool taken = !m.d.faults;
+    sendgrid_mail_end(&m);
+    json_decref(body);
+    return taken;
+}
+
+static bool mailjet_takes(const char *address)
+{
+    struct mailjet_call m;
+    json_t *body = json_pack("{s:[{s:{s:s},s:[{s:s}],s:s}]}", "Messages", "From", "Email", "ann@one.test",
+                             "To", "Email", address, "TextPart", "Hi");
+    mailjet_read(&m, body);
+    bool taken = !m.d.faults;
+    mailjet_end(&m);
+    json_decref(body);
+    return taken;
+}
+
+static bool ses_takes(const char *address)
+{
+    struct ses_mail m;
+    json_t *body = json_pack("{s:s,s:{s:[s]},s:{s:{s:{s:s},s:{s:{s:s}}}}}", "FromEmailAddress",
+                             "ann@one.test", "Destination", "ToAddresses", address, "Content", "Simple",
+                             "Subject", "Data", "S", "Body", "Text", "Data", "Hi");
+    ses_read_one(&m, body);
+    bool taken = !m.d.faults;
+    ses_mail_end(&m);
+    json_decref(body);
+    return taken;
+}
+
+/* A name is judged where it comes in, by every dialect in the same way. */
+TEST(each_dialect_judges_addresses_alike)
+{
+#define TEN "aaaaaaaaaa"
+#define SIXTY TEN TEN TEN TEN TEN TEN
+    static const struct {
+        const char *address;
+        bool good;
+    } cases[] = {{"bob@two.test", true},
+                 {"Bob+x@TWO.test", true},
+                 {"\"a b\"@two.test", true},
+                 {"\"a\\\"b\"@two.test", true},
+                 {"\303\251@b\303\274cher.test", true},
+                 {"e\314\201@bu\314\210cher.test", true}, /* decomposed */
+                 {"bob@xn--bcher-kva.test", true},
+                 {SIXTY "aaaa@two.test", true},
+                 {SIXTY "aaaaa@two.test", false}, /* RFC 5321 section 4.5.3.1.1 */
+                 {"bob@" SIXTY "aaa.test", true},
+                 {"bob@" SIXTY "aaaa.test", false}, /* RFC 1035 section 2.3.4 */
+                 {"bob@" SIXTY "." SIXTY "." SIXTY "." SIXTY ".aaaaaaaaaa", false},
+                 {"bob@xn--\303\274.test", false},
+                 {"bob@a..test", false},
+                 {"bob@two test", false},
+                 {"bob@", false},
+                 {"@two.test", false},
+                 {"bob", false},
+                 {"a b@two.test", false},
+                 {"bob@two.test\r\nBcc: x@y.test", false},
+                 {"bob@two.test, x@y.test", false}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const char *address = cases[i].address;
+        bool got[] = {sendgrid_takes(address), mailjet_takes(address), ses_takes(address)};
+        for (size_t k = 0; k < COUNT_OF(got); k++)
+            if (got[k] != cases[i].good) test_fail(__FILE__, __LINE__, "%zu: %s", k, address);
+    }
+}

@@ -172,7 +172,7 @@ static void message(struct mailjet_call *m, const json_t *o, struct mailjet_mess
     files(d, o, "Attachments", false, s);
     files(d, o, "InlinedAttachments", true, s);
     dialect_fields(d, dialect_object(d, o, "Headers", ""), "Headers", &s->fields);
-    s->data = dialect_dump(d, dialect_object(d, o, "Variables", ""));
+    s->data = dialect_dump_once(d, dialect_object(d, o, "Variables", ""));
     s->payload = text(d, o, "EventPayload", PAYLOAD_MAX);
     l->custom = text(d, o, "CustomID", CUSTOM_MAX);
     options(d, o, out, m->sandbox);

@@ -106,8 +106,12 @@ static void categories(struct dialect *d, const json_t *body, struct send *s)
 {
     json_t *list = dialect_array(d, body, "categories", "", SEND_CATEGORIES_MAX);
     s->category = ar_array(&d->a, struct slice, json_array_size(list));
-    for (size_t i = 0; i < json_array_size(list); i++)
-        s->category[s->ncategories++] = dialect_slice(json_array_get(list, i));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct slice word = dialect_slice(json_array_get(list, i));
+        const char *at = dialect_at_index(d, "", "categories", i);
+        if (!word.n) dialect_fault(d, at, ERR_SYNTAX, "must be a text of at least one character");
+        else s->category[s->ncategories++] = word;
+    }
 }
 
 /* ---- how it is sent ---- */
@@ -180,7 +184,7 @@ static void named_in(struct dialect *d, const struct mail_head *h, struct slice 
     bool found;
     struct slice body = mail_head_get(&d->a, h, name, &found);
     if (!found) return;
-    if (mail_addrs_parse(&d->a, body, &l) || l.n > SEND_RCPTS_MAX) {
+    if (mail_addrs_parse(&d->a, body, &l) || l.bad || l.n > SEND_RCPTS_MAX) {
         dialect_fault(d, ar_cstr(&d->a, name), ERR_SYNTAX, "is no list of at most %d addresses",
                       SEND_RCPTS_MAX);
         return;
@@ -204,8 +208,11 @@ static void read_raw(struct reading *r, struct http_call *c)
     }
     struct send_addrs *to = &r->letter.to;
     to->v = ar_array(&d->a, struct send_addr, SEND_RCPTS_MAX);
-    while (http_query_next(c->a, &rest, &name, &value))
-        if (sl_eq(name, SL("to")) && to->n < SEND_RCPTS_MAX) text_address(d, value, "to", &to->v[to->n++]);
+    while (http_query_next(c->a, &rest, &name, &value)) {
+        if (!sl_eq(name, SL("to"))) continue;
+        if (to->n < SEND_RCPTS_MAX) text_address(d, value, "to", &to->v[to->n++]);
+        else dialect_fault(d, "to", ERR_LIMIT, "has more than %d addresses", SEND_RCPTS_MAX);
+    }
     if (!to->n) {
         named_in(d, &h, SL("To"), to);
         named_in(d, &h, SL("Cc"), &r->letter.cc);

@@ -181,9 +181,14 @@ static void named_in(struct dialect *d, const struct mail_head *h, struct slice 
     struct mail_addrs l;
     bool found;
     struct slice body = mail_head_get(&d->a, h, name, &found);
-    if (!found || mail_addrs_parse(&d->a, body, &l) != 0) return;
+    if (!found) return;
+    if (mail_addrs_parse(&d->a, body, &l) != 0 || l.bad || l.n > DESTINATIONS_MAX) {
+        dialect_fault(d, ar_cstr(&d->a, name), ERR_SYNTAX, "It is no list of at most %d addresses.",
+                      DESTINATIONS_MAX);
+        return;
+    }
     out->v = ar_array(&d->a, struct send_addr, l.n);
-    for (size_t i = 0; i < l.n && i < DESTINATIONS_MAX; i++)
+    for (size_t i = 0; i < l.n; i++)
         out->v[out->n++].address = mail_addr_join(&d->a, l.v[i].local, l.v[i].domain);
 }
 

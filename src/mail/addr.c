@@ -87,19 +87,19 @@ static size_t unquote(struct slice s, size_t i, char *to, size_t *n)
 
 /* ---- pieces of an address ---- */
 
-/* local-part with obsolete blanks around the dots; *i ends at what follows it. */
+/* local-part with obsolete blanks around the dots: at least one word. *i ends at what follows it. */
 static bool take_local(struct arena *a, struct slice s, size_t *i, struct slice *out)
 {
     char *to = ar_alloc(a, s.n);
     size_t n = 0, at = skip_cfws(s, *i);
-    bool word = false;
+    bool word = false, any = false;
     while (at < s.n) {
         if (s.p[at] == '"' && !word) {
             at = unquote(s, at, to, &n);
-            word = true;
+            word = any = true;
         } else if (is_atext(s.p[at]) && !word) {
             while (at < s.n && is_atext(s.p[at])) to[n++] = s.p[at++];
-            word = true;
+            word = any = true;
         } else if (s.p[at] == '.') {
             to[n++] = s.p[at++];
             word = false;
@@ -112,7 +112,7 @@ static bool take_local(struct arena *a, struct slice s, size_t *i, struct slice 
         if (is_control(to[k])) return false;
     *i = at;
     *out = sl(to, n);
-    return true;
+    return any;
 }
 
 static bool take_domain(struct arena *a, struct slice s, size_t *i, struct slice *out)

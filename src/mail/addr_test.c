@@ -110,6 +110,10 @@ TEST(addr_bad_elements_are_passed_over)
     CHECK_ERR(mail_addrs_parse(&ar, SL("<a@b.test"), &l), ERR_SYNTAX);
     CHECK_ERR(mail_addrs_parse(&ar, SL("a@b@c"), &l), ERR_SYNTAX);
     CHECK_ERR(mail_addrs_parse(&ar, SL("a b@c"), &l), ERR_SYNTAX);
+    CHECK_ERR(mail_addrs_parse(&ar, SL("@b.test"), &l), ERR_SYNTAX); /* whose? */
+    CHECK_ERR(mail_addrs_parse(&ar, SL("N <(c) @b.test>"), &l), ERR_SYNTAX);
+    CHECK_ERR(mail_addrs_parse(&ar, SL(".@b.test"), &l), ERR_SYNTAX);
+    CHECK_INT(parse("\"\"@b.test").n, 1); /* RFC 5322 section 3.2.4 allows it */
     CHECK_ERR(mail_addrs_parse(&ar, SL("a@b..c"), &l), ERR_SYNTAX);
     CHECK_ERR(mail_addrs_parse(&ar, SL("\"a\x01\"@b"), &l), ERR_SYNTAX);
     CHECK_OK(mail_addrs_parse(&ar, SL(" \r\n "), &l));

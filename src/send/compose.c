@@ -49,7 +49,7 @@ int compose_check_address(struct arena *a, struct slice email, const char *what)
 {
     struct slice local, domain, ascii;
     int e = mail_addr_split(a, email, &local, &domain);
-    if (e == 0 && !is_ascii(domain)) e = dns_to_ascii(a, domain, &ascii);
+    if (e == 0 && domain.p[0] != '[') e = dns_to_ascii(a, domain, &ascii);
     if (e < 0) return err_prefix(e, "%s", what);
     return 0;
 }

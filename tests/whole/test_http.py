@@ -512,7 +512,7 @@ def test_what_is_wrong_is_told_whole(home):
                           ({"text": 3}, "text"), ({"stream": "fast"}, "stream"), ({"from": None}, "from"),
                           ({"headers": {"X": "a\r\nBcc: x@y.test"}}, "headers.X"), ({"headers": {"Subject": "x"}}, "headers.Subject"),
                           ({"attachments": [{"filename": "a", "content": "???"}]}, "attachments.0.content"),
-                          ({"to": {"email": "bob@one.test", "name": "a\nb"}}, "to.name")]:
+                          ({"to": {"email": "bob@one.test", "name": "a\nb"}}, "to.name"), ({"categories": ["a", 5]}, "categories.1"), ({"categories": [""]}, "categories.0")]:
         status, answer = send(home, key, {**good, **change})
         assert status == 422 and field in [e["field"] for e in answer["errors"]], (change, answer)
     status, answer = send(home, key, {**good, "subject": "a\r\nBcc: x@y.test"})
@@ -534,6 +534,9 @@ def test_a_raw_message_goes_as_it_is(home):
     assert arrived(home, "raw one", "alice")
     status, _, answer = curl(home, "/v1/messages", "-X", "POST", "-H", "Content-Type: message/rfc822", "--data-binary", "@-", *bearer(key), input=b"no message")
     assert status == 422, answer
+    for to in (b"bob@one.test, bob@@one.test", b"bob@one.test, carol"):  # all of them, or none
+        status, _, answer = curl(home, "/v1/messages", "-X", "POST", "-H", "Content-Type: message/rfc822", "--data-binary", "@-", *bearer(key), input=raw.replace(b"bob@one.test", to))
+        assert status == 422 and json.loads(answer)["errors"][0]["field"] == "To", answer
 
 
 def test_a_body_that_is_too_long_is_refused_before_it_is_read(home):
