@@ -9,8 +9,8 @@
 struct receiving {
     const struct fetch_call *call;
     struct fetch_answer *out;
+    struct fetch_head head;
     struct buf body;
-    size_t room, head; /* fields: what there is room for; bytes so far */
     bool too_large;
 };
 
@@ -23,25 +23,12 @@ static size_t take_body(char *p, size_t one, size_t n, void *arg)
     return r->too_large ? 0 : n;
 }
 
-/* Also the status line, that of "100 Continue" too: fields of what came before are forgotten. */
 static size_t take_head(char *p, size_t one, size_t n, void *arg)
 {
     struct receiving *r = arg;
-    struct slice line = sl_trim(sl(p, n));
-    size_t colon = sl_chr(line, ':');
     (void)one;
-    r->head += n;
-    r->too_large |= r->head > FETCH_HEAD_MAX;
-    if (r->too_large) return 0;
-    if (sl_starts(line, SL("HTTP/"))) r->out->nfield = 0;
-    if (colon == SL_NONE || colon == 0 || sl_starts(line, SL("HTTP/"))) return n;
-    if (r->out->nfield == r->room) {
-        if (!r->room) r->out->field = ar_array(r->call->a, struct fetch_field, r->room = 8);
-        else r->out->field = ar_grow(r->call->a, r->out->field, &r->room, sizeof *r->out->field);
-    }
-    r->out->field[r->out->nfield++] = (struct fetch_field){
-        ar_lower(r->call->a, sl_sub(line, 0, colon)), ar_dup(r->call->a, sl_trim(sl_from(line, colon + 1)))};
-    return n;
+    r->too_large |= !fetch_head_line(&r->head, sl(p, n));
+    return r->too_large ? 0 : n;
 }
 
 static int code_of(CURLcode c)
@@ -141,7 +128,7 @@ int fetch_by_curl(void *arg, const struct fetch_call *c, struct fetch_answer *ou
     if (curl_global_init(CURL_GLOBAL_DEFAULT)) return err_set(ERR_IO, "libcurl cannot be started");
     CURL *h = curl_easy_init();
     if (!h) return err_set(ERR_IO, "libcurl cannot be started");
-    struct receiving r = {.call = c, .out = out, .body = BUF_INIT};
+    struct receiving r = {.call = c, .out = out, .head = {.a = c->a, .out = out}, .body = BUF_INIT};
     struct curl_slist *fields = fields_of(c), *place = place_of(c);
     set_request(h, c);
     set_limits(h, c);

@@ -6,14 +6,9 @@
 
 /* ---- the URL (RFC 3986, no more of it than is needed) ---- */
 
-struct target {
-    struct slice host; /* a name or, without brackets, an address */
-    uint16_t port;
-};
-
-static int bad_url(const struct fetch_request *q, const char *why)
+static int bad_url(struct slice url, const char *why)
 {
-    return err_set(ERR_USAGE, "the URL %.*s %s", SLF(sl_sub(q->url, 0, 200)), why);
+    return err_set(ERR_USAGE, "the URL %.*s %s", SLF(sl_sub(url, 0, 200)), why);
 }
 
 static bool plain_bytes(struct slice s)
@@ -24,41 +19,76 @@ static bool plain_bytes(struct slice s)
     return true;
 }
 
-static int split_port(const struct fetch_request *q, struct slice authority, struct target *t)
+/* What others would read as an address in one of its old spellings (inet_aton(3): 127.1, 0x7f.1, 017.0.0.1)
+ * is no name, and letters that are encoded are none. */
+static bool is_host(struct slice host)
+{
+    struct ip ip;
+    if (ip_parse(host, &ip)) return true;
+    if (sl_ends(host, SL("."))) host.n--;
+    for (size_t i = 0; i < host.n; i++)
+        if (!is_alnum(host.p[i]) && !strchr("-_.", host.p[i])) return false;
+    size_t dot = sl_rchr(host, '.');
+    struct slice last = dot == SL_NONE ? host : sl_from(host, dot + 1);
+    return dns_name_ok(host) && !is_digit(last.p[0]);
+}
+
+static int split_port(struct slice url, struct slice authority, struct fetch_target *t)
 {
     uint64_t port;
     size_t colon = sl_rchr(authority, ':'), bracket = sl_rchr(authority, ']');
     if (colon != SL_NONE && (bracket == SL_NONE || colon > bracket)) {
-        if (!num_u64(sl_from(authority, colon + 1), 65535, &port) || !port) return bad_url(q, "has no port");
+        if (!num_u64(sl_from(authority, colon + 1), 65535, &port) || !port)
+            return bad_url(url, "has no port");
         t->port = (uint16_t)port;
         authority = sl_sub(authority, 0, colon);
     }
     if (authority.n > 2 && authority.p[0] == '[' && authority.p[authority.n - 1] == ']')
         authority = sl_sub(authority, 1, authority.n - 1);
-    if (!authority.n) return bad_url(q, "names no host");
+    if (!authority.n) return bad_url(url, "names no host");
     t->host = authority;
-    return 0;
+    return is_host(authority) ? 0 : bad_url(url, "names a host that can be none");
 }
 
-static int take_url(const struct fetch_request *q, struct target *t)
+/* Up to the path: host and port, with a user when there is one. */
+static struct slice authority_of(struct slice rest)
 {
-    struct slice rest;
-    if (q->url.n > FETCH_URL_MAX) return bad_url(q, "is too long");
-    if (!plain_bytes(q->url)) return bad_url(q, "holds characters that must be encoded");
-    if (sl_startsi(q->url, SL("https://"))) t->port = 443, rest = sl_from(q->url, 8);
-    else if (q->clear && sl_startsi(q->url, SL("http://"))) t->port = 80, rest = sl_from(q->url, 7);
-    else return bad_url(q, "is not allowed here: only https:// is");
     size_t end = 0;
     while (end < rest.n && !strchr("/?#", rest.p[end])) end++;
-    struct slice authority = sl_sub(rest, 0, end);
-    if (sl_chr(authority, '@') != SL_NONE) return bad_url(q, "holds a user");
-    return split_port(q, authority, t);
+    return sl_sub(rest, 0, end);
+}
+
+int fetch_target(struct slice url, bool clear, struct fetch_target *t)
+{
+    struct slice rest;
+    if (url.n > FETCH_URL_MAX) return bad_url(url, "is too long");
+    if (!plain_bytes(url)) return bad_url(url, "holds characters that must be encoded");
+    if (sl_startsi(url, SL("https://"))) t->port = 443, rest = sl_from(url, 8);
+    else if (clear && sl_startsi(url, SL("http://"))) t->port = 80, rest = sl_from(url, 7);
+    else return bad_url(url, "is not allowed here: only https:// is");
+    struct slice authority = authority_of(rest);
+    if (sl_chr(authority, '@') != SL_NONE) return bad_url(url, "holds a user");
+    return split_port(url, authority, t);
 }
 
 int fetch_url_fits(struct slice url, bool clear)
 {
-    struct target t;
-    return take_url(&(struct fetch_request){.url = url, .clear = clear}, &t);
+    struct fetch_target t;
+    return fetch_target(url, clear, &t);
+}
+
+int fetch_url_take(struct arena *a, struct slice url, bool clear, struct slice *out)
+{
+    size_t at = sl_find(url, SL("://"));
+    struct slice head = sl_sub(url, 0, at == SL_NONE ? 0 : at + 3), rest = sl_from(url, head.n), ascii;
+    struct slice authority = authority_of(rest), host = sl_sub(authority, 0, sl_chr(authority, ':'));
+    *out = url;
+    if (!is_ascii(host)) {
+        int e = dns_to_ascii(a, host, &ascii);
+        if (e) return e;
+        *out = ar_printf(a, "%.*s%.*s%.*s", SLF(head), SLF(ascii), SLF(sl_from(rest, host.n)));
+    }
+    return fetch_url_fits(*out, clear);
 }
 
 static int check_request(const struct fetch_request *q)
@@ -164,21 +194,8 @@ static int transfer_on_thread(void *arg)
 /* Was nobody reached? Then another address may answer. */
 static bool unreached(int e) { return e == ERR_REFUSED || e == ERR_UNREACHABLE || e == ERR_TIMEOUT; }
 
-static struct slice media_type(struct arena *a, struct slice field)
-{
-    size_t end = sl_chr(field, ';');
-    return ar_lower(a, sl_trim(sl_sub(field, 0, end)));
-}
-
-struct slice fetch_header(const struct fetch_answer *r, const char *name)
-{
-    for (size_t i = 0; i < r->nfield; i++)
-        if (sl_eq(r->field[i].name, sl_cstr(name))) return r->field[i].value;
-    return SL("");
-}
-
 static int try_hosts(const struct fetch *f, struct arena *a, const struct fetch_request *q,
-                     const struct target *t, const struct hosts *h, struct fetch_answer *out)
+                     const struct fetch_target *t, const struct hosts *h, struct fetch_answer *out)
 {
     int e = 0;
     int64_t until = deadline_get();
@@ -205,15 +222,15 @@ static int try_hosts(const struct fetch *f, struct arena *a, const struct fetch_
 
 int fetch(const struct fetch *f, struct arena *a, const struct fetch_request *q, struct fetch_answer *out)
 {
-    struct target t = {0};
+    struct fetch_target t = {0};
     struct hosts h = {0};
     int e = check_request(q);
-    if (!e) e = take_url(q, &t);
+    if (!e) e = fetch_target(q->url, q->clear, &t);
     if (e) return e;
     int64_t before = deadline_narrow(DEADLINE_IN(q->timeout ? q->timeout : FETCH_SECONDS_DEFAULT * RT_S));
     e = find_hosts(f, a, q, t.host, &h);
     if (!e) e = try_hosts(f, a, q, &t, &h, out);
     deadline_restore(before);
-    if (!e) out->type = media_type(a, fetch_header(out, "content-type"));
+    if (!e) fetch_head_end(a, out);
     return e;
 }

@@ -75,6 +75,9 @@ MUST_CHECK int fetch(const struct fetch *f, struct arena *a, const struct fetch_
                      struct fetch_answer *out);
 /* Is it a URL that fetch() would take? ERR_USAGE, in words. Pure. */
 MUST_CHECK int fetch_url_fits(struct slice url, bool clear);
+/* What somebody gave as such a URL, its host in A-labels: in a when that is another text. ERR_USAGE,
+ * ERR_SYNTAX, in words. Pure. */
+MUST_CHECK int fetch_url_take(struct arena *a, struct slice url, bool clear, struct slice *out);
 /* The first field of that name (lower case); empty when there is none. */
 struct slice fetch_header(const struct fetch_answer *r, const char *name);
 /* By how many seconds our clock is ahead of that of whoever just answered (RFC 9110 section 6.6.1).

@@ -230,6 +230,29 @@ TEST(fetch_keeps_out_of_private_networks)
     ar_free(&a);
 }
 
+/* A name as people write it, once, where it is given. */
+TEST(fetch_url_is_kept_in_a_labels)
+{
+    static const char *const pairs[][2] = {
+        {"https://b\303\274cher.test:8443/x?y", "https://xn--bcher-kva.test:8443/x?y"},
+        {"https://bu\314\210cher.test", "https://xn--bcher-kva.test"},    /* decomposed */
+        {"HTTPS://\357\275\227eb\343\200\202test/", "HTTPS://web.test/"}, /* full width */
+        {"https://Web.test/A", "https://Web.test/A"},
+        {"https://[::1]:443/", "https://[::1]:443/"}};
+    static const char *const bad[] = {"https://b\303\274 cher.test/", "https://web.test/b\303\274",
+                                      "https://\357\274\217/",        "b\303\274cher.test",
+                                      "https://\303.test/",           "https://us\303\251r@web.test/",
+                                      "http://b\303\274cher.test/"};
+    struct arena a = {0};
+    struct slice got;
+    for (size_t i = 0; i < COUNT_OF(pairs); i++) {
+        CHECK_OK(fetch_url_take(&a, sl_cstr(pairs[i][0]), false, &got));
+        CHECK_SL(got, pairs[i][1]);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK(fetch_url_take(&a, sl_cstr(bad[i]), false, &got) < 0);
+    ar_free(&a);
+}
+
 TEST(fetch_takes_proper_requests_only)
 {
     static const char *const urls[] = {"",
@@ -245,7 +268,15 @@ TEST(fetch_takes_proper_requests_only)
                                        "https://web.test:x/",
                                        "https://web.test/a b",
                                        "https://web.test/\r\nX: y",
-                                       "https://b\303\274cher.test/"};
+                                       "https://b\303\274cher.test/",
+                                       "https://%77eb.test/",
+                                       "https://127.1/",
+                                       "https://0x7f.1/",
+                                       "https://web.0x1/",
+                                       "https://2130706433/",
+                                       "https://a..test/",
+                                       "https://web.test,other.test/",
+                                       "https://[web.test]x/"};
     struct arena a = {0};
     struct web w;
     struct fetch_answer r;

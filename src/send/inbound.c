@@ -265,7 +265,7 @@ static int change_tx(struct kv_tx *tx, void *arg)
     if (e) return e;
     x->fn(x->arg, &x->in);
     x->in.changed = x->now;
-    e = fetch_url_fits(x->in.url, x->s->webhook_private);
+    e = fetch_url_take(&x->a, x->in.url, x->s->webhook_private, &x->in.url);
     if (!e) put_row(tx, x->key, &x->in, x->pem);
     return e;
 }
@@ -350,16 +350,18 @@ int inbound_add(struct sends *s, const struct inbound *in, struct arena *a, stru
 {
     struct es256 *k = NULL;
     struct buf pem = BUF_INIT;
+    struct slice url;
     struct change x;
     int e = begin(&x, s, in->account, in->name);
     if (!e) e = is_here(s, x.domain);
-    if (!e) e = fetch_url_fits(in->url, s->webhook_private);
+    if (!e) e = fetch_url_take(&x.a, in->url, s->webhook_private, &url);
     if (!e) e = look_for_stale(&x);
     if (!e) e = es256_new(&k);
     if (!e) {
         es256_pem(k, &pem);
         *public_key = webhook_public_key(a, k);
         x.in = *in;
+        x.in.url = url;
         x.in.name = x.name;
         x.in.created = x.in.changed = x.now;
         x.in.holder = SL("");

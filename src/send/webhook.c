@@ -99,6 +99,7 @@ static bool is_lost(int e) { return e == ERR_NOT_FOUND || err_is_damage(e); }
 struct adding {
     struct sends *s;
     const struct webhook *h;
+    struct arena *a;
     struct slice key, place, pem, prefix;
     uint64_t last; /* event of the node */
     int64_t now;
@@ -167,16 +168,18 @@ static int name_fits(struct slice name)
                           WEBHOOK_NAME_MAX);
 }
 
-static int fits(const struct sends *s, const struct webhook *h)
+/* Its URL as it is kept, in a. */
+static int fits(const struct sends *s, struct arena *a, struct webhook *h)
 {
     if (h->title.n > WEBHOOK_TITLE_MAX || !utf8_valid(h->title))
         return err_set(ERR_SYNTAX, "a title has no more than %d bytes of UTF-8", WEBHOOK_TITLE_MAX);
-    return fetch_url_fits(h->url, s->webhook_private);
+    return fetch_url_take(a, h->url, s->webhook_private, &h->url);
 }
 
 static void begin(struct adding *x, struct sends *s, struct slice account, struct slice name, struct arena *a)
 {
     *x = (struct adding){.s = s,
+                         .a = a,
                          .key = key_of(a, 'w', account, name),
                          .place = key_of(a, 'W', account, name),
                          .prefix = key_of(a, 'w', account, SL("")),
@@ -200,7 +203,7 @@ int webhook_add(struct sends *s, const struct webhook *h, struct arena *a, struc
     struct webhook full = *h;
     struct adding x;
     int e = name_fits(h->name);
-    if (!e) e = fits(s, h);
+    if (!e) e = fits(s, a, &full);
     if (!e) e = es256_new(&k);
     if (e) return e;
     es256_pem(k, &pem);
@@ -232,7 +235,7 @@ static int change_tx(struct kv_tx *tx, void *arg)
     bool was_off = h.off;
     x->change(x->arg, &h);
     h.changed = x->now;
-    e = fits(x->s, &h);
+    e = fits(x->s, x->a, &h);
     if (!e) e = others_allow(tx, x, h.url);
     if (!e) put_rows(tx, x, &h, pem, was_off && !h.off ? x->last : h.after);
     return e;

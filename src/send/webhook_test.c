@@ -36,3 +36,24 @@ TEST(webhook_whose_place_is_damaged_waits_and_says_so)
     CHECK_SL(got.title, "new");
     send_fixture_end(&x);
 }
+
+static void other_url(void *arg, struct webhook *h) { h->url = sl_cstr(arg); }
+
+TEST(webhook_keeps_its_url_in_a_labels)
+{
+    struct send_fixture x;
+    struct webhook h = {.name = SL("hook"), .url = SL("https://b\303\274cher.test/x")}, got;
+    struct slice key, id;
+    if (!send_fixture_begin(&x)) return;
+    h.account = id = sl_cstr(x.account.id);
+    CHECK_OK(webhook_add(x.s, &h, &x.f.a, &key));
+    CHECK_OK(webhook_get(x.s, id, SL("hook"), &x.f.a, &got));
+    CHECK_SL(got.url, "https://xn--bcher-kva.test/x");
+    h.name = SL("again");
+    h.url = SL("https://bu\314\210cher.test/x"); /* the same */
+    CHECK_ERR(webhook_add(x.s, &h, &x.f.a, &key), ERR_EXISTS);
+    CHECK_OK(webhook_change(x.s, id, SL("hook"), other_url, "https://\303\251.test/"));
+    CHECK_OK(webhook_get(x.s, id, SL("hook"), &x.f.a, &got));
+    CHECK_SL(got.url, "https://xn--9ca.test/");
+    send_fixture_end(&x);
+}
