@@ -33,6 +33,7 @@ def fill(home):
     append(client, "Work/Deep", "kept", r"(\Seen \Flagged $Label1)")
     append(client, "Work/Deep", "expunged", r"(\Deleted)")
     client.select("Work/Deep")
+    client.search(None, "EMAILID", "Mnone")
     client.expunge()
     client.logout()
     with home.submission("alice") as smtp:

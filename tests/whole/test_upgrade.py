@@ -52,8 +52,14 @@ def test_a_home_of_every_format_is_read(world, archive):
     (head, text), _ = client.fetch("1", "(FLAGS INTERNALDATE BODY[])")[1][:2]
     assert rb"\Seen" in head and rb"\Flagged" in head and b"$Label1" in head and b"01-Feb-2020 03:04:05 +0530" in head
     assert b"Subject: kept\r\n" in text
+    name = re.search(rb"EMAILID \(([^)]+)\)", client.fetch("1", "(EMAILID)")[1][0])[1].decode()
+    assert client.search(None, "EMAILID", name)[1] == [b"1"]
+    client.copy("1", "Archive")
+    client.select("Archive")
+    assert client.search(None, "EMAILID", name)[1] == [b"1"]
     client.logout()
     assert b"Subject: by alias" in home.messages("bob")[0]
+    assert home.json("verify") == {"faults": []}
 
 
 @pytest.mark.parametrize("archive", HOMES, ids=lambda p: p.name.split(".")[0])
