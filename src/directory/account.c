@@ -553,10 +553,11 @@ struct renaming {
     struct account acc;
 };
 
-static void put_alias(struct kv_tx *tx, struct slice key, const struct slice *target, size_t n)
+static void put_alias(struct kv_tx *tx, struct slice key, const struct slice *target, size_t n,
+                      struct slice renamed)
 {
     struct buf b = BUF_INIT;
-    alias_record(&b, target, n);
+    alias_record(&b, target, n, renamed);
     kv_tx_put_record(tx, key, &b);
     buf_free(&b);
 }
@@ -579,9 +580,9 @@ static int move_alias(struct kv_tx *tx, const struct renaming *r)
     if (!e && alias_has(&x, was)) {
         for (size_t i = 0; i < x.n; i++)
             if (sl_eq(x.target[i], was)) x.target[i] = now;
-        put_alias(tx, new_key, x.target, x.n);
+        put_alias(tx, new_key, x.target, x.n, SL(""));
     }
-    put_alias(tx, old_key, &now, 1);
+    put_alias(tx, old_key, &now, 1, sl_cstr(r->acc.id));
     return 0;
 }
 

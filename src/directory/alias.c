@@ -13,7 +13,9 @@ int alias_parse(struct arena *a, struct slice value, struct alias *out)
     size_t cap = 0;
     out->target = NULL;
     out->n = 0;
+    out->renamed = SL("");
     while (rec_next(&r)) {
+        if (r.tag == 'r') out->renamed = r.field;
         if (r.tag != 't') continue;
         if (out->n == cap) out->target = ar_grow(a, out->target, &cap, sizeof *out->target);
         out->target[out->n++] = r.field;
@@ -21,10 +23,11 @@ int alias_parse(struct arena *a, struct slice value, struct alias *out)
     return rec_error(&r);
 }
 
-void alias_record(struct buf *b, const struct slice *target, size_t n)
+void alias_record(struct buf *b, const struct slice *target, size_t n, struct slice renamed)
 {
     rec_begin(b, ALIAS_VERSION);
     for (size_t i = 0; i < n; i++) rec_put(b, 't', target[i]);
+    if (renamed.n) rec_put(b, 'r', renamed);
 }
 
 int alias_get(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
@@ -79,7 +82,7 @@ static int put_targets(struct kv_tx *tx, const struct alias_change *c, const str
         return 0;
     }
     struct buf b = BUF_INIT;
-    alias_record(&b, now.target, now.n);
+    alias_record(&b, now.target, now.n, SL("")); /* from now on it is what somebody made of it */
     int e = !b.over && b.n <= LIMIT_ALIAS_BYTES
                 ? 0
                 : err_set(ERR_LIMIT,

@@ -242,7 +242,8 @@ struct alias {
     struct slice address;
     struct slice *target;
     size_t n;
-    struct slice damage; /* of alias_each(): why its row cannot be read, or empty */
+    struct slice renamed; /* the id of the account that had the name until it got another, or empty */
+    struct slice damage;  /* of alias_each(): why its row cannot be read, or empty */
 };
 MUST_CHECK int alias_add(struct directory *dir, struct slice address, const struct slice *target,
                          size_t n); /* adds to those there. ERR_LIMIT: too many, or too long together */

@@ -76,7 +76,8 @@ void grant_take(struct arena *a, struct slice field,
 MUST_CHECK int alias_get(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
                          struct alias *out);
 bool alias_has(const struct alias *x, struct slice target);
-void alias_record(struct buf *b, const struct slice *target, size_t n);
+/* renamed: as in struct alias. */
+void alias_record(struct buf *b, const struct slice *target, size_t n, struct slice renamed);
 /* An address as an alias keeps it. */
 MUST_CHECK int alias_target(struct directory *dir, struct arena *a, struct slice address, struct slice *out);
 /* maillist.c; local and domain as local_name() and domain_name() have them. */

@@ -322,6 +322,11 @@ TEST(an_address_can_be_granted_to_several)
     CHECK_ERR(may(&f, "bob@one.test", "info@one.test"), ERR_DENIED);
     CHECK_ERR(may(&f, "alice@one.test", "info@two.test"), ERR_DENIED);
     CHECK_ERR(may(&f, "alice@one.test", "bob@one.test"), ERR_DENIED);
+    CHECK_OK(alias_add(f.dir, SL("sales@one.test"), &both[1], 1)); /* not whom it leads to */
+    CHECK_OK(account_grant(f.dir, SL("alice@one.test"), SL("sales@one.test"), true));
+    CHECK_OK(may(&f, "alice@one.test", "sales+x@one.test"));
+    CHECK_ERR(may(&f, "alice@one.test", "bob@one.test"), ERR_DENIED);
+    CHECK_ERR(may(&f, "alice@one.test", "bob+x@one.test"), ERR_DENIED);
     CHECK_OK(account_grant(f.dir, SL("bob@one.test"), SL("@two.test"), true));
     CHECK_OK(may(&f, "bob@one.test", "anybody@two.test"));
     CHECK_ERR(may(&f, "bob@one.test", "anybody@sub.two.test"), ERR_DENIED);
@@ -342,7 +347,8 @@ TEST(a_grant_leads_to_no_other_domain)
     CHECK_OK(account_add(f.dir, ceo, SL("secret-c")));
     CHECK_OK(alias_add(f.dir, SL("sales@one.test"), &home, 1));
     CHECK_OK(account_grant(f.dir, SL("bob@one.test"), SL("sales@one.test"), true));
-    CHECK_OK(may(&f, "bob@one.test", "alice@one.test")); /* the name of old leads to her */
+    CHECK_OK(may(&f, "bob@one.test", "sales@one.test"));
+    CHECK_ERR(may(&f, "bob@one.test", "alice@one.test"), ERR_DENIED); /* nor an alias of this one */
     CHECK_OK(alias_remove(f.dir, SL("sales@one.test"), NULL));
     CHECK_OK(alias_add(f.dir, SL("sales@one.test"), &ceo, 1));
     CHECK_OK(may(&f, "bob@one.test", "sales@one.test"));
@@ -419,6 +425,15 @@ TEST(an_account_that_gets_another_name_keeps_everything)
     CHECK_OK(may(&f, "ben@one.test", "bob@one.test"));
     CHECK_OK(may(&f, "anna@one.test", "bob@one.test")); /* what was granted by the old name holds, */
     CHECK_OK(may(&f, "anna@one.test", "ben@one.test")); /* and by the new one */
+    CHECK_OK(account_rename(f.dir, SL("ben@one.test"), SL("bill@one.test")));
+    CHECK_OK(may(&f, "anna@one.test", "bill@one.test")); /* whichever it is, */
+    CHECK_OK(account_rename(f.dir, SL("bill@one.test"), SL("ben@one.test")));
+    CHECK_OK(account_add(f.dir, SL("carl@one.test"), SL("x"))); /* until the old one is somebody else's */
+    CHECK_OK(alias_remove(f.dir, SL("bob@one.test"), NULL));
+    CHECK_OK(alias_add(f.dir, SL("bob@one.test"), &SL("carl@one.test"), 1));
+    CHECK_ERR(may(&f, "anna@one.test", "carl@one.test"), ERR_DENIED);
+    CHECK_ERR(may(&f, "anna@one.test", "ben@one.test"), ERR_DENIED);
+    CHECK_OK(alias_remove(f.dir, SL("bob@one.test"), NULL));
     CHECK_OK(account_rename(f.dir, SL("ben@one.test"), SL("bob@one.test"))); /* and back */
     CHECK_OK(may(&f, "bob@one.test", "ben@one.test"));
     dir_fixture_end(&f);

@@ -346,22 +346,20 @@ static bool leads_to(const struct resolving *r, const char *id)
            strcmp(to->v[0].account, id) == 0;
 }
 
-/* A grant names the address, its whole domain, or, by an old name, the account that has the address now; an
- * account is renamed within its domain, and who administers another's aliases lends nobody an address of
- * this. */
+/* A grant names the address, its whole domain, or, by an old name, the account that was renamed since. Any
+ * other alias that leads to somebody lends nothing but itself. */
 static int is_granted(struct directory *dir, struct arena *a, struct slice grant, struct slice local,
                       struct slice domain, const char *home, bool *yes)
 {
     size_t at = sl_rchr(grant, '@'), plus = sl_chr(local, '+');
     struct slice base = plus == SL_NONE || !plus ? local : sl_sub(local, 0, plus), gl = sl_sub(grant, 0, at);
-    struct routes routes;
-    struct resolving r = {.dir = dir, .a = a, .out = &routes, .asker = ASK_FOR_LOGINS};
+    struct alias x;
     *yes = at != SL_NONE && sl_eq(sl_from(grant, at + 1), domain) &&
            (!at || sl_eq(gl, local) || sl_eq(gl, base));
     if (*yes || at == SL_NONE || !at || !home[0] || !sl_eq(sl_from(grant, at + 1), domain)) return 0;
-    int e = resolve(&r, gl, sl_from(grant, at + 1));
-    *yes = !e && leads_to(&r, home);
-    return e == ERR_BUSY ? 0 : e;
+    int e = alias_get(dir, a, gl, domain, &x);
+    *yes = !e && sl_eq(x.renamed, sl_cstr(home));
+    return e == ERR_NOT_FOUND || err_is_damage(e) ? 0 : e;
 }
 
 /* As it is now: what the session read may be long ago. home: the account whose own address it is, or empty.

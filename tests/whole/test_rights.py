@@ -124,6 +124,21 @@ def test_grants_alias_domains_and_new_names(home):
         send(client, "boss@one.test", "alice@one.test")
 
 
+def test_who_may_send_as_an_alias_may_not_as_whom_it_leads_to(home):
+    home.tram("alias", "add", "desk@one.test", "alice@one.test")
+    home.tram("account", "grant", "bob@one.test", "--send-as", "desk@one.test")
+    with home.submission("bob") as client:
+        send(client, "desk@one.test", "alice@one.test")
+        with pytest.raises(smtplib.SMTPSenderRefused) as no:
+            send(client, "alice@one.test")
+        assert no.value.smtp_code == 550 and b"may not send as alice@one.test" in no.value.smtp_error
+        with pytest.raises(smtplib.SMTPDataError) as no:
+            client.sendmail("desk@one.test", ["bob@one.test"], letter("alice@one.test", "bob@one.test"))
+        assert no.value.smtp_code == 550 and no.value.smtp_error.startswith(b"5.7.1 In From: ")
+    home.tram("account", "revoke", "bob@one.test", "--send-as", "desk@one.test")
+    home.tram("alias", "remove", "desk@one.test")
+
+
 def test_a_list_is_written_to_by_its_members_and_left_by_letter(home):
     home.tram("list", "add", "dev@one.test", "--owner", "alice@one.test", "--name", "Developers")
     home.tram("list", "add", "dev@one.test", "--owner", "alice@one.test", status=1)
