@@ -372,6 +372,9 @@ TEST(an_alias_domain_has_every_name_of_its_domain)
     CHECK_SL(r.v[0].detail, "tag");
     CHECK_OK(may(&f, "alice@one.test", "alice@three.test"));
     CHECK_ERR(may(&f, "bob@one.test", "alice@three.test"), ERR_DENIED);
+    CHECK_OK(account_grant(f.dir, SL("bob@one.test"), SL("alice@one.test"), true)); /* one name, one grant */
+    CHECK_OK(may(&f, "bob@one.test", "alice+x@three.test"));
+    CHECK_OK(account_grant(f.dir, SL("bob@one.test"), SL("alice@one.test"), false));
     CHECK_OK(directory_resolve(f.dir, &f.a, SL("nobody"), SL("three.test"), &r));
     CHECK_INT(r.result, RESOLVED_NO_USER);
     CHECK_OK(directory_resolve(f.dir, &f.a, SL("postmaster"), SL("three.test"), &r));

@@ -24,7 +24,8 @@ struct resolving {
     uint64_t asker; /* for whom the directory elsewhere is asked: ASK_FOR_LETTERS, ASK_FOR_LOGINS, or 0 */
     struct map expanded; /* aliases whose targets are in out already */
     size_t cap, steps;
-    char home[20]; /* id of the account whose own address, perhaps with a +tag, was asked for */
+    char home[20];           /* id of the account whose own address, perhaps with a +tag, was asked for */
+    struct slice stands_for; /* the domain whose name it is, when an alias domain was asked about */
     bool disabled_seen, loop_seen, fallback_used;
     bool too_many; /* some were left out, so none may be taken */
 };
@@ -259,7 +260,9 @@ static int follow_domain(struct resolving *r, struct slice local, struct slice *
     int e = domain_get(r->dir, r->a, *domain, &d);
     if (e || !d.alias_of.n) return e ? e : ERR_NOT_FOUND;
     *domain = d.alias_of;
-    return resolve_name(r, local, d.alias_of, up);
+    e = resolve_name(r, local, d.alias_of, up);
+    if (!e && !up) r->stands_for = d.alias_of;
+    return e;
 }
 
 static int resolve_local(struct resolving *r, struct slice local, struct slice domain, const struct step *up)
@@ -399,7 +402,7 @@ int account_may_send_as(struct directory *dir, const struct account *acc, struct
     struct resolving r = {.dir = dir, .a = &a, .out = &routes, .asker = ASK_FOR_LOGINS};
     int e = resolve(&r, local, domain);
     bool may = !e && (strcmp(r.home, acc->id) == 0 || leads_to(&r, acc->id));
-    if (!e && !may) e = has_grant(dir, &a, acc, local, domain, r.home, &may);
+    if (!e && !may) e = has_grant(dir, &a, acc, local, r.stands_for.n ? r.stands_for : domain, r.home, &may);
     if (!e && !may && routes.result == RESOLVED_NOT_LOCAL) e = has_domain(dir, &a, acc, domain, &may);
     if (!e && !may)
         e = err_set(
