@@ -1,12 +1,13 @@
 /* ahead.c - reading the schedule. Each shard is read in order of stream and time, in portions, the shards of
  * a loop in turn; `cursor` remembers from where on. What finds no room stays in its row: of one line, hop or
- * sender (struct crowd) until there is room for its like, of all until there is room for anything. */
+ * sender until there is room for its like (refill.c), of all until there is room for anything. */
 #include "ahead.h"
 
 #include <stdio.h>
 
 #include "base/log.h"
 #include "pages.h"
+#include "refill.h"
 
 enum {
     PORTION = 100,         /* rows of a shard and stream in one go */
@@ -58,10 +59,17 @@ void ahead_later(struct ahead *h, struct shard *s, const struct q_due *d, int64_
     ahead_look_in(h, s, d->due - now);
 }
 
-void ahead_leave(struct shard *s, const struct q_due *d)
+/* Did something of it find no room? */
+static void set_again(struct ahead *h, struct shard *s, bool again)
+{
+    h->nagain += again - s->again;
+    s->again = again;
+}
+
+void ahead_leave(struct ahead *h, struct shard *s, const struct q_due *d)
 {
     back_to_due(s, d);
-    s->again = true;
+    set_again(h, s, true);
 }
 
 static void from_the_first(struct shard *s)
@@ -100,6 +108,7 @@ static int read_rows(struct ahead *h, struct shard *s, char from[48], struct sli
     struct kv_page page = {0};
     bool room = true;
     int e = kv_scan(h->q->store->kv, shard_object(s), sl_cstr(from), to, PORTION, &a, &page);
+    h->ready->looked += page.n;
     for (size_t i = 0; !e && room && i < page.n; i++) {
         room = add_row(h, s, &page.row[i]) != NO_ROOM;
         snprintf(from, 48, "%.*s%s", SLF(page.row[i].key),
@@ -169,12 +178,12 @@ static void read_shard(struct ahead *h, struct shard *s)
                                                over is found now */
     if (now < s->read_at) from_the_first(s); /* the clock was ahead, and what came since lies before that */
     s->read_at = now;
-    s->again = false;
+    set_again(h, s, false);
     heap_put(&h->shards, &s->look, RT_NEVER); /* offers that come while this reads move it back */
     for (int i = 0; e >= 0 && i < STREAMS; i++) {
         e = read_stream(h, s, (enum stream)i, now);
         more |= e == 1;
-        s->again |= e == 2;
+        if (e == 2) set_again(h, s, true);
         if (e >= 0) e = next_due(s, (enum stream)i, now, &next);
         if (e >= 0) e = read_impossible(h, s, (enum stream)i, now);
         if (e > 0) next = AGAIN_AFTER_ERROR_S;
@@ -184,93 +193,13 @@ static void read_shard(struct ahead *h, struct shard *s)
     ahead_look_in(h, s, e < 0 ? AGAIN_AFTER_ERROR_S : more ? 0 : next);
 }
 
-/* ---- what was left ---- */
-
-/* The rows of one shard and stream that belong to the crowd. 1: there is no room for more. */
-static int refill_stream(struct ahead *h, struct crowd *c, struct shard *s, enum stream stream, int64_t now)
-{
-    struct arena a = {0};
-    struct kv_page page = {.more = true};
-    struct slice first = queue_key_due_from(&a, stream, c->from[stream]),
-                 to = queue_key_due_from(&a, stream, now + 1);
-    if (sl_cmp(first, sl_cstr(c->key)) > 0) snprintf(c->key, sizeof c->key, "%.*s", SLF(first));
-    int e = 0;
-    while (!e && page.more) {
-        struct arena rows = {0};
-        bool any = false;
-        e = kv_scan(h->q->store->kv, shard_object(s), sl_cstr(c->key), to, KV_PAGE_MAX, &rows, &page);
-        for (size_t i = 0; !e && i < page.n; i++) {
-            struct q_due d;
-            struct slice key = page.row[i].key;
-            bool its = q_due_get(key, page.row[i].value, &d) == 0 && crowd_has(h->ready, c, &d);
-            if (its && (crowd_full(c) || ready_add(h->ready, s, &d, key) == NO_ROOM)) e = 1;
-            snprintf(c->key, sizeof c->key, "%.*s%s", SLF(key), e ? "" : " ");
-            any |= its;
-        }
-        ar_free(&rows);
-        if (any) waitq_wake_all(h->news);
-        fiber_breathe();
-    }
-    ar_free(&a);
-    return e;
-}
-
-static int refill_shard(struct ahead *h, struct crowd *c, int64_t now)
-{
-    struct shard *s = &h->q->shard[h->loop + c->at * h->q->nloops];
-    int e = 0;
-    for (int i = 0; !e && i < STREAMS; i++)
-        if (c->from[i] <= now) e = refill_stream(h, c, s, (enum stream)i, now);
-    return e;
-}
-
-static void refill(struct ahead *h, struct crowd *c)
-{
-    int64_t now = rt_wall_seconds();
-    int e = 0;
-    c->reading = true;
-    while (!e && h->loop + c->at * h->q->nloops < h->q->nshards) {
-        e = refill_shard(h, c, now);
-        if (!e) c->at++, c->key[0] = 0;
-    }
-    if (!e) { /* all shards were read: what was left meanwhile is read the next time */
-        c->left = false;
-        for (int i = 0; i < STREAMS; i++) {
-            bool ahead = c->from[i] > now; /* left while the clock was */
-            if (!ahead || c->later[i] < c->from[i]) c->from[i] = c->later[i];
-            c->later[i] = INT64_MAX;
-            c->left |= c->from[i] != INT64_MAX;
-        }
-        c->at = 0;
-    }
-    list_remove(&c->link); /* others that wait have their turn before it is read again */
-    list_push(&h->ready->crowds, &c->link);
-    c->not_before = rt_now() + (e < 0 ? AGAIN_AFTER_ERROR_S * RT_S : crowd_full(c) ? 0 : RT_S);
-    crowd_done(h->ready, c);
-}
-
-static struct crowd *hungry_crowd(struct ahead *h)
-{
-    int64_t now = rt_now();
-    LIST_EACH(struct crowd, c, &h->ready->crowds, link)
-    if (crowd_wants(c) <= now) return c;
-    return NULL;
-}
-
-/* When a crowd is to be read next. */
-static int64_t next_crowd(const struct ahead *h)
-{
-    int64_t next = RT_NEVER;
-    LIST_EACH(struct crowd, c, &h->ready->crowds, link)
-    if (crowd_wants(c) < next) next = crowd_wants(c);
-    return next;
-}
+/* ---- who is next ---- */
 
 /* A shard of which not all found room, and there is some: the first from h->next on, which becomes the one
  * behind it. */
 static struct shard *hungry_shard(const struct ahead *h, int *next)
 {
-    if (h->ready->items.count >= h->ready->items_most / 2) return NULL;
+    if (!h->nagain || h->ready->items.count >= h->ready->items_most / 2) return NULL;
     int n = (h->q->nshards - h->loop + h->q->nloops - 1) / h->q->nloops;
     for (int i = 0; i < n; i++) {
         struct shard *s = &h->q->shard[h->loop + (h->next + i) % n * h->q->nloops];
@@ -283,20 +212,19 @@ static struct shard *hungry_shard(const struct ahead *h, int *next)
 
 bool ahead_read(struct ahead *h)
 {
-    struct crowd *c = hungry_crowd(h);
-    if (c) refill(h, c);
+    bool any = refill(h);
     struct heap_node *first = heap_least(&h->shards);
     struct shard *s =
         first && first->key <= rt_now() ? CONTAINER_OF(first, struct shard, look) : hungry_shard(h, &h->next);
     if (s) read_shard(h, s);
-    return c || s;
+    return any || s;
 }
 
 int64_t ahead_next(const struct ahead *h)
 {
-    int64_t next = next_crowd(h);
+    const struct heap_node *shard = heap_least(&h->shards), *crowd = heap_least(&h->ready->hungry);
+    int64_t next = shard ? shard->key : RT_NEVER;
     int behind;
-    struct heap_node *first = heap_least(&h->shards);
     if (hungry_shard(h, &behind)) return rt_now();
-    return first && first->key < next ? first->key : next;
+    return crowd && crowd->key < next ? crowd->key : next;
 }

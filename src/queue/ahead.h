@@ -9,6 +9,7 @@ struct ahead {
     int loop;
     struct heap shards; /* by when they are to be read */
     struct waitq *news; /* woken when something has come into memory */
+    unsigned nagain;    /* shards whose rows did not all fit */
     int next;           /* the shard with which one whose rows did not all fit is gone on with */
 };
 void ahead_init(struct ahead *h, struct queue *q, struct ready *r, struct waitq *news, int loop);
@@ -16,7 +17,7 @@ void ahead_free(struct ahead *h);
 /* The row is due later than now (unix seconds). */
 void ahead_later(struct ahead *h, struct shard *s, const struct q_due *d, int64_t now);
 /* A row that was offered finds no room: it is read from the disk later. */
-void ahead_leave(struct shard *s, const struct q_due *d);
+void ahead_leave(struct ahead *h, struct shard *s, const struct q_due *d);
 /* All that is due is read again, from the first row of each shard on. */
 void ahead_restart(struct ahead *h);
 /* Something of the shard could not be written: it is read again from the first row, in a while. */

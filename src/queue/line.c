@@ -11,28 +11,6 @@ enum {
     SHARE_PART = 4, /* of the items in memory one sender may have this part */
 };
 
-/* ---- crowds ---- */
-
-static void crowd_init(struct crowd *c, enum crowd_of of, size_t most)
-{
-    *c = (struct crowd){.of = of, .most = most};
-    list_init(&c->link);
-    for (int s = 0; s < STREAMS; s++) c->from[s] = c->later[s] = INT64_MAX;
-}
-
-/* A row stays on the disk. Of a shard that this pass has yet to read it comes with it, else with the next. */
-void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const struct q_due *d,
-                 struct slice key)
-{
-    int shard = s->n / s->q->nloops;
-    if (!c->left) c->at = 0, c->key[0] = 0;
-    bool passed = shard < c->at || (shard == c->at && (c->reading || sl_cmp(key, sl_cstr(c->key)) < 0));
-    int64_t *least = passed ? c->later : c->from;
-    if (d->due < least[d->stream]) least[d->stream] = d->due;
-    c->left = true;
-    if (list_empty(&c->link)) list_push(&r->crowds, &c->link);
-}
-
 /* ---- senders, hops, docks, lines: found or made, gone when nothing is left of them ---- */
 
 static struct slice share_name(const struct q_due *d) { return d->account.n ? d->account : d->domain; }
@@ -114,6 +92,7 @@ void hop_undock(struct ready *r, struct hop *h)
     struct dock *d = h->dock;
     list_remove(&h->dock_link);
     h->dock = NULL;
+    crowd_stir(r, &h->crowd);
     if (d && !list_empty(&d->hops)) dock_stir(r, d); /* whose turn it was may have gone with it */
     if (!d || !list_empty(&d->hops)) return;
     heap_remove(&r->alarms, &d->alarm);
@@ -219,34 +198,23 @@ static struct line *line_of(struct crowd *c) { return CONTAINER_OF(c, struct lin
 static struct share *share_of(struct crowd *c) { return CONTAINER_OF(c, struct share, crowd); }
 static struct hop *hop_of(struct crowd *c) { return CONTAINER_OF(c, struct hop, crowd); }
 
-bool crowd_has(const struct ready *r, struct crowd *c, const struct q_due *d)
+void crowds_of(const struct ready *r, const struct q_due *d, struct crowd *of[3])
 {
     char text[LINE_NAME];
-    if (c->of == OF_LINE) return sl_eqi(line_name(r, d, text), sl_cstr(line_of(c)->name));
-    if (c->of == OF_SHARE) return sl_eqi(share_name(d), sl_cstr(share_of(c)->name));
-    return sl_eqi(hop_name(r->plan, d, text), sl_cstr(hop_of(c)->name));
+    struct line *l = map_get(&r->lines, line_name(r, d, text));
+    struct hop *h = l ? l->hop : map_get(&r->hops, hop_name(r->plan, d, text));
+    struct share *s = l ? l->share : map_get(&r->shares, share_name(d));
+    of[0] = l ? &l->crowd : NULL;
+    of[1] = h ? &h->crowd : NULL;
+    of[2] = s ? &s->crowd : NULL;
 }
 
 void crowd_done(struct ready *r, struct crowd *c)
 {
     c->reading = false;
     if (!c->left) list_remove(&c->link);
+    crowd_stir(r, c);
     if (c->of == OF_LINE) line_check(r, line_of(c));
     else if (c->of == OF_SHARE) share_check(r, share_of(c));
     else hop_check(r, hop_of(c));
-}
-
-static size_t hop_most(const struct hop *h)
-{
-    bool down = h->dock && (h->dock->bind == SITE_DOWN || h->dock->bind == SITE_RESTS);
-    return down ? HOP_DOWN_ITEMS : h->crowd.most;
-}
-
-static size_t crowd_most(struct crowd *c) { return c->of == OF_HOP ? hop_most(hop_of(c)) : c->most; }
-
-bool crowd_full(struct crowd *c) { return c->n >= crowd_most(c); }
-
-int64_t crowd_wants(struct crowd *c)
-{
-    return c->left && !c->reading && c->n <= crowd_most(c) / 4 ? c->not_before : RT_NEVER;
 }

@@ -34,12 +34,15 @@ void dock_stir(struct ready *r, struct dock *d); /* the first of those who wait 
 /* What one line found or did, the next of its share, its hop and its dock may find as well. */
 void line_stir(struct ready *r, struct share *s, struct hop *h);
 
+void crowd_init(struct crowd *c, enum crowd_of of, size_t most);
 /* A row stays on the disk. */
 void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const struct q_due *d,
                  struct slice key);
 bool crowd_full(struct crowd *c);
-/* rt_now(): from when on there is something on the disk, and room for it; RT_NEVER */
-int64_t crowd_wants(struct crowd *c);
-/* Does the row belong to it? */
-bool crowd_has(const struct ready *r, struct crowd *c, const struct q_due *d);
+bool crowd_has_room(struct crowd *c); /* for as much again as it has */
+/* What is left of it, in memory or on the disk, or how much it may have has changed: does it want to be read
+ * for? */
+void crowd_stir(struct ready *r, struct crowd *c);
+/* Those that the row belongs to, line, hop and sender, as far as they are in memory. */
+void crowds_of(const struct ready *r, const struct q_due *d, struct crowd *of[3]);
 void crowd_done(struct ready *r, struct crowd *c); /* after reading: it may be gone afterwards */

@@ -87,10 +87,18 @@ void line_stir(struct ready *r, struct share *s, struct hop *h)
     if (h->dock) dock_stir(r, h->dock);
 }
 
+void dock_binds(struct ready *r, struct dock *d, enum site_bind bind)
+{
+    bool was = dock_keeps_few(d);
+    d->bind = bind;
+    if (was == dock_keeps_few(d)) return;
+    LIST_EACH(struct hop, h, &d->hops, dock_link) crowd_stir(r, &h->crowd);
+}
+
 void dock_open(struct ready *r, struct dock *d)
 {
     d->shut = STREAMS;
-    d->bind = SITE_HAS_ROOM;
+    dock_binds(r, d, SITE_HAS_ROOM);
     heap_remove(&r->alarms, &d->alarm);
     dock_stir(r, d);
 }

@@ -61,18 +61,20 @@ static struct crowd *too_many(struct line *l)
     return crowd_full(&l->share->crowd) ? &l->share->crowd : NULL;
 }
 
-static void count(struct line *l, size_t by)
+static void count(struct ready *r, struct line *l, size_t by)
 {
-    l->crowd.n += by;
-    l->hop->crowd.n += by;
-    l->share->crowd.n += by;
+    struct crowd *of[] = {&l->crowd, &l->hop->crowd, &l->share->crowd};
+    for (size_t i = 0; i < COUNT_OF(of); i++) {
+        of[i]->n += by;
+        if (of[i]->left) crowd_stir(r, of[i]);
+    }
 }
 
 /* Bulk leaves a quarter of the memory to what somebody waits for. */
-static bool has_memory(const struct ready *r, enum stream s)
+bool ready_has_memory(const struct ready *r, enum stream s, size_t more)
 {
     size_t most = s == STREAM_BULK ? r->items_most / 4 * 3 : s ? r->items_most / 16 * 15 : r->items_most;
-    return r->items.count < most;
+    return r->items.count + more < most;
 }
 
 enum added ready_add(struct ready *r, struct shard *s, const struct q_due *d, struct slice key)
@@ -81,7 +83,7 @@ enum added ready_add(struct ready *r, struct shard *s, const struct q_due *d, st
     struct slice k = item_key(&d->id, d->g, text);
     struct item *it = map_get(&r->items, k);
     if (it) return ADDED;
-    if (!has_memory(r, d->stream)) return NO_ROOM;
+    if (!ready_has_memory(r, d->stream, 0)) return NO_ROOM;
     struct line *l = line_get(r, d);
     struct crowd *full = too_many(l);
     if (full) {
@@ -92,7 +94,7 @@ enum added ready_add(struct ready *r, struct shard *s, const struct q_due *d, st
     it = xcalloc(1, sizeof *it);
     *it = (struct item){.line = l, .shard = s, .id = d->id, .g = d->g, .due = d->due};
     list_push(&l->items, &it->link);
-    count(l, 1);
+    count(r, l, 1);
     map_put(&r->items, k, it);
     line_enter(r, l);
     return ADDED;
@@ -108,7 +110,7 @@ static void item_free(struct ready *r, struct item *it)
 {
     char text[32];
     list_remove(&it->link);
-    count(it->line, (size_t)-1);
+    count(r, it->line, (size_t)-1);
     map_del(&r->items, item_key(&it->id, it->g, text));
     free(it);
 }
@@ -160,11 +162,10 @@ static void shut(struct ready *r, struct dock *d, enum stream s, enum site_bind 
 {
     if (d->shut == STREAMS) d->since = rt_wall_seconds();
     if (s < d->shut) d->shut = s;
-    d->bind = bind;
+    dock_binds(r, d, bind);
     if (again == RT_NEVER) heap_remove(&r->alarms, &d->alarm);
     else heap_put(&r->alarms, &d->alarm, again);
-    if (bind == SITE_DOWN || bind == SITE_RESTS)
-        LIST_EACH(struct hop, h, &d->hops, dock_link) hop_unload(r, h);
+    if (dock_keeps_few(d)) LIST_EACH(struct hop, h, &d->hops, dock_link) hop_unload(r, h);
 }
 
 static bool take_place(struct ready *r, struct item *it, struct dock *d)
@@ -287,6 +288,7 @@ static void hop_goes(struct ready *r, struct hop *h, const struct source_way *wa
         hop_undock(r, h);
         h->dock = d;
         list_push(&d->hops, &h->dock_link);
+        crowd_stir(r, &h->crowd);
     }
     site_put(one);
     h->known = true;
@@ -514,6 +516,7 @@ void ready_free(struct ready *r)
     map_free(&r->hops);
     map_free(&r->docks);
     map_free(&r->of_site);
+    heap_free(&r->hungry);
     heap_free(&r->able);
     heap_free(&r->alarms);
     heap_free(&r->rests);

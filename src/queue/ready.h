@@ -21,11 +21,12 @@ struct crowd {
     struct link link; /* in ready->crowds while something is left */
     size_t n, most;
     bool left, reading;
-    int64_t from[STREAMS],
-        later[STREAMS];  /* least time left: of shards still to be read; of those already read */
-    int at;              /* the shard that is being read, of this loop's */
-    char key[READY_KEY]; /* how far; "" = it begins */
+    int64_t from[STREAMS], to[STREAMS];        /* least and last time left: of shards still to be read, */
+    int64_t later[STREAMS], later_to[STREAMS]; /* and of those already read */
+    int at;                                    /* the shard that is being read, of this loop's */
+    char key[READY_KEY];                       /* how far; "" = it begins */
     int64_t not_before;
+    struct heap_node hungry; /* in ready->hungry: something is left, and there is room for it */
 };
 struct share {
     struct crowd crowd;
@@ -104,11 +105,13 @@ struct ready {
     struct source_plan *plan; /* held */
     struct map items, lines, shares, hops, docks;
     struct map of_site;              /* bare name of a site -> the first of its docks */
+    struct heap hungry;              /* crowds, by when they may be read for */
     struct heap able, alarms, rests; /* rests: lines of sender domains that a site refuses for a while */
     struct link crowds, quick;       /* quick: items under way, oldest first */
     int64_t turn;
     size_t nquick, nslow, quick_most, slow_most, items_most;
     size_t nanswered; /* items that are */
+    uint64_t looked;  /* rows on the disk at which ahead.c and refill.c have looked */
     bool closing;
     bool no_stack; /* for the last that was to be started */
 };
@@ -121,6 +124,8 @@ void ready_free(struct ready *r); /* nothing is under way any more */
 enum added { ADDED, LEFT, NO_ROOM };
 /* A group that is due; key: of its row. LEFT: to be read again when there is room for its like. */
 enum added ready_add(struct ready *r, struct shard *s, const struct q_due *d, struct slice key);
+/* Is there memory for one more of the stream, and `more` besides? */
+bool ready_has_memory(const struct ready *r, enum stream s, size_t more);
 /* The next that can be started, under way from now on, its place taken; NULL: nothing can. */
 struct item *ready_next(struct ready *r);
 void ready_drop(struct ready *r, struct item *it); /* it waits, and need not any more */

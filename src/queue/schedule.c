@@ -79,7 +79,7 @@ static void offer_here(struct shard *s, const struct q_due *due)
         ahead_later(&x->ahead, s, &d, now);
     } else if (ready_add(&x->ready, s, due, queue_key_due(&a, due->stream, due->due, &due->id, due->g)) ==
                NO_ROOM) {
-        ahead_leave(s, due);
+        ahead_leave(&x->ahead, s, due);
     }
     ar_free(&a);
     waitq_wake_all(&x->news);

@@ -1,0 +1,121 @@
+/* ahead_sim.c - what it costs to find on the disk what there was no room for in memory: letters to many
+ * domains, of each more than fits, are read a few times each, whatever their order. Over virtual time. */
+#include <stdio.h>
+
+#include "base/test.h"
+#include "own_test.h"
+#include "ready.h"
+#include "sim/sim.h"
+
+struct world {
+    struct sim *sim;
+    struct store *store;
+    struct queue *queue;
+    struct own_way way;
+    int domains, each, senders;
+    bool mixed;  /* else the letters to one domain come one after another */
+    size_t room; /* in memory */
+    int taken;
+    int64_t last;
+    uint64_t looked, left, stalled;
+    size_t crowds;
+};
+
+static void relay(void *ctx, struct attempt_letter *at)
+{
+    struct world *w = ctx;
+    for (size_t i = 0; i < at->nrcpt; i++) at->rcpt[i].result = ATTEMPT_TEMPORARY;
+    if (!attempt_place(at, at->domain, at->domain, FROM_IPV4)) return;
+    attempt_asks(at);
+    if (fiber_sleep(30 * RT_S) != 0) return;
+    for (size_t i = 0; i < at->nrcpt; i++) {
+        at->rcpt[i].result = ATTEMPT_DELIVERED;
+        at->rcpt[i].code = 250;
+        at->rcpt[i].reply = SL("250 ok");
+        at->rcpt[i].host = SL("mx.test");
+        w->taken++;
+        w->last = rt_now();
+    }
+    size_t crowds = 0;
+    LIST_EACH(struct crowd, c, &schedule_ready(w->queue->schedule[0])->crowds, link) crowds++;
+    if (crowds > w->crowds) w->crowds = crowds;
+}
+
+static int submit(struct world *w, int domain)
+{
+    char to[40], from[40];
+    snprintf(to, sizeof to, "user@d%d.test", domain);
+    snprintf(from, sizeof from, "sender@s%d.test", domain % w->senders);
+    struct letter_rcpt r = {.address = sl_cstr(to), .route = {.address = sl_cstr(to)}};
+    struct letter l = {.sender = sl_cstr(from),
+                       .rcpt = &r,
+                       .nrcpt = 1,
+                       .head_size = 14,
+                       .stream = STREAM_TRANSACTIONAL,
+                       .received = rt_wall_seconds()};
+    letter_id_new(&l.id);
+    int e = body_put(w->store->body, BODY_QUEUE, SL("Subject: s\r\n\r\nbody\r\n"), SL(""), &l.body);
+    return e ? e : accept_letter(w->queue, &l);
+}
+
+static int all(void *arg)
+{
+    struct world *w = arg;
+    struct kv *kv = NULL;
+    struct body_store *b = NULL;
+    struct queue_stats st = {0};
+    w->way = (struct own_way){&w->store, &w->queue};
+    struct queue_conf c = own_way_queue(&w->way, 4);
+    int e = kv_mem_open(&kv, NULL);
+    if (!e) e = body_open(&b, "body", 1 << 20);
+    if (!e) e = store_open(&w->store, kv, b);
+    if (!e) e = queue_open(&w->queue, w->store, &c);
+    if (!e) e = queue_start(w->queue, relay, w);
+    if (!e) schedule_ready(w->queue->schedule[0])->items_most = w->room;
+    for (int i = 0; !e && i < w->domains * w->each; i++)
+        e = submit(w, w->mixed ? i % w->domains : i / w->each);
+    while (!e && w->taken < w->domains * w->each && rt_now() < 48 * 3600 * RT_S) e = fiber_sleep(60 * RT_S);
+    if (!e) e = queue_stats(w->queue, &st);
+    w->left = st.letters;
+    w->stalled = st.stalled;
+    w->looked = schedule_ready(w->queue->schedule[0])->looked;
+    queue_close(&w->queue);
+    store_close(&w->store);
+    return e;
+}
+
+/* How many rows are looked at for a letter. */
+static double rows_a_letter(struct world *w)
+{
+    w->sim = sim_new(1);
+    struct sim_node *n = sim_node(w->sim, "one", "192.0.2.1");
+    sim_node_start(n, all, w);
+    sim_run(w->sim, RT_NEVER);
+    CHECK_INT(sim_node_result(n), 0);
+    CHECK_INT(w->left, 0);
+    CHECK_INT(w->stalled, 0);
+    CHECK_INT(w->taken, w->domains * w->each);
+    double rows = (double)w->looked / (w->domains * w->each);
+    printf("%d domains, %d letters each, %s, %d senders: %.1f rows looked at for a letter, %zu crowds, all "
+           "after %lld s\n",
+           w->domains, w->each, w->mixed ? "mixed" : "one after another", w->senders, rows, w->crowds,
+           (long long)(w->last / RT_S));
+    sim_free(&w->sim);
+    return rows;
+}
+
+/* Of a queue as long as you like: more letters to more domains cost no more for each. */
+static void few_rows(struct world w) { CHECK(rows_a_letter(&w) < 4); }
+
+TEST(ahead_domains_one_after_another)
+{
+    few_rows((struct world){.domains = 100, .each = 160, .senders = 10, .room = 1500});
+    few_rows((struct world){.domains = 200, .each = 160, .senders = 40, .room = 1500});
+}
+
+TEST(ahead_domains_mixed)
+{
+    few_rows((struct world){.domains = 12, .each = 1000, .senders = 10, .room = 1500, .mixed = true});
+}
+
+TEST(ahead_one_sender) { few_rows((struct world){.domains = 60, .each = 160, .senders = 1, .room = 1500}); }
