@@ -117,7 +117,7 @@ int fenced_start(const struct config *conf)
     if (!e && conf->fence) {
         (void)getpwuid(0); /* name services load their modules before the fence is up */
         add_all(&p, conf);
-        e = fence_up(p.path, p.n, &got);
+        e = fence_up(p.path, p.n, FENCE_NEWEST, &got);
         if (!e) tell(got);
         else err_prefix(e, "the server cannot be shut in (fence in tram.conf)");
     }

@@ -30,11 +30,11 @@ static int put_up(int e, enum fence_part part, unsigned *got)
     return e == ERR_UNSUPPORTED ? 0 : e;
 }
 
-int fence_up(const struct fence_path *path, size_t n, unsigned *got)
+int fence_up(const struct fence_path *path, size_t n, int newest, unsigned *got)
 {
     *got = 0;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         return err_errno(errno, "new privileges cannot be ruled out (no_new_privs)");
-    int e = put_up(fence_files(path, n, got), FENCE_FILES, got);
+    int e = put_up(fence_files(path, n, newest, got), FENCE_FILES, got);
     return e ? e : put_up(fence_calls(), FENCE_CALLS, got);
 }

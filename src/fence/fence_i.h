@@ -4,5 +4,5 @@
 
 /* ERR_UNSUPPORTED: this kernel does not have it. */
 /* Adds FENCE_NAMES to *got when it has that, too. */
-MUST_CHECK int fence_files(const struct fence_path *path, size_t n, unsigned *got);
+MUST_CHECK int fence_files(const struct fence_path *path, size_t n, int newest, unsigned *got);
 MUST_CHECK int fence_calls(void);

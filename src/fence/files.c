@@ -70,9 +70,10 @@ static int make_rules(long version, unsigned *got)
     return (int)syscall(SYS_landlock_create_ruleset, &all, known, 0);
 }
 
-int fence_files(const struct fence_path *path, size_t n, unsigned *got)
+int fence_files(const struct fence_path *path, size_t n, int newest, unsigned *got)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (version > newest) version = newest;
     if (version < 1) return err_set(ERR_UNSUPPORTED, "this kernel has no Landlock");
     int rules = make_rules(version, got);
     if (rules < 0) return err_errno(errno, "Landlock makes no rules");
