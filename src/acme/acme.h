@@ -60,7 +60,8 @@ struct acme_conf { /* borrowed */
     /* Those of others, each shown to lead here, ACME_OTHERS_MAX at most; NULL: none. SUSPENDS. */
     int (*others)(void *ctx, struct arena *a, struct slice **out, size_t *n);
     struct slice contact; /* a mail address, or empty */
-    /* Puts a TXT record into the DNS, or takes it away, for dns-01; NULL: cannot be done. SUSPENDS. */
+    /* Puts a TXT record into the DNS, or takes it away, for dns-01; NULL: cannot be done. The zone's other
+     * servers are given some seconds after all are there. SUSPENDS. */
     int (*publish)(void *ctx, struct arena *a, struct slice name, struct slice text, bool there);
     /* 0: TLSA records stand there as they are to, or none at all (then none is put there). NULL: nobody
      * looks. SUSPENDS. */

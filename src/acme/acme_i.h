@@ -87,9 +87,10 @@ int session_problem(struct acme_session *s, json_t *o, int status);
 
 /* ---- proof.c ---- */
 
-/* One authorization from its URL to its end (section 7.5). ERR_UNSUPPORTED: nothing that is offered can be
+enum { ACME_SECONDARIES_S = 10 }; /* until the other servers of a zone have what was put there */
+/* Authorizations from their URLs to their ends (section 7.5). ERR_UNSUPPORTED: nothing that is offered can be
  * done. SUSPENDS. */
-MUST_CHECK int session_prove(struct acme_session *s, struct slice url);
+MUST_CHECK int session_prove(struct acme_session *s, const struct slice *url, size_t n);
 
 /* ---- order.c ---- */
 

@@ -89,7 +89,7 @@ int session_order(struct acme_session *s, const struct slice *names, size_t n, c
     s->name = names, s->nnames = n;
     int e = es256_request(key, names, n, &request);
     if (!e) e = new_order(s, names, n, replaces, &o);
-    for (size_t i = 0; !e && i < o.n; i++) e = session_prove(s, o.authorization[i]);
+    if (!e) e = session_prove(s, o.authorization, o.n);
     if (!e) e = finalize(s, &o, buf_slice(&request), chain_pem);
     buf_free(&request);
     return e;

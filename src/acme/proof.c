@@ -13,6 +13,8 @@ struct proof {
     enum acme_way way;
     struct slice name, token, challenge; /* challenge: URL */
     struct slice authorization;          /* of the key, RFC 8555 section 8.1 */
+    struct slice url;                    /* of the authorization, section 7.1.4 */
+    bool shown;
 };
 
 static const char *const ways[ACME_WAYS] = {
@@ -90,10 +92,10 @@ static int show(struct acme_session *s, const struct proof *p, bool there)
     }
 }
 
-static int proved(struct acme_session *s, struct slice url, const struct proof *p)
+static int proved(struct acme_session *s, const struct proof *p)
 {
     json_t *o;
-    int e = session_poll(s, url, "pending processing", &o, "a proof");
+    int e = session_poll(s, p->url, "pending processing", &o, "a proof");
     if (e) return e;
     const char *status = json_string_value(json_object_get(o, "status"));
     if (strcmp(status, "valid") != 0)
@@ -103,22 +105,32 @@ static int proved(struct acme_session *s, struct slice url, const struct proof *
     return e;
 }
 
-static int prove(struct acme_session *s, struct slice url, struct proof *p)
+static int show_one(struct acme_session *s, struct proof *p)
 {
-    struct fetch_answer r;
-    json_t *reply;
     p->authorization = ar_printf(s->a, "%.*s.%.*s", SLF(p->token), SLF(jose_thumbprint(s->a, s->key)));
     int e = show(s, p, true);
     if (e) return err_prefix(e, "no proof of %.*s by %s", SLF(p->name), ways[p->way]);
+    p->shown = true;
     s->way = p->way;
-    e = session_post(s, p->challenge, SL("{}"), &r, &reply);
+    return 0;
+}
+
+/* The authority is told that it may look (section 7.5.1). */
+static int announce(struct acme_session *s, const struct proof *p)
+{
+    struct fetch_answer r;
+    json_t *reply;
+    int e = session_post(s, p->challenge, SL("{}"), &r, &reply);
     json_decref(reply);
-    if (!e) e = proved(s, url, p);
-    char why[ERR_TEXT_MAX] = "";
-    if (e) snprintf(why, sizeof why, "%s", err_text(e));
-    int gone = show(s, p, false);
-    if (gone) log_warn("acme", "the proof of %.*s stays behind: %s", SLF(p->name), err_text(gone));
-    return e ? err_set(e, "%s", why) : 0;
+    return e;
+}
+
+static void take_away(struct acme_session *s, const struct proof *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int gone = v[i].shown ? show(s, &v[i], false) : 0;
+        if (gone) log_warn("acme", "the proof of %.*s stays behind: %s", SLF(v[i].name), err_text(gone));
+    }
 }
 
 /* The name that was ordered and that the authority means; empty: one that nobody asked about, which is
@@ -130,24 +142,51 @@ static struct slice ordered(const struct acme_session *s, struct slice said)
     return SL("");
 }
 
-int session_prove(struct acme_session *s, struct slice url)
+/* *p: what is to be shown; one of no name: nothing is, for it was proved for an earlier order. */
+static int look_at(struct acme_session *s, struct slice url, struct proof *p)
 {
     struct fetch_answer r;
-    struct proof p = {0};
     json_t *o;
     int e = session_post(s, url, SL(""), &r, &o);
     if (e) return e;
     struct slice status = session_text(s, o, "status"),
                  said = session_shown(s, json_object_get(o, "identifier"), "value");
-    p.name = ordered(s, session_text(s, json_object_get(o, "identifier"), "value"));
-    bool possible = choose(s, o, &p);
+    p->url = url;
+    p->name = ordered(s, session_text(s, json_object_get(o, "identifier"), "value"));
+    bool possible = choose(s, o, p);
     json_decref(o);
-    if (sl_eq(status, SL("valid"))) return 0; /* from an earlier order */
-    if (!p.name.n)
+    if (sl_eq(status, SL("valid"))) {
+        p->name = SL("");
+        return 0;
+    }
+    if (!p->name.n)
         return err_set(ERR_SYNTAX, "the authority wants a proof of %.*s, which was not asked for",
                        SLF(said.n ? said : SL("no name")));
     if (!possible)
         return err_set(ERR_UNSUPPORTED, "the authority offers no proof of %.*s that can be given here",
-                       SLF(p.name));
-    return prove(s, url, &p);
+                       SLF(p->name));
+    return 0;
+}
+
+/* All are shown before the authority looks at the first: what stands in the DNS takes a while to be seen. */
+int session_prove(struct acme_session *s, const struct slice *url, size_t n)
+{
+    struct proof *v = ar_array(s->a, struct proof, n);
+    char why[ERR_TEXT_MAX] = "";
+    bool in_dns = false;
+    int e = 0;
+    memset(v, 0, n * sizeof *v);
+    for (size_t i = 0; !e && i < n; i++) {
+        e = look_at(s, url[i], &v[i]);
+        if (!e && v[i].name.n) e = show_one(s, &v[i]);
+        in_dns |= v[i].shown && v[i].way == ACME_DNS;
+    }
+    if (!e && in_dns) e = fiber_sleep(ACME_SECONDARIES_S * RT_S);
+    for (size_t i = 0; !e && i < n; i++)
+        if (v[i].shown) e = announce(s, &v[i]);
+    for (size_t i = 0; !e && i < n; i++)
+        if (v[i].shown) e = proved(s, &v[i]);
+    if (e) snprintf(why, sizeof why, "%s", err_text(e));
+    take_away(s, v, n);
+    return e ? err_set(e, "%s", why) : 0;
 }

@@ -9,7 +9,7 @@
 #include "crypto/crypto.h"
 #include "rt/file.h"
 
-enum { KEY_FILE_MAX = 4096, SECONDARIES_S = 10 };
+enum { KEY_FILE_MAX = 4096 };
 
 int core_primary_read(const struct config *conf, struct arena *a, struct core_primary *out)
 {
@@ -42,7 +42,6 @@ static int see_proof(struct dns_primary *p, struct arena *a, const struct dns_ch
     return 0;
 }
 
-/* The other servers of the zone hear of it by NOTIFY: they are given some seconds. */
 int core_publish_proof(void *ctx, struct arena *a, struct slice name, struct slice text, bool there)
 {
     const struct core *core = ctx;
@@ -56,7 +55,7 @@ int core_publish_proof(void *ctx, struct arena *a, struct slice name, struct sli
     if (!e) e = dns_primary_change(p, zone, &c, 1);
     if (!e && there) e = see_proof(p, a, &c);
     dns_primary_close(&p);
-    return !e && there ? fiber_sleep(SECONDARIES_S * RT_S) : e;
+    return e;
 }
 
 /* ---- keys ---- */

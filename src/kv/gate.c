@@ -9,6 +9,16 @@ struct gate_waiter {
     struct completion opened;
 };
 
+/* Nobody may be writing any more: a server that only reads, because it refuses all letters, would never hear
+ * that there is room again. Under the lock. */
+static bool may_try(struct kv_gate *g)
+{
+    int64_t now = rt_now();
+    if (g->state != KV_GATE_DOWN || (g->tried && now - g->tried < RT_S)) return false;
+    g->tried = now;
+    return true;
+}
+
 int kv_gate_enter(struct kv *kv)
 {
     struct kv_gate *g = &kv->gate;
@@ -17,6 +27,7 @@ int kv_gate_enter(struct kv *kv)
         completion_init(&w.opened);
         lock_take(&g->lock);
         enum kv_gate_state now = g->state;
+        bool try = may_try(g);
         if (now == KV_GATE_OPEN) {
             g->inside++;
         } else if (now == KV_GATE_SHUT) {
@@ -25,6 +36,10 @@ int kv_gate_enter(struct kv *kv)
         }
         lock_release(&g->lock);
         if (now == KV_GATE_OPEN) return 0;
+        if (try) {
+            kv->mend(kv);
+            continue;
+        }
         if (now == KV_GATE_DOWN)
             return err_set(g->why, "the index is out of service: it could not be opened again");
         completion_wait(&w.opened);

@@ -202,6 +202,9 @@ static int nothing(struct kv_tx *tx, void *arg)
 /* Notes that wait are written with the next transaction: this is one. */
 int kv_flush(struct kv *kv, struct slice object) { return kv_transact(kv, object, nothing, NULL); }
 
+/* Before any transaction the committer mends. */
+static void mend(struct kv *kv) { (void)!kv_flush(kv, SL("_format")); }
+
 void kv_note(struct kv *kv, struct slice object, struct slice key, struct slice value)
 {
     bool fits = kv_name_ok(object) && kv_name_ok(key) && value.n > 0 && value.n <= KV_VALUE_MAX;
@@ -298,6 +301,7 @@ static void committer_free(struct kv *kv)
 int kv_start(struct kv *kv, const struct kv_engine *engine)
 {
     kv->engine = engine;
+    kv->mend = mend;
     kv->lock = (struct lock)LOCK_INIT;
     kv->users.lock = (struct lock)LOCK_INIT;
     ar_init(&kv->group, 0);

@@ -185,6 +185,20 @@ static void full_disk(struct suite *s)
 
 TEST(a_full_disk_is_left_behind_when_there_is_room) { each_memory(full_disk); }
 
+/* It could not be opened again, and nobody writes any more: who reads has it tried. */
+static void read_after_full(struct suite *s)
+{
+    CHECK_OK(put(s->kv, "o", "a", "1"));
+    kv_mem_inject(s->kv, KV_FAULT_WRITE_FULL, 1);
+    CHECK_ERR(put(s->kv, "o", "b", "2"), ERR_FULL);
+    kv_mem_refuse(s->kv, ERR_CANCELED, 1);
+    CHECK_ERR(put(s->kv, "o", "b", "2"), ERR_CANCELED);
+    CHECK_SL(scan(s, "o", "", "", 9), "a=1 ");
+    CHECK_INT(reopened(s), 1);
+}
+
+TEST(who_reads_has_it_tried_whether_there_is_room_again) { each_memory(read_after_full); }
+
 /* A sync that found no space: the change may be whole in the log. */
 static void full_and_unknown(struct suite *s)
 {

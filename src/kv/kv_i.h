@@ -67,7 +67,8 @@ struct gate_waiter;
 struct kv_gate {
     struct lock lock;
     enum kv_gate_state state;
-    int why; /* when down */
+    int why;       /* when down */
+    int64_t tried; /* and when somebody who reads had it tried again, by rt_now() */
     size_t inside;
     struct gate_waiter *waiting;
     struct completion *drained; /* the committer waits for the last one inside */
@@ -106,6 +107,7 @@ struct kv {
     bool doubt;      /* and the log may hold group number + 1 */
 
     struct kv_gate gate;
+    void (*mend)(struct kv *kv); /* has the committer try to open the engine again. SUSPENDS or BLOCKS */
     struct kv_users users;
     struct lock lock; /* what follows, up to watches */
     struct buf notes;
@@ -169,7 +171,8 @@ MUST_CHECK int kv_range_make(struct kv_range *r, struct slice object, struct sli
 bool kv_name_ok(struct slice s); /* printable ASCII, 1 to KV_KEY_MAX bytes */
 
 /* Around each use of the engine from elsewhere than the committer. enter SUSPENDS or BLOCKS while the
- * engine is being opened again; an error when that did not succeed. */
+ * engine is being opened again, which is tried again each second that somebody asks; an error when that did
+ * not succeed. */
 MUST_CHECK int kv_gate_enter(struct kv *kv);
 void kv_gate_leave(struct kv *kv);
 bool kv_gate_wanted(struct kv *kv); /* the committer waits: whoever is inside for long leaves */

@@ -4,18 +4,25 @@ import datetime
 import json
 import os
 import re
+import smtplib
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from bind import Between, asked, named, update
-from world import OFFSET, World, next_address, until
+from world import OFFSET, World, letter, next_address, until
 
+WHOLE = Path(__file__).resolve().parents[1] / "whole"
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+
+
+def seconds(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def openssl(*words, **options):
@@ -62,10 +69,10 @@ def home_under(folder, authority, config=""):
     world = World(folder)
     home = world.home("one.test", address=authority["host"], accounts=["alice"],
                       config=f'acme = "https://acme.test:4000/dir"\ntls_authorities = "{authority["ca"]}"\n{config}')
-    world.publish(extra=f"acme.test. IN A {authority['address']}\n")
+    world.publish(extra=f"acme.test. IN A {authority['address']}\nelsewhere.test. IN TXT \"v=spf1 +all\"\nelsewhere.test. IN MX 0 .\n")
     home.start()
     yield home
-    print(home.log.read_text()[-3000:])
+    print(home.log.read_text()[-9000:])
     world.close()
 
 
@@ -108,8 +115,15 @@ def test_a_customers_host_for_links_gets_a_certificate_of_its_own(home):
         home.start()
 
 
-def test_renewed_by_command_with_the_key_that_was_published(home):
+def test_renewed_by_command_with_the_key_that_the_dns_knows(home):
+    """Its zone shows a TLSA record of the key that `init` made, and of no other; then none."""
     before, shown = served(home, 993), home.json("cert", "show")
+    assert shown["tlsa"] in home.world.zone.read_text() and shown["next_tlsa"] not in home.world.zone.read_text()
+    home.tram("cert", "renew")
+    assert served(home, 993) != before and home.json("cert", "show")["tlsa"] == shown["tlsa"]
+    assert "no record of the next key" in home.json("cert", "show")["tlsa_why"]
+    home.world.write_zone("".join(line for line in home.world.zone.read_text().splitlines(True) if " TLSA " not in line))
+    before = served(home, 993)
     home.tram("cert", "renew")
     after = home.json("cert", "show")
     assert served(home, 993) != before
@@ -184,10 +198,14 @@ def keys(home):
 
 
 @pytest.fixture(scope="module")
-def home_with_tlsa(folder, authority, zone):
-    subprocess.run(["curl", "-sf", "-d", json.dumps({"ip": authority["host"]}), f"http://{authority['address']}:8055/set-default-ipv4"], check=True)
+def other_authority(tmp_path_factory):
+    yield from authority_at(tmp_path_factory.mktemp("fourth"))
+
+
+@pytest.fixture(scope="module")
+def home_with_tlsa(folder, other_authority, zone):
     (folder / "tlsa").mkdir()
-    yield from home_under(folder / "tlsa", authority, f'dns_update = "{zone["at"]}"\ndns_update_key = "{zone["folder"]}/key"')
+    yield from home_under(folder / "tlsa", other_authority, f'dns_update = "{zone["at"]}"\ndns_update_key = "{zone["folder"]}/key"')
 
 
 def start_ahead(home, monkeypatch, ahead):
@@ -198,19 +216,100 @@ def start_ahead(home, monkeypatch, ahead):
 
 
 @pytest.mark.skipif(not FAKETIME, reason="faketime is not here")
-def test_a_clock_that_is_wrong_is_told_before_anything_is_ordered(home_with_tlsa, authority, monkeypatch):
+def test_a_clock_that_is_wrong_is_told_before_anything_is_ordered(home_with_tlsa, other_authority, monkeypatch):
     home = home_with_tlsa
     until(lambda: "Pebble" in served(home, 993), what="pebble's certificate")
     home.stop()
     start_ahead(home, monkeypatch, "+2h")
-    before, orders = served(home, 993), authority["log"].read_text().count("order-plz")
+    before, orders = served(home, 993), other_authority["log"].read_text().count("order-plz")
     done = home.tram("cert", "renew", ok=False)
     assert done.returncode in (1, 3) and "is the clock right? No certificate is asked for" in done.stderr, done.stderr
-    assert served(home, 993) == before and authority["log"].read_text().count("order-plz") == orders
+    assert served(home, 993) == before and other_authority["log"].read_text().count("order-plz") == orders
     home.stop()
     home.start()
     home.tram("cert", "renew")
-    assert served(home, 993) != before and authority["log"].read_text().count("order-plz") > orders
+    assert served(home, 993) != before and other_authority["log"].read_text().count("order-plz") > orders
+
+
+@pytest.fixture
+def home_on_a_disk(home_with_tlsa, tmp_path, monkeypatch):
+    """The same, whose disk is full when told so: home.full(True)."""
+    home, library = home_with_tlsa, tmp_path / "fault.so"
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", str(library), str(WHOLE / "fault_shim.c"), "-ldl"], check=True)
+    order = home.dir / "fault"  # where the server may look
+    home.stop()
+    with monkeypatch.context() as shim:
+        shim.setenv("TRAM_FAULT", str(order))
+        shim.setenv("LD_PRELOAD", str(library))
+        home.start()
+
+    def full(yes):
+        if yes:
+            order.with_suffix(".new").write_text("FULL 1000000\n")
+            order.with_suffix(".new").replace(order)
+        else:  # the shim, which counts in it, may just write it anew
+            until(lambda: order.unlink(missing_ok=True) or time.sleep(0.1) or not order.exists(), what="a disk with room")
+    home.full = full
+    yield home
+    full(False)
+    home.stop()
+    home.start()
+
+
+def send(home, subject):
+    with home.mx() as client:
+        client.sendmail("x@elsewhere.test", ["alice@one.test"], letter("x@elsewhere.test", "alice@one.test", subject))
+
+
+def test_a_disk_that_is_full_when_a_certificate_is_to_be_renewed(home_on_a_disk, other_authority):
+    home = home_on_a_disk
+    until(lambda: "Pebble" in served(home, 993), what="pebble's certificate")
+    send(home, "before")
+    before, orders = served(home, 993), other_authority["log"].read_text().count("order-plz")
+    home.full(True)
+    done = home.tram("cert", "renew", ok=False)
+    assert done.returncode in (1, 3) and "no certificate is asked for, since it could not be kept" in done.stderr, done.stderr
+    assert served(home, 993) == before and other_authority["log"].read_text().count("order-plz") == orders
+    with pytest.raises((smtplib.SMTPRecipientsRefused, smtplib.SMTPResponseException)) as refused:
+        send(home, "full")
+    why = refused.value
+    code = why.recipients["alice@one.test"][0] if isinstance(why, smtplib.SMTPRecipientsRefused) else why.smtp_code
+    assert code == 452, "it is put off, not lost"
+    home.full(False)
+
+    def taken():
+        with contextlib.suppress(smtplib.SMTPRecipientsRefused, smtplib.SMTPResponseException):
+            return send(home, "after") or True
+    until(taken, what="a server that goes on by itself")
+    assert len(home.wait_for("alice", 2)) == 2
+    home.tram("cert", "renew")
+    assert served(home, 993) != before
+
+
+def test_a_disk_that_gets_full_while_a_certificate_is_made(home_on_a_disk, other_authority):
+    home = home_on_a_disk
+    until(lambda: "Pebble" in served(home, 993), what="pebble's certificate")
+    for _ in range(10):  # until it does so between the order and the certificate
+        before = served(home, 993)
+        made = other_authority["log"].read_text().count("finalize-order")
+        renewal = threading.Thread(target=lambda: home.tram("cert", "renew", ok=False))
+        renewal.start()
+        until(lambda: other_authority["log"].read_text().count("finalize-order") > made or not renewal.is_alive(), what="the end of the order")
+        home.full(True)
+        renewal.join()
+        lost = served(home, 993) == before
+        home.full(False)
+        until(lambda: home.tram("cert", "list", ok=False).returncode == 0, what="a server that goes on by itself")
+        if lost:
+            break
+    assert lost
+    listed = home.json("cert", "list")["certificates"][0]
+    assert seconds(listed["renewed"]) - time.time() < 3600, "it is tried again soon, since that was promised before"
+    home.stop()
+    home.start()
+    assert served(home, 993) == before, "the old one is served after a restart, too"
+    home.tram("cert", "renew")
+    assert served(home, 993) != before
 
 
 @pytest.mark.skipif(not FAKETIME, reason="faketime is not here")
@@ -227,7 +326,7 @@ def test_keys_change_with_their_records_in_the_dns(home_with_tlsa, zone, monkeyp
     update(zone, f"update delete {name} TLSA", f"update add {name} 0 TLSA {present}")  # nobody remembers it
     home.tram("cert", "renew")  # the next key is not known: the present one stays
     assert keys(home) == (present, following) and tlsa(zone) == {present, following}, "and its record is put there"
-    known = datetime.datetime.fromisoformat(home.json("cert", "show")["next_tlsa_ready"].replace("Z", "+00:00")).timestamp()
+    known = seconds(home.json("cert", "show")["next_tlsa_ready"])
     home.stop()
     until(lambda: time.time() > known - 3590, what="seconds")
     start_ahead(home, monkeypatch, "+3595")  # as much as the authority lets pass, which tells the time
