@@ -88,6 +88,8 @@ bool command_refusal_fits(struct request *r);
 /* Notes that it begins; false: it is not to be noted, or could not be. SUSPENDS. */
 bool command_audit_begin(const struct command *c, struct request *r, struct audit_act *act,
                          char id[AUDIT_ID + 1]);
+/* cmd_account.c: the one of the argument `address`; without that its id is empty. SUSPENDS. */
+MUST_CHECK int account_if_named(struct request *r, struct account *out);
 /* cmd_stats.c: of one account */
 MUST_CHECK int run_stats_of(struct request *r);
 void print_stats_of(json_t *reply, struct buf *out);

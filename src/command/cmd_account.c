@@ -117,6 +117,13 @@ static int tell_account(struct request *r)
     return e ? e : tell_limits(r, &acc);
 }
 
+int account_if_named(struct request *r, struct account *out)
+{
+    struct slice address = arg_slice(r->args, "address");
+    *out = (struct account){0};
+    return address.n ? account_get(r->core->store->directory, r->a, address, out) : 0;
+}
+
 int run_account_show(struct request *r) { return tell_account(r); }
 
 static void print_limit(json_t *limits, enum sender_limit k, const char *words, struct buf *out)

@@ -39,9 +39,8 @@ static int list_campaign(void *r, const struct send_info *info) { return reply_r
 
 int run_campaign_list(struct request *r)
 {
-    struct account acc = {0};
-    struct slice address = arg_slice(r->args, "address");
-    int e = address.n ? account_get(r->core->store->directory, r->a, address, &acc) : 0;
+    struct account acc;
+    int e = account_if_named(r, &acc);
     return e ? e : send_each(r->core->sends, sl_cstr(acc.id), list_campaign, r);
 }
 

@@ -65,9 +65,8 @@ static int list_webhook(void *r, const struct webhook *h)
 
 int run_webhook_list(struct request *r)
 {
-    struct account acc = {0};
-    struct slice address = arg_slice(r->args, "address");
-    int e = address.n ? account_get(r->core->store->directory, r->a, address, &acc) : 0;
+    struct account acc;
+    int e = account_if_named(r, &acc);
     return e ? e : webhook_each(r->core->sends, sl_cstr(acc.id), list_webhook, r);
 }
 

@@ -472,15 +472,21 @@ int inbound_get(struct sends *s, struct slice account, struct slice name, struct
     return e;
 }
 
-/* key: of a row b/ or B/, which ends with the token. */
-static int tell_one(struct sends *s, struct slice key, struct arena *a, inbound_each_fn *each, void *arg)
+struct telling {
+    inbound_each_fn *each;
+    void *arg;
+};
+
+/* Of a row b/ or B/, which ends with the token. */
+static int tell_row(struct sends *s, const struct kv_row *row, struct arena *a, void *arg)
 {
+    const struct telling *t = arg;
     struct inbound in;
     struct es256 *k = NULL;
-    struct slice token = sl_from(key, sl_rchr(key, '/') + 1);
+    struct slice token = sl_from(row->key, sl_rchr(row->key, '/') + 1);
     int e = inbound_read(s, token, a, &in, &k);
     es256_free(&k);
-    if (!e) return each(arg, &in);
+    if (!e) return t->each(t->arg, &in);
     if (e != ERR_NOT_FOUND) /* removed meanwhile */
         log_error("send", "the URL %.*s that mail is handed to cannot be read: %s", SLF(token), err_text(e));
     return e == ERR_CANCELED ? e : 0;
@@ -488,49 +494,21 @@ static int tell_one(struct sends *s, struct slice key, struct arena *a, inbound_
 
 int inbound_each(struct sends *s, struct slice account, inbound_each_fn *each, void *arg)
 {
-    struct arena a = {0}, keep = {0};
-    struct kv_page page = {.more = true};
-    struct slice prefix = account.n ? ar_printf(&keep, "B/%.*s/", SLF(account)) : SL("b/"), from = prefix;
-    int e = 0;
-    while (!e && page.more) {
-        ar_reset(&a);
-        e = kv_scan(s->store->kv, SL(SENDS_OBJECT), from, kv_prefix_end(&keep, prefix), 100, &a, &page);
-        if (e || !page.n) break;
-        from = kv_after(&keep, page.row[page.n - 1].key);
-        for (size_t i = 0; !e && i < page.n; i++) e = tell_one(s, page.row[i].key, &a, each, arg);
-    }
-    ar_free(&a);
-    ar_free(&keep);
-    return e;
+    return sends_each_row(s, account.n ? "B" : "b", account, tell_row, &(struct telling){each, arg});
 }
 
-static void remember_row(struct sends *s, const struct kv_row *row)
+static int remember_row(struct sends *s, const struct kv_row *row, struct arena *a, void *arg)
 {
     struct inbound in;
     struct slice pem;
+    (void)a, (void)arg;
     /* one that cannot be read is known all the same: letters for it wait */
     bool whole = get_row(row->value, &in, &pem) == 0;
     free(map_put(&s->inbounds, sl_from(row->key, 2), new_known(whole ? &in : NULL)));
+    return 0;
 }
 
-int inbound_open(struct sends *s)
-{
-    struct arena a = {0}, keep = {0};
-    struct kv_page page = {.more = true};
-    struct slice from = SL("b/");
-    int e = 0;
-    while (!e && page.more) {
-        ar_reset(&a);
-        e = kv_scan(s->store->kv, SL(SENDS_OBJECT), from, SL("b0"), 500, &a, &page);
-        if (e || !page.n) break;
-        ar_reset(&keep);
-        from = kv_after(&keep, page.row[page.n - 1].key);
-        for (size_t i = 0; i < page.n; i++) remember_row(s, &page.row[i]);
-    }
-    ar_free(&a);
-    ar_free(&keep);
-    return e;
-}
+int inbound_open(struct sends *s) { return sends_each_row(s, "b", SL(""), remember_row, NULL); }
 
 void inbound_close(struct sends *s)
 {

@@ -150,6 +150,11 @@ void sends_fresh(struct sends *s, struct slice account); /* events came; any thr
  * SUSPENDS. */
 typedef int sends_account(struct sends *s, struct slice account);
 MUST_CHECK int sends_each_account(struct sends *s, char kind, const char *doing, sends_account *visit);
+/* Each row "KIND/..." of the common object, those of one account ("KIND/ACCOUNT/...") or, when that is empty,
+ * of all. What is not 0 of visit() ends the walk, and is what it gives. a: is reset at times. SUSPENDS. */
+typedef int sends_row(struct sends *s, const struct kv_row *row, struct arena *a, void *arg);
+MUST_CHECK int sends_each_row(struct sends *s, const char *kind, struct slice account, sends_row *visit,
+                              void *arg);
 int event_open(struct sends *s); /* event.c: reads which ids were given. SUSPENDS */
 
 /* ---- reading (send_read.c); all SUSPEND. ERR_NOT_FOUND, ERR_CORRUPT ---- */

@@ -209,27 +209,17 @@ static bool id_of_key(struct slice key, struct letter_id *id)
     return true;
 }
 
-static int look(struct sends *s)
+static int look_at(struct sends *s, const struct kv_row *row, struct arena *a, void *arg)
 {
-    struct arena a = {0};
-    struct kv_page page = {.more = true};
-    char from[KV_KEY_MAX] = "a/";
-    int e = 0;
-    while (!e && page.more) {
-        ar_reset(&a);
-        e = kv_scan(s->store->kv, SL(SENDS_OBJECT), ar_dup(&a, sl_cstr(from)), SL("a0"), 500, &a, &page);
-        for (size_t i = 0; !e && i < page.n; i++) {
-            struct letter_id id;
-            if (!is_due_soon(page.row[i].value) || !id_of_key(page.row[i].key, &id)) continue;
-            int bad = load(s, &id);
-            if (bad) log_error("send", "the send %s cannot be read: %s", id.s, err_text(bad));
-        }
-        if (!page.n) break;
-        snprintf(from, sizeof from, "%.*s ", SLF(page.row[page.n - 1].key));
-    }
-    ar_free(&a);
-    return e;
+    struct letter_id id;
+    (void)a, (void)arg;
+    if (!is_due_soon(row->value) || !id_of_key(row->key, &id)) return 0;
+    int bad = load(s, &id);
+    if (bad) log_error("send", "the send %s cannot be read: %s", id.s, err_text(bad));
+    return 0;
 }
+
+static int look(struct sends *s) { return sends_each_row(s, "a", SL(""), look_at, NULL); }
 
 /* ---- orders ---- */
 

@@ -107,37 +107,27 @@ int send_numbered(struct sends *s, struct slice account, uint64_t number, struct
 
 /* ---- lists ---- */
 
-static int show_row(struct sends *s, struct slice key, send_each_fn *each, void *arg)
+struct showing {
+    send_each_fn *each;
+    void *arg;
+};
+
+static int show_row(struct sends *s, const struct kv_row *row, struct arena *a, void *arg)
 {
+    const struct showing *x = arg;
     struct letter_id id = {{0}};
-    struct slice text = sl_from(key, sl_rchr(key, '/') + 1);
-    struct arena a = {0};
+    struct slice text = sl_from(row->key, sl_rchr(row->key, '/') + 1);
     struct send_info info;
     if (!letter_id_ok(text)) return 0;
     memcpy(id.s, text.p, LETTER_ID_LEN);
-    int e = send_show(s, &id, &a, &info);
-    if (!e) e = each(arg, &info);
-    else if (e == ERR_NOT_FOUND) e = 0; /* forgotten */
-    else log_error("send", "the send %s cannot be read: %s", id.s, err_text(e)), e = 0;
-    ar_free(&a);
-    return e;
+    int e = send_show(s, &id, a, &info);
+    if (!e) return x->each(x->arg, &info);
+    if (e != ERR_NOT_FOUND) /* forgotten */
+        log_error("send", "the send %s cannot be read: %s", id.s, err_text(e));
+    return 0;
 }
 
 int send_each(struct sends *s, struct slice account, send_each_fn *each, void *arg)
 {
-    struct arena a = {0};
-    struct kv_page page = {.more = true};
-    char from[KV_KEY_MAX + 2], to[KV_KEY_MAX];
-    int e = 0;
-    snprintf(from, sizeof from, account.n ? "l/%.*s/" : "l/", SLF(account));
-    snprintf(to, sizeof to, account.n ? "l/%.*s0" : "l0", SLF(account));
-    while (!e && page.more) {
-        ar_reset(&a);
-        e = kv_scan(s->store->kv, SL(SENDS_OBJECT), ar_dup(&a, sl_cstr(from)), sl_cstr(to), 100, &a, &page);
-        for (size_t i = 0; !e && i < page.n; i++) e = show_row(s, page.row[i].key, each, arg);
-        if (!page.n) break;
-        snprintf(from, sizeof from, "%.*s ", SLF(page.row[page.n - 1].key));
-    }
-    ar_free(&a);
-    return e;
+    return sends_each_row(s, "l", account, show_row, &(struct showing){each, arg});
 }

@@ -390,31 +390,26 @@ int webhook_get(struct sends *s, struct slice account, struct slice name, struct
     return e;
 }
 
+struct telling {
+    bool keys;
+    webhook_each_fn *each;
+    void *arg;
+};
+
+static int tell_row(struct sends *s, const struct kv_row *row, struct arena *a, void *arg)
+{
+    const struct telling *t = arg;
+    struct webhook h;
+    struct es256 *k = NULL;
+    int e = webhook_read(s, row->key, row->value, a, &h, t->keys ? &k : NULL);
+    if (e) log_error("send", "the webhook %.*s cannot be read: %s", SLF(row->key), err_text(e));
+    es256_free(&k);
+    return e ? 0 : t->each(t->arg, &h);
+}
+
 static int walk(struct sends *s, struct slice account, bool keys, webhook_each_fn *each, void *arg)
 {
-    struct arena a = {0};
-    struct kv_page page = {.more = true};
-    char from[KV_KEY_MAX + 2], to[KV_KEY_MAX];
-    int e = 0;
-    snprintf(from, sizeof from, account.n ? "w/%.*s/" : "w/", SLF(account));
-    snprintf(to, sizeof to, account.n ? "w/%.*s0" : "w0", SLF(account));
-    while (!e && page.more) {
-        ar_reset(&a);
-        e = kv_scan(s->store->kv, SL(SENDS_OBJECT), ar_dup(&a, sl_cstr(from)), sl_cstr(to), 100, &a, &page);
-        for (size_t i = 0; !e && i < page.n; i++) {
-            struct webhook h;
-            struct es256 *k = NULL;
-            int bad = webhook_read(s, page.row[i].key, page.row[i].value, &a, &h, keys ? &k : NULL);
-            if (bad)
-                log_error("send", "the webhook %.*s cannot be read: %s", SLF(page.row[i].key), err_text(bad));
-            else e = each(arg, &h);
-            es256_free(&k);
-        }
-        if (!page.n) break;
-        snprintf(from, sizeof from, "%.*s ", SLF(page.row[page.n - 1].key));
-    }
-    ar_free(&a);
-    return e;
+    return sends_each_row(s, "w", account, tell_row, &(struct telling){keys, each, arg});
 }
 
 int webhook_each(struct sends *s, struct slice account, webhook_each_fn *each, void *arg)
