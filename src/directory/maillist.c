@@ -1,8 +1,8 @@
 /* maillist.c - distribution lists: a row for the list (L:), one for each member (M:), in their domain's
  * object.
  *
- * A member's row is named by the list's id and a hash of the address in lower case: a list that is made again
- * has none of the members of the one before it, and Bob@ and bob@ are one member. */
+ * A member's row is named by the list's id and a hash of the address in lower case and NFC: a list that is
+ * made again has none of the members of the one before it, and Bob@ and bob@ are one member. */
 #include "maillist.h"
 
 #include <stdio.h>
@@ -106,7 +106,7 @@ static struct slice member_key(struct arena *a, const char *id, struct slice add
 {
     uint8_t sum[HASH_MAX];
     struct buf hex = BUF_INIT;
-    hash_once(HASH_SHA256, ar_lower(a, address), sum);
+    hash_once(HASH_SHA256, local_name(a, address), sum); /* the domain is in A-labels */
     hex_encode(&hex, sl((const char *)sum, 16));
     struct slice key = ar_printf(a, "M:%s/%.*s", id, SLF(buf_slice(&hex)));
     buf_free(&hex);

@@ -93,6 +93,15 @@ TEST(maillist_members_come_once_and_go)
     CHECK_INT(n, 1);
     CHECK_OK(maillist_members_remove(f.dir, SL("dev@one.test"), &SL("far@away.example"), 1, &n));
     CHECK_INT(n, 0);
+    /* decomposed or not it is the same name (RFC 6532 section 3.1) */
+    CHECK_OK(maillist_members_add(f.dir, SL("dev@one.test"), &SL("e\314\201@bu\314\210cher.test"), 1, &n));
+    CHECK_INT(n, 1);
+    CHECK_OK(maillist_members_add(f.dir, SL("dev@one.test"), &SL("\303\211@b\303\274cher.test"), 1, &n));
+    CHECK_INT(n, 0);
+    CHECK_OK(maillist_has(f.dir, &l, SL("\303\251@xn--bcher-kva.test"), &yes));
+    CHECK(yes);
+    CHECK_OK(maillist_members_remove(f.dir, SL("dev@one.test"), &SL("\303\251@b\303\274cher.test"), 1, &n));
+    CHECK_INT(n, 1);
     CHECK_INT(maillist_members_add(f.dir, SL("dev@one.test"), &SL("dev-owner@one.test"), 1, &n), ERR_USAGE);
     CHECK_INT(maillist_members_add(f.dir, SL("none@one.test"), who, 1, &n), ERR_NOT_FOUND);
     CHECK(strstr(err_text(ERR_NOT_FOUND), "no list"));
