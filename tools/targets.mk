@@ -147,10 +147,12 @@ install: build
 	ln -sf ../bin/tram $(DESTDIR)$(PREFIX)/sbin/sendmail
 	ln -sf ../bin/tram $(DESTDIR)$(PREFIX)/lib/sendmail
 	ln -sf tram $(DESTDIR)$(PREFIX)/bin/mailq
+	ln -sf tram $(DESTDIR)$(PREFIX)/bin/newaliases
 	install -D -m 644 docs/man/tram.1 $(DESTDIR)$(PREFIX)/share/man/man1/tram.1
 	install -D -m 644 docs/man/tram.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/tram.conf.5
 	install -d $(DESTDIR)$(PREFIX)/share/man/man8
 	ln -sf tram.1 $(DESTDIR)$(PREFIX)/share/man/man1/mailq.1
+	ln -sf tram.1 $(DESTDIR)$(PREFIX)/share/man/man1/newaliases.1
 	ln -sf ../man1/tram.1 $(DESTDIR)$(PREFIX)/share/man/man8/sendmail.8
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
 	$(B)/tram completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tram

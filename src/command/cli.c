@@ -391,13 +391,14 @@ static int take_args(struct task *t, int argc, char **argv)
     return e ? e : command_ask(t->cmd, t->args);
 }
 
-/* Called as sendmail(8) it is `tram send`; -bp and -q, which mean the queue, are commands of their own. */
+/* Called as sendmail(8) it is `tram send`; -bp and -q (with whatever behind it), which mean the queue, are
+ * commands of their own. */
 static const struct command *as_sendmail(int *argc, char ***argv)
 {
     bool list = false, retry = false;
     for (int i = 0; i < *argc && (*argv)[i][0] == '-' && (*argv)[i][1] != '-'; i++) {
         list |= strcmp((*argv)[i], "-bp") == 0;
-        retry |= strcmp((*argv)[i], "-q") == 0;
+        retry |= strncmp((*argv)[i], "-q", 2) == 0;
     }
     if (!list && !retry) return command_named("send");
     static char *all[] = {(char *)"--all"};
@@ -463,6 +464,18 @@ static bool wants_smtp(int argc, char **argv)
     return smtp && strcmp(self ? self + 1 : argv[0], "sendmail") == 0;
 }
 
+/* newaliases(1) and its spellings: aliases are in the store, there is no file of which a table is to be made.
+ */
+static bool wants_new_aliases(int argc, char **argv)
+{
+    const char *self = strrchr(argv[0], '/');
+    self = self ? self + 1 : argv[0];
+    bool asked = strcmp(self, "newaliases") == 0;
+    for (int i = 1; i < argc && strcmp(self, "sendmail") == 0; i++)
+        asked |= strcmp(argv[i], "-bi") == 0 || strcmp(argv[i], "-I") == 0;
+    return asked;
+}
+
 static int speak_smtp(struct task *t, const struct cli_server *server)
 {
     char host[256] = "localhost";
@@ -471,7 +484,8 @@ static int speak_smtp(struct task *t, const struct cli_server *server)
     return stdin_smtp(host, hand_over, &o);
 }
 
-/* The program's own words: -C DIR before the command. sendmail and mailq are its other names. */
+/* The program's own words: -C DIR before the command. sendmail, mailq and newaliases are its other
+ * names. */
 static const struct command *take_command(int *argc, char ***argv, const char **home)
 {
     static char *help[] = {(char *)"help"};
@@ -496,6 +510,7 @@ int cli_main(int argc, char **argv, const struct cli_server *server)
 {
     struct task t = {0};
     bool smtp = wants_smtp(argc, argv);
+    if (wants_new_aliases(argc, argv)) return EXIT_DONE;
     static char *from_envelope[] = {(char *)"-t"}; /* in its place hand_over() names who gets it */
     umask(077); /* what a home holds, libraries' files too, is nobody else's */
     t.cmd = take_command(&argc, &argv, &t.home);

@@ -19,10 +19,10 @@ def installed(tmp_path_factory):
 def test_everything_is_where_it_belongs(installed):
     files = {str(path.relative_to(installed)) for path in installed.rglob("*") if not path.is_dir()}
     assert files == {
-        "usr/bin/tram", "usr/bin/mailq", "usr/sbin/sendmail", "usr/lib/sendmail", "usr/share/man/man1/tram.1", "usr/share/man/man1/mailq.1", "usr/share/man/man8/sendmail.8", "usr/share/man/man5/tram.conf.5",
+        "usr/bin/tram", "usr/bin/mailq", "usr/bin/newaliases", "usr/sbin/sendmail", "usr/lib/sendmail", "usr/share/man/man1/tram.1", "usr/share/man/man1/mailq.1", "usr/share/man/man1/newaliases.1", "usr/share/man/man8/sendmail.8", "usr/share/man/man5/tram.conf.5",
         "usr/share/bash-completion/completions/tram", "usr/share/zsh/vendor-completions/_tram", "usr/lib/systemd/system/tram.service",
         "usr/lib/systemd/system/tram.socket", "usr/lib/sysusers.d/tram.conf", "etc/logrotate.d/tram"}
-    for name in ("usr/sbin/sendmail", "usr/lib/sendmail", "usr/bin/mailq"):
+    for name in ("usr/sbin/sendmail", "usr/lib/sendmail", "usr/bin/mailq", "usr/bin/newaliases"):
         assert (installed / name).resolve() == (installed / "usr/bin/tram")
 
 

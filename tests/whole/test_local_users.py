@@ -20,7 +20,7 @@ def machine(tmp_path):
         made = World(Path(folder))
         home = made.home("one.test", accounts=["alice"])
         made.publish(extra=f"away.test. IN MX 10 mx.away.test.\nmx.away.test. IN A {next_address()}\n")
-        for name in ("tram", "sendmail", "mailq"):
+        for name in ("tram", "sendmail", "mailq", "newaliases"):
             shutil.copy(TRAM, home.dir.parent / name)
             os.chmod(home.dir.parent / name, 0o755)
         yield home
@@ -99,6 +99,20 @@ def test_every_user_sees_their_own_letters_and_does_nothing_else(machine):
         assert b"x@away.test" not in done.stdout.replace(b"nobody@one.test", b"") or b"nobody@one.test" in done.stdout
         assert b"root@one.test" not in done.stdout and b"alice" not in done.stdout
     assert home.tram("queue", "stats").stdout
+
+
+
+def test_what_packages_call_sendmail_for_beside_letters(machine):
+    """Debian's policy (section 11.6): a mail transport agent has newaliases, even if it does nothing."""
+    home = machine
+    for words in (["newaliases"], ["sendmail", "-bi"], ["sendmail", "-I"]):
+        assert as_user(home, 0, *words) == (0, "", "")
+    home.start()
+    for words in (["sendmail", "-q"], ["sendmail", "-q30m"], ["sendmail", "-qf"]):
+        status, told, wrong = as_user(home, 0, *words)
+        assert status == 0 and told.endswith("tried again at once.\n"), (words, told, wrong)
+    status, _, wrong = as_user(home, 0, "sendmail", "-bd", "-C", "/etc/mail")  # the server is started otherwise
+    assert status == 2 and "-b takes" in wrong
 
 
 def test_a_node_may_serve_its_owner_only(machine):
