@@ -332,10 +332,13 @@ static int take_ips(struct config *c, const struct setting *s, const struct slic
 {
     struct ip *ip = (struct ip *)((char *)c + s->at);
     if (n > LISTEN_MAX) return err_set(ERR_SYNTAX, "%s has more than %d addresses", s->name, LISTEN_MAX);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         if (!ip_parse(v[i], &ip[i]))
             return err_set(ERR_SYNTAX, "%s \"%.*s\" must be an IP address such as 192.0.2.1 or 2001:db8::1",
                            s->name, SLF(v[i]));
+        for (size_t k = 0; k < i; k++)
+            if (ip_eq(&ip[i], &ip[k])) return err_set(ERR_SYNTAX, "%s names %.*s twice", s->name, SLF(v[i]));
+    }
     if (n) *(size_t *)((char *)c + s->count) = n;
     return 0;
 }
@@ -439,6 +442,13 @@ static void keep_fault(cfg_t *cfg, const char *fmt, va_list ap)
     if (n > 0 && n < ERR_TEXT_MAX) vsnprintf(fault + n, ERR_TEXT_MAX - (size_t)n, fmt, ap);
 }
 
+/* What is no name at all stays as it is, for the sentence that says so. */
+static struct slice name_as_kept(struct arena *a, struct slice name)
+{
+    struct slice ascii;
+    return !is_ascii(name) && dns_to_ascii(a, name, &ascii) == 0 ? ascii : ar_lower(a, name);
+}
+
 static int take_setting(const struct setting *s, cfg_opt_t *opt)
 {
     struct reading *r = reading;
@@ -446,7 +456,7 @@ static int take_setting(const struct setting *s, cfg_opt_t *opt)
     struct slice *v = ar_array(r->a, struct slice, n);
     for (size_t i = 0; i < n; i++) {
         v[i] = ar_dup(r->a, sl_cstr(cfg_opt_getnstr(opt, (unsigned)i)));
-        if (s->type == SETTING_HOST || s->type == SETTING_DOMAINS) v[i] = ar_lower(r->a, v[i]);
+        if (s->type == SETTING_HOST || s->type == SETTING_DOMAINS) v[i] = name_as_kept(r->a, v[i]);
     }
     if (s->type == SETTING_IPS) return take_ips(r->out, s, v, n);
     if (s->type == SETTING_DOMAINS) return take_domains(r->out, s, v, n);

@@ -149,6 +149,27 @@ TEST(what_is_wrong_is_refused_with_its_line)
     }
 }
 
+/* Names are kept in A-labels, whoever looks at them later. */
+TEST(names_are_kept_in_a_labels)
+{
+    struct arena a = {0};
+    struct config c;
+    CHECK_OK(config_parse(&a,
+                          SL("hostname = \"Mail.b\303\274cher.test\"\n"
+                             "ldap = \"ldap://d.test\"\nldap_base = \"o=x\"\n"
+                             "ldap_domains = {\"bu\314\210cher.test\", \"Two.test\"}\n"),
+                          "x", &c));
+    CHECK_SL(c.hostname, "mail.xn--bcher-kva.test");
+    REQUIRE(c.nldap_domains == 2);
+    CHECK_SL(c.ldap_domain[0], "xn--bcher-kva.test");
+    CHECK_SL(c.ldap_domain[1], "two.test");
+    CHECK_ERR(config_parse(&a, SL("hostname = \"b\303\274 cher.test\"\n"), "x", &c), ERR_SYNTAX);
+    CHECK_ERR(config_parse(&a, SL("hostname = \"m.x.test\"\nlisten = {\"::1\", \"0:0::1\"}\n"), "x", &c),
+              ERR_SYNTAX);
+    CHECK(strstr(err_text(ERR_SYNTAX), "listen names 0:0::1 twice"));
+    ar_free(&a);
+}
+
 TEST(what_init_writes_can_be_read_with_every_comment_taken_out)
 {
     struct arena a;
