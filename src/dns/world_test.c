@@ -1,4 +1,4 @@
-/* talk_test.c - libunbound against a small name server on loopback. */
+/* world_test.c - libunbound against a small name server on loopback. */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <sys/socket.h>
