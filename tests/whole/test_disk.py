@@ -1,5 +1,6 @@
 """A disk that fails and descriptors that run out: the service goes on without a restart, and keeps what it said."""
 import os
+import shlex
 import re
 import resource
 import smtplib
@@ -18,7 +19,7 @@ SHIM = Path(__file__).with_name("fault_shim.c")
 def home(world, monkeypatch):
     """A running server whose index fails on order: home.fail("EIO", 1)."""
     library = world.folder / "fault.so"
-    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM), "-ldl"], check=True)
+    subprocess.run([*shlex.split(os.environ.get("CC", "cc")), "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM), "-ldl"], check=True)
     home = world.home("one.test", accounts=["alice", "bob"])
     order = home.dir / "fault"  # where the server may look and write
     world.publish(extra='elsewhere.test. IN TXT "v=spf1 +all"\nelsewhere.test. IN MX 0 .\n')

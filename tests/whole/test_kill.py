@@ -5,6 +5,7 @@ RUNS=200 tests/whole/test_kill.py runs the long campaign (`make kill`); the ordi
 import collections
 import contextlib
 import os
+import shlex
 import random
 import re
 import resource
@@ -100,7 +101,7 @@ def shim(world):
     """The library by which a server meets faults on order (fault_shim.c)."""
     library = world.folder / "fault.so"
     source = Path(__file__).with_name("fault_shim.c")
-    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"], check=True)
+    subprocess.run([*shlex.split(os.environ.get("CC", "cc")), "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"], check=True)
     return str(library)
 
 
