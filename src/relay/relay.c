@@ -46,18 +46,18 @@ static void give_open(struct delivery *d, const struct verdict *v, const char *h
     }
 }
 
-/* What one server refuses for its own limits stays open: the next one may take it. True: some
- * server said "later". */
+/* What one server refuses for its own limits stays open: the next one may take it. Who lost count said
+ * nothing of anybody. True: some server said "later". */
 static bool drop_answered(struct delivery *d)
 {
     size_t n = 0;
     bool later = false;
     for (size_t i = 0; i < d->nopen; i++) {
         struct attempt_rcpt *r = d->open[i];
-        bool now = r->result == ATTEMPT_TEMPORARY;
+        bool open = r->result == ATTEMPT_TEMPORARY, now = open && !(d->astray && r->code == 503);
         r->later |= now;
         later |= now;
-        if (now || (r->result == ATTEMPT_PERMANENT && r->elsewhere)) d->open[n++] = r;
+        if (open || (r->result == ATTEMPT_PERMANENT && r->elsewhere)) d->open[n++] = r;
     }
     d->nopen = n;
     return later;
@@ -105,7 +105,7 @@ static bool use_peer(struct delivery *d, struct peer *p)
     }
     bool stale = (kept && fresh) || d->astray;
     if (d->astray) {
-        reach_astray(d->pool->home, &path);
+        if (p->ext & SMTP_EXT_PIPELINING) reach_astray(d->pool->home, &path);
         conn_abort(p->c); /* whatever was said now might be heard as a letter */
     }
     if (p->degraded) /* refused for being in clear, perhaps: TLS has its chance next time */

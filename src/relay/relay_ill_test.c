@@ -89,6 +89,21 @@ TEST(relay_who_loses_count_is_asked_again_step_by_step)
     }
 }
 
+/* That it lost count is no "later" of its own: what it says step by step is the last word. */
+TEST(relay_who_lost_count_may_refuse_for_good)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.a.caps = "PIPELINING";
+    t.a.loses = RCPT;
+    t.a.say[RCPT] = "554 5.6.1 no such letters here";
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+    HAS(t.rcpt[0].reply, "no such letters");
+    CHECK_INT(t.a.sessions, 2);
+    end(&t);
+}
+
 /* Who says so to a lone command too is believed. */
 TEST(relay_out_of_order_step_by_step_is_the_last_word)
 {

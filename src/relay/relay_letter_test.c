@@ -50,6 +50,26 @@ TEST(relay_tells_the_time_and_the_priority)
 }
 
 /* RFC 3030: each byte as it is, in one chunk, behind the answers to RCPT. */
+/* Behind a chunk nobody says the word to go on: an answer that came before it is to what nobody asked. */
+TEST(relay_an_answer_before_the_chunk_is_nobodys)
+{
+    static const char *const caps[] = {"CHUNKING\nBINARYMIME\nPIPELINING", "CHUNKING\nBINARYMIME"};
+    struct slice bytes = SL("X: y\r\n\r\n\0\n");
+    for (size_t i = 0; i < COUNT_OF(caps); i++) {
+        struct tester t;
+        REQUIRE(begin(&t));
+        t.a.caps = caps[i];
+        t.a.say[RCPT] = "250 2.1.5 fine\r\n550 5.7.1 one too many";
+        prepare(&t, "two.test", "ok@two.test");
+        t.source = (struct letter_source){
+            .size = bytes.n, .head = 8, .binary = true, .eight_bit = true, .read = cut_from, .ctx = &bytes};
+        relay_deliver(t.relay, &t.at);
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+        HAS(t.rcpt[0].reply, "more than it is asked");
+        end(&t);
+    }
+}
+
 TEST(relay_binary_letters)
 {
     static const char *const caps[] = {"CHUNKING\nBINARYMIME\nPIPELINING", "CHUNKING\nBINARYMIME"};

@@ -365,6 +365,7 @@ static void refused_within(struct talk *t, int e)
     struct verdict v;
     bool said = conn_overhear(t->p->c) && hear(t, RSET_TIME, "", &r, &v) == 0 && r.code >= 400;
     if (!said) verdict_error(&v, t->at->a, e == ERR_STATE ? ERR_SYNTAX : e, "while the letter was sent");
+    else (void)goes_astray(t, &r, &v);
     t->broken = true;
     give_taken(t, &v);
 }
@@ -428,7 +429,7 @@ static void hand_over(struct talk *t)
     struct smtp_stuff stuff;
     const bool binary = t->src->binary;
     struct slice early = conn_peek(t->p->c);
-    if (early.n && early.p[0] >= '4') { /* as within the letter: it makes no difference how soon it came */
+    if (!binary && early.n && early.p[0] >= '4') { /* behind 354 as within the letter, however soon it came */
         refused_within(t, ERR_STATE);
         return;
     }
