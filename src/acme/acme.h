@@ -130,3 +130,5 @@ struct acme_rollover {
 };
 /* In the arena; all zero when nothing is known. SUSPENDS. */
 MUST_CHECK int acme_rollover(struct kv *kv, struct arena *a, struct acme_rollover *out);
+/* What waits while it has failed, in words for people. */
+const char *acme_rollover_waits(const struct acme_rollover *r);

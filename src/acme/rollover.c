@@ -283,9 +283,18 @@ int rollover_look(struct acme *x)
 
 /* ---- the key to be certified ---- */
 
+static bool is_everywhere(const struct acme_rollover *r) { return r->since && r->ready <= rt_wall_seconds(); }
+
 static bool is_known(const struct acme_rollover *r, struct slice next)
 {
-    return r->since && r->ready <= rt_wall_seconds() && sl_eq(r->next, next);
+    return is_everywhere(r) && sl_eq(r->next, next);
+}
+
+const char *acme_rollover_waits(const struct acme_rollover *r)
+{
+    return is_everywhere(r) ? "the next certificate may have the next key, whose record is known; then keys "
+                              "wait until that is mended"
+                            : "certificates keep the present key until it is mended";
 }
 
 /* At first there are files, whose key may stand in the DNS, and may be one that cannot be asked for. Then the

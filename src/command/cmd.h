@@ -83,6 +83,8 @@ MUST_CHECK int upgrade_check(struct request *r, const struct names *known);
 void print_upgrade_check(json_t *args, json_t *reply, struct buf *out);
 /* authority.c: may who asks run it with these arguments? ERR_DENIED. SUSPENDS. */
 MUST_CHECK int command_may(const struct command *c, struct request *r);
+/* Is a domain of the node theirs who ask? All are the operator's. SUSPENDS. */
+MUST_CHECK int command_administers(struct request *r, struct slice domain, bool *yes);
 /* May one more refusal be noted today? Who may nothing cannot push out of the audit what was done. */
 bool command_refusal_fits(struct request *r);
 /* Notes that it begins; false: it is not to be noted, or could not be. SUSPENDS. */

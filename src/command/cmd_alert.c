@@ -74,9 +74,7 @@ static void watch_keys(struct watching *x)
     struct acme_rollover k;
     if (!x->core->acme || acme_rollover(x->core->store->kv, x->a, &k)) return;
     if (k.failed && rt_wall_seconds() - k.failed > KEYS_LATE)
-        found(x, SL("TLSA"),
-              ar_printf(x->a, "%.*s; certificates keep the present key until it is mended", SLF(k.why)),
-              false);
+        found(x, SL("TLSA"), ar_printf(x->a, "%.*s; %s", SLF(k.why), acme_rollover_waits(&k)), false);
 }
 
 /* What others say of sessions with us (RFC 8460): one in twenty failed. */

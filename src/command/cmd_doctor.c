@@ -35,8 +35,8 @@ static void examine_keys(struct examining *x)
     if (!x->r->core->acme || acme_rollover(x->r->core->store->kv, a, &k)) return;
     if (k.failed)
         doctor_found(x, WARNING, "TLSA",
-                     ar_printf(a, "%.*s (since %.*s); certificates keep the present key until it is mended",
-                               SLF(k.why), SLF(say_past(a, k.failed, rt_wall_seconds()))),
+                     ar_printf(a, "%.*s (since %.*s); %s", SLF(k.why),
+                               SLF(say_past(a, k.failed, rt_wall_seconds())), acme_rollover_waits(&k)),
                      SL("tram dns records prints what is to stand there"));
     else if (k.used)
         doctor_found(x, FINE, "TLSA", SL("the records of this key and of the next one stand in the DNS"),

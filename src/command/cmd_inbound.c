@@ -37,7 +37,11 @@ static int list_inbound(void *arg, const struct inbound *in)
 {
     const struct listing *l = arg;
     struct request *r = l->r;
-    if (l->domain.n && !sl_eq(sl_from(in->name, sl_rchr(in->name, '@') + 1), l->domain)) return 0;
+    struct slice domain = sl_from(in->name, sl_rchr(in->name, '@') + 1);
+    bool theirs;
+    if (l->domain.n && !sl_eq(domain, l->domain)) return 0;
+    int e = command_administers(r, domain, &theirs);
+    if (e || !theirs) return e;
     json_t *o = json_object();
     reply_text(o, "name", in->name);
     reply_text(o, "account", in->account);

@@ -155,6 +155,9 @@ def test_who_administers_a_domain_has_the_keys_and_webhooks_of_its_accounts(home
     for name in ("two.test", "any@two.test"):
         assert call(home, key, "inbound.add", account="shop@two.test", name=name, url="https://hook.two.test/in")["status"] == 0
     home.tram("inbound", "add", "bob@one.test", "one.test", "https://hook.one.test/in")
+    home.tram("inbound", "add", "shop@two.test", "shop@one.test", "https://hook.two.test/in")  # of a domain that is not theirs
+    assert "shop@one.test" in [h["name"] for h in home.json("inbound", "list", "shop@two.test")["inbound"]]
+    assert "shop@one.test" not in [h["name"] for h in call(home, key, "inbound.list", address="shop@two.test", _rows=True)]
     assert [h["name"] for h in call(home, key, "inbound.list", address="two.test", _rows=True)] == [h["name"] for h in call(home, key, "inbound.list", address="shop@two.test", _rows=True)] != []
     no = [("inbound.add", {"account": "bob@one.test", "name": "x@two.test", "url": "https://x.test/"}), ("inbound.add", {"account": "shop@two.test", "name": "x@one.test", "url": "https://x.test/"}),
           ("inbound.list", {}), ("inbound.list", {"address": "one.test"}), ("inbound.list", {"address": "bob@one.test"}), ("inbound.remove", {"name": "one.test"})]
@@ -164,6 +167,7 @@ def test_who_administers_a_domain_has_the_keys_and_webhooks_of_its_accounts(home
     for name in ("two.test", "any@two.test"):
         assert call(home, key, "inbound.remove", name=name)["status"] == 0
     home.tram("inbound", "remove", "one.test")
+    home.tram("inbound", "remove", "shop@one.test")
     home.tram("account", "remove", "shop@two.test")
     home.tram("domain", "admin", "remove", "two.test", "chief@two.test")
 
