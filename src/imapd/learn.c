@@ -1,5 +1,5 @@
-/* learn.c - what is moved into Junk and out of it, or marked $Junk and $NotJunk, teaches what junk is
- * (junk/). */
+/* learn.c - what is moved into Junk and out of it, marked $Junk and $NotJunk, or answered teaches what junk
+ * is (junk/). */
 #include "base/log.h"
 #include "base/text.h"
 #include "imapd_i.h"
@@ -57,6 +57,14 @@ static void learn(struct imapd_session *s, struct mailbox_ref box, const uint32_
 /* What others share is theirs to judge. */
 static bool is_own(const struct imapd_session *s) { return strcmp(s->view->acc, s->account) == 0; }
 
+/* Who cannot tell looks as if it were: nothing is learned then. */
+static bool in_junk(struct imapd_session *s)
+{
+    struct mailbox m;
+    int e = mailbox_get(s->server->conf.store, s->account, imapd_box(s).box, &s->a, &m);
+    return e || m.use & USE_JUNK;
+}
+
 void imapd_learn_moved(struct imapd_session *s, const struct mailbox *to, const struct message_copied *c)
 {
     struct mailbox from;
@@ -69,10 +77,17 @@ void imapd_learn_moved(struct imapd_session *s, const struct mailbox *to, const 
         learn(s, there, c->to, c->n, false); /* junk that is thrown away is junk */
 }
 
+/* Junk is answered by nobody. Without that only people whose good letters went astray would ever teach what a
+ * good one is. */
 void imapd_learn_marked(struct imapd_session *s, const struct imap_flags *f, const uint32_t *uid, size_t n)
 {
+    bool said = false;
     for (size_t i = 0; is_own(s) && i < f->n; i++) {
         bool junk = sl_eqi(f->keyword[i], SL("$Junk"));
-        if (junk || sl_eqi(f->keyword[i], SL("$NotJunk"))) learn(s, imapd_box(s), uid, n, junk);
+        if (!junk && !sl_eqi(f->keyword[i], SL("$NotJunk"))) continue;
+        learn(s, imapd_box(s), uid, n, junk);
+        said = true;
     }
+    if (!said && is_own(s) && (f->system & IMAP_ANSWERED) && !in_junk(s))
+        learn(s, imapd_box(s), uid, n, false);
 }

@@ -1,4 +1,5 @@
-/* junk.h - is a letter junk, judging by its words? Learned from what people move into Junk and out of it.
+/* junk.h - is a letter junk, judging by its words? Learned from what people move into Junk and out of it, and
+ * what they answer.
  *
  * Paul Graham, "A Plan for Spam" (2002); Gary Robinson, "A Statistical Approach to the Spam Problem" (Linux
  * Journal 107, 2003): what each word says, smoothed, put together by Fisher's method with the chi-square

@@ -56,3 +56,31 @@ def test_letters_go_where_people_put_their_like(tmp_path):
         assert "not those of junk" in explain(home, good)
     finally:
         world.close()
+
+
+def test_letters_that_are_answered_are_good_ones(tmp_path):
+    """Who never finds a good letter in Junk teaches all the same what a good one is."""
+    world = World(tmp_path)
+    home = world.home("one.test", accounts=["alice"])
+    world.publish(extra='client.test. 300 TXT "v=spf1 +all"\n')
+    home.start()
+    try:
+        with home.mx() as client:
+            for n in range(8):
+                for kind in KINDS:
+                    client.sendmail(f"{kind}{n}@client.test", ["alice@one.test"],
+                                    letter(f"{kind}{n}@client.test", "alice@one.test", f"{kind}-{n}-", text(kind, n)))
+        home.wait_for("alice", 16)
+        moved(home, [f"junk-{n}-" for n in range(8)], "INBOX", "Junk")
+        client = home.imap("alice")
+        client.select("INBOX")
+        assert client.store("1:*", "+FLAGS.SILENT", "(\\Answered \\Seen)")[0] == "OK"
+        client.logout()
+        with home.mx() as client:
+            for kind in KINDS:
+                client.sendmail("new@client.test", ["alice@one.test"],
+                                letter("new@client.test", "alice@one.test", f"fresh {kind}", text(kind, 99)))
+        until(lambda: [m for m in home.messages("alice", "Junk") if b"fresh junk" in m], what="the junk")
+        assert b"fresh good" in home.messages("alice")[-1]
+    finally:
+        world.close()

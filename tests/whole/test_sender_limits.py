@@ -38,6 +38,7 @@ def test_a_limit_that_is_set_binds_says_until_when_and_survives_a_crash(home):
         assert no.value.smtp_code == 450 and b"3 recipients a day" in no.value.smtp_error
     told = home.wait_for("alice", 2)  # bob's letter, and the notice to alice, who is postmaster
     assert any(b"A sending limit is reached: bob@one.test" in m for m in told)
+    assert sum(b"A sending limit is reached: bob@one.test" in m for m in home.wait_for("bob", 1)) == 1  # once, the owner too
     assert home.json("account", "show", "bob@one.test")["limits"]["daily"]["used"] == 3
     home.tram("account", "set", "bob@one.test", "--daily", "unlimited", "--first-time", "default")
     with home.submission("bob") as client:
