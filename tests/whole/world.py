@@ -1,6 +1,7 @@
 """A trial network on loopback: homes of Tram, each on its own address, one zone file for all."""
 import ctypes
 import ctypes.util
+import fcntl
 import itertools
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import smtplib
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -18,10 +20,26 @@ OFFSET = 10000
 _address = itertools.count(2)
 
 
+def own_network():
+    """A number that no other process of tests has at this time: the file is locked until this one ends."""
+    for k in range(200):
+        n = 1 + (os.getpid() + k) % 200
+        try:
+            held = open(Path(tempfile.gettempdir()) / f"tram-tests-{n}", "w")
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return n, held
+        except OSError:  # somebody's
+            continue
+    raise RuntimeError("200 processes of tests at the same time")
+
+
+_network, _held = own_network()
+
+
 def next_address():
     """Each test host gets a loopback address of its own (127.1.x.y, apart from the demo's)."""
     n = next(_address)
-    return f"127.{1 + os.getpid() % 200}.{n // 250}.{n % 250 + 2}"
+    return f"127.{_network}.{n // 250}.{n % 250 + 2}"
 
 
 def insecure_tls():
