@@ -39,7 +39,7 @@ static int find_threads(struct imapd_session *s)
     ar_init(&each, 0);
     int e = places_of_thread(s->server->conf.store, s->view->acc, 0, s->view->box, &a, &unknown);
     for (size_t i = 0; e == 0 && i < unknown.n && !conn_error(s->c); i++) {
-        e = find_thread(s, unknown.v[i].uid, &each);
+        e = fiber_canceled() ? ERR_CANCELED : find_thread(s, unknown.v[i].uid, &each);
         if (e == ERR_NOT_FOUND || imapd_unreadable(s, e, unknown.v[i].uid, &unread)) e = 0;
         ar_reset(&each);
         imapd_progress(s, i, unknown.n);
