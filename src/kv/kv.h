@@ -96,7 +96,7 @@ MUST_CHECK int kv_flush(struct kv *kv, struct slice object);
 
 /* ---- reading ---- */
 
-/* Committed state. SUSPENDS when the block is not in memory. ERR_NOT_FOUND. */
+/* Committed state. SUSPENDS when the block is not in memory, and now and then for others. ERR_NOT_FOUND. */
 MUST_CHECK int kv_get(struct kv *kv, struct slice object, struct slice key, struct arena *a,
                       struct slice *value);
 /* Several of one object: those that are not in memory are read in one go. value[i].p NULL: there is none. */

@@ -416,3 +416,17 @@ EACH_ENGINE(kv_passes_over_what_was_erased_without_holding_up_a_loop)
     CHECK_OK(kv_scan(s->kv, SL("u:x"), SL("m/"), SL("m0"), 10, &s->a, &page));
     CHECK_INT(page.n, 0);
 }
+
+/* Whoever reads row after row, all of them in memory, lets others have their turn. */
+EACH_ENGINE(kv_reads_without_end_hold_no_loop)
+{
+    struct group g;
+    struct slice v;
+    bool others = false;
+    CHECK_OK(kv_transact(s->kv, SL("u:x"), put_many, NULL));
+    group_init(&g);
+    CHECK_OK(group_go(&g, "another", take_turn, &others));
+    for (int i = 0; i < ERASED && !others; i++) CHECK_OK(kv_get(s->kv, SL("u:x"), SL("n"), &s->a, &v));
+    CHECK(others);
+    CHECK_OK(group_wait(&g));
+}

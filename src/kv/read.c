@@ -48,7 +48,9 @@ static int walk_run(struct read *r) { return told(r, offload_on(POOL_CARE, walk_
 static int run_with(struct read *r, int (*thread)(void *))
 {
     int e = through_gate(r, fiber_current() ? KV_READ_CACHED : KV_READ_DISK);
-    return e == KV_WOULD_BLOCK ? told(r, offload(thread, r)) : e;
+    if (e == KV_WOULD_BLOCK) return told(r, offload(thread, r));
+    if (e >= 0) fiber_breathe(); /* who reads on and on has it in memory, most likely */
+    return e;
 }
 static int read_run(struct read *r) { return run_with(r, read_on_thread); }
 static int on_run(struct read *r) { return run_with(r, on_on_thread); }
