@@ -6,7 +6,7 @@
 static bool is_plain(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] <= ' ' || s.p[i] == 127) return false;
+        if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 127) return false;
     return true;
 }
 
