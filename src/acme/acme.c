@@ -12,6 +12,7 @@
 
 void acme_open(struct acme **out, const struct acme_conf *conf)
 {
+    ASSERT(conf->kv && conf->fetch && conf->names);
     *out = xcalloc(1, sizeof **out);
     (*out)->conf = *conf;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "arena.h"
+#include "base/log.h"
 
 static int before(const struct heap_node *a, const struct heap_node *b)
 {
@@ -58,6 +59,7 @@ void heap_put(struct heap *h, struct heap_node *x, int64_t key)
 
 void heap_remove(struct heap *h, struct heap_node *x)
 {
+    ASSERT(!x->at || (x->at <= h->n && h->v[x->at - 1] == x)); /* it is in this heap, or in none */
     if (!x->at) return;
     size_t i = x->at - 1;
     x->at = 0;

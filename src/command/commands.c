@@ -1,4 +1,5 @@
 /* commands.c - the table of subcommands: command line, help, control socket and manual go by it. */
+#include "base/log.h"
 #include "cmd.h"
 #include "directory/maillist.h"
 #include "report/dmarc_store.h"
@@ -707,6 +708,7 @@ static int command_exit(int e)
 
 int command_run(const struct command *c, struct request *r, struct buf *error)
 {
+    ASSERT(c->run && json_is_object(r->reply));
     char id[AUDIT_ID + 1];
     struct audit_act act;
     int e = command_check(c, r->a, r->args, true), refused = e ? 0 : command_may(c, r);

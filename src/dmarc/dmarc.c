@@ -1,6 +1,7 @@
 /* dmarc.c - policy discovery, alignment and the verdict (RFC 9989 section 4.10, 5.3). */
 #include "dmarc.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "dmarc_i.h"
 #include "mail/domain.h"
@@ -311,6 +312,7 @@ static int severity(const struct dmarc_result *r)
 int dmarc_check(struct dns *d, struct arena *a, const struct dmarc_authors *from,
                 const struct dmarc_evidence *e, struct dmarc_result *out)
 {
+    ASSERT(d && e && from->n <= DMARC_AUTHORS_MAX);
     int code = 0;
     *out = (struct dmarc_result){.from_state = from->state};
     if (from->state != DMARC_FROM_ONE && from->state != DMARC_FROM_SEVERAL) return no_author(from, a, out);

@@ -1,6 +1,7 @@
 /* fetch.c - what may be asked of whom: URL, addresses, limits; then one address after another. */
 #include <string.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "fetch_i.h"
 
@@ -222,6 +223,7 @@ static int try_hosts(const struct fetch *f, struct arena *a, const struct fetch_
 
 int fetch(const struct fetch *f, struct arena *a, const struct fetch_request *q, struct fetch_answer *out)
 {
+    ASSERT(f->conf.dns && q->nfield <= FETCH_HEAD_MAX);
     struct fetch_target t = {0};
     struct hosts h = {0};
     int e = check_request(q);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "kv/record.h"
 #include "words.h"
@@ -183,6 +184,7 @@ static int learn_tx(struct kv_tx *tx, void *arg)
 
 int junk_learn(struct kv *kv, const char *account, const struct junk_letter *l, bool junk)
 {
+    ASSERT(kv && (!account || *account));
     struct arena a = {0};
     struct junk_words *words = ar_new(&a, struct junk_words);
     struct learning x = {
@@ -276,6 +278,7 @@ static struct slice told(struct arena *a, const struct junk_words *w)
 int junk_judge(struct kv *kv, const char *account, const struct junk_letter *l, struct arena *a,
                struct junk_verdict *out)
 {
+    ASSERT(kv && (!account || *account));
     struct arena scratch = {0};
     struct junk_words *w = ar_new(&scratch, struct junk_words);
     struct junk_counts letters, word;

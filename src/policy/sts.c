@@ -223,6 +223,7 @@ int sts_refresh(struct sts *s)
 
 void sts_open(struct sts **out, const struct sts_conf *conf)
 {
+    ASSERT(conf->kv && conf->fetch);
     struct sts *s = xcalloc(1, sizeof *s);
     s->conf = *conf;
     s->loops = rt_loops();

@@ -2,6 +2,7 @@
  */
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "port_i.h"
 
@@ -119,6 +120,7 @@ static int export_all(struct porting *p, struct port_sink *s)
 int port_export(struct store *s, const char *acc, struct port_source to, const struct port_hear *hear,
                 struct port_report *out)
 {
+    ASSERT(s && *acc && to.files);
     *out = (struct port_report){0};
     struct porting p = {.store = s, .acc = acc, .files = to.files, .hear = hear, .report = out};
     struct port_sink *sink;

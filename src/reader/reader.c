@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "mail/head.h"
 #include "rt/rt.h"
 
@@ -18,6 +19,7 @@ static int record_of(struct store *store, struct mailbox_ref box, uint32_t uid, 
 int reader_open(struct reader **out, struct store *store, struct mailbox_ref box, uint32_t uid,
                 const struct message *known)
 {
+    ASSERT(store && *box.account && uid);
     struct message m;
     *out = NULL;
     int e = known ? 0 : record_of(store, box, uid, &m);

@@ -380,6 +380,7 @@ static void log_bad(void *arg, const char *what)
 
 int sources_open(struct sources **out, struct kv *kv)
 {
+    ASSERT(kv);
     struct sources *s = xcalloc(1, sizeof *s);
     s->kv = kv;
     map_init(&s->curves, false);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "mail/domain.h"
 #include "spf_i.h"
@@ -447,6 +448,7 @@ static void unmap(struct ip *ip)
 
 int spf_check(struct dns *d, struct arena *a, const struct spf_query *q, struct spf_result *out)
 {
+    ASSERT(d && a);
     *out = (struct spf_result){.identity = q->identity, .ttl = MAX_TTL};
     struct check c = {.dns = d, .a = a, .q = q, .r = out};
     if (!begin(&c)) return 0;
