@@ -1,5 +1,7 @@
 /* cmd_dkim.c - dkim list, rotate, publish-check: a new key signs only when the world can see it,
  * an old one stays published until the letters in flight have landed. */
+#include <stdio.h>
+
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
@@ -37,18 +39,64 @@ void print_row_dkim_list(json_t *args, json_t *k, size_t i, struct buf *out)
                arg_text(k, "state"), civil_format(json_integer_value(json_object_get(k, "changed")), when));
 }
 
-static int publication(struct request *r, struct slice domain, const struct dkim_key *k,
-                       struct dkim_publish *p)
+/* What the DNS shows of a key. */
+struct look {
+    struct arena *a;
+    struct dns *dns;
+    struct slice domain;
+    const struct dkim_key *k;
+    bool wanted;
+    struct dkim_publish p;
+    int e;
+    char why[ERR_TEXT_MAX];
+};
+
+static void look_fiber(void *arg)
 {
+    struct look *x = arg;
     struct sign_key *key;
+    x->e = sign_key_from_pem(x->k->pem, &key);
+    if (!x->e) {
+        x->e = dkim_publish_check(x->a, x->dns, x->domain, x->k->selector, key, &x->p);
+        sign_key_free(&key);
+    }
+    if (x->e) snprintf(x->why, sizeof x->why, "%s", err_text(x->e));
+}
+
+/* At all keys that are wanted at once, so that a DNS which is silent is waited for once. Damaged ones are
+ * unknown. */
+static int look_at_all(struct request *r, struct look *v, size_t n)
+{
     struct dns *dns = NULL; /* "not there" of a moment ago is not remembered */
-    int e = sign_key_from_pem(k->pem, &key);
+    struct group g;
+    int e = core_fresh_dns(r->core, r->a, &dns);
     if (e) return e;
-    e = core_fresh_dns(r->core, r->a, &dns);
-    if (!e) e = dkim_publish_check(r->a, dns, domain, k->selector, key, p);
+    group_init(&g);
+    for (size_t i = 0; !e && i < n; i++) {
+        v[i].dns = dns;
+        v[i].p =
+            (struct dkim_publish){.state = DKIM_PUB_UNKNOWN, .reason = SL("the row of this key is damaged")};
+        if (v[i].wanted && v[i].k->state != DKIM_KEY_DAMAGED) e = group_go(&g, "dkim key", look_fiber, &v[i]);
+    }
+    int waited = group_wait(&g);
     dns_close(&dns);
-    sign_key_free(&key);
+    if (!e) e = waited;
+    for (size_t i = 0; !e && i < n; i++)
+        if (v[i].e) e = err_set(v[i].e, "%s", v[i].why);
     return e;
+}
+
+/* Of keys of this state; DKIM_KEY_DAMAGED: of all. */
+static int looks_of(struct request *r, struct slice domain, const struct dkim_key *k, size_t n,
+                    enum dkim_key_state state, struct look **out)
+{
+    struct look *v = *out = ar_array(r->a, struct look, n);
+    bool any = false;
+    for (size_t i = 0; i < n; i++) {
+        v[i] = (struct look){.a = r->a, .domain = domain, .k = &k[i]};
+        any |= v[i].wanted = state == DKIM_KEY_DAMAGED || k[i].state == state;
+    }
+    return any ? look_at_all(r, v, n) : 0;
 }
 
 static json_t *publication_json(const struct dkim_key *k, const struct dkim_publish *p)
@@ -67,21 +115,13 @@ int run_dkim_publish_check(struct request *r)
     struct dkim_key *k;
     size_t n;
     bool all = true;
+    struct look *v;
     int e = keys_of(r, &domain, &k, &n);
+    if (!e) e = looks_of(r, domain, k, n, DKIM_KEY_DAMAGED, &v);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) {
-        struct dkim_publish p;
-        if (k[i].state == DKIM_KEY_DAMAGED) {
-            p = (struct dkim_publish){.state = DKIM_PUB_UNKNOWN,
-                                      .reason = SL("the row of this key is damaged")};
-            json_array_append_new(list, publication_json(&k[i], &p));
-            all = false;
-            continue;
-        }
-        e = publication(r, domain, &k[i], &p);
-        if (e) break;
-        all = all && (p.state == DKIM_PUB_RIGHT || k[i].state == DKIM_KEY_RETIRED);
-        json_array_append_new(list, publication_json(&k[i], &p));
+        all = all && (v[i].p.state == DKIM_PUB_RIGHT || k[i].state == DKIM_KEY_RETIRED);
+        json_array_append_new(list, publication_json(&k[i], &v[i].p));
     }
     json_object_set_new(r->reply, "keys", list);
     return e ? e : all ? 0 : NO;
@@ -143,19 +183,16 @@ static int activate(struct request *r, struct slice domain, struct slice selecto
 }
 
 /* One kind's step: a published new key takes over; without a new key one is made. */
-static int rotate_kind(struct request *r, struct slice domain, const struct dkim_key *k, size_t n,
+static int rotate_kind(struct request *r, struct slice domain, const struct look *v, size_t n,
                        enum key_kind kind, json_t *done, json_t *waits)
 {
     for (size_t i = 0; i < n; i++) {
-        if (!is_kind_with_state(&k[i], kind, DKIM_KEY_PUBLISH)) continue;
-        struct dkim_publish p;
-        int e = publication(r, domain, &k[i], &p);
-        if (e) return e;
-        if (p.state == DKIM_PUB_RIGHT) return activate(r, domain, k[i].selector, done);
-        json_array_append_new(waits, publication_json(&k[i], &p));
+        if (!is_kind_with_state(v[i].k, kind, DKIM_KEY_PUBLISH)) continue;
+        if (v[i].p.state == DKIM_PUB_RIGHT) return activate(r, domain, v[i].k->selector, done);
+        json_array_append_new(waits, publication_json(v[i].k, &v[i].p));
         return 0;
     }
-    return make_next(r, domain, k, n, kind, done);
+    return make_next(r, domain, n ? v[0].k : NULL, n, kind, done);
 }
 
 static int remove_landed(struct request *r, struct slice domain, const struct dkim_key *k, size_t n,
@@ -179,9 +216,11 @@ int run_dkim_rotate(struct request *r)
     json_t *done = json_array(), *waits = json_array();
     json_object_set_new(r->reply, "done", done);
     json_object_set_new(r->reply, "waits", waits);
+    struct look *v = NULL;
     int e = keys_of(r, &domain, &k, &n);
-    if (!e) e = rotate_kind(r, domain, k, n, KEY_RSA, done, waits);
-    if (!e) e = rotate_kind(r, domain, k, n, KEY_ED25519, done, waits);
+    if (!e) e = looks_of(r, domain, k, n, DKIM_KEY_PUBLISH, &v);
+    if (!e) e = rotate_kind(r, domain, v, n, KEY_RSA, done, waits);
+    if (!e) e = rotate_kind(r, domain, v, n, KEY_ED25519, done, waits);
     if (!e) e = remove_landed(r, domain, k, n, done);
     if (e) return e;
     e = dkim_keys(r->core->store->directory, r->a, domain, &k, &n);

@@ -106,6 +106,46 @@ def test_dns_check_says_that_the_resolver_is_dead(world):
     assert [f["what"] for f in told] == ["resolver"] and "answers nothing" in told[0]["sentence"]
 
 
+def answer_once_all_are_asked(sock, names):
+    """A resolver for which nothing exists, and which answers about keys only when it was asked about that many."""
+    held, seen = [], set()
+    while True:
+        try:
+            question, peer = sock.recvfrom(4096)
+        except OSError:
+            return
+        held.append((question, peer))
+        if b"_domainkey" in question.lower():
+            seen.add(question[13:13 + question[12]].lower())
+        elif not seen or len(seen) == names:
+            held = held[:-1]
+            sock.sendto(question[:2] + b"\x81\x83" + question[4:6] + bytes(6) + question[12:question.index(b"\0", 12) + 5], peer)
+        if len(seen) == names:
+            for q, who in held:
+                sock.sendto(q[:2] + b"\x81\x83" + q[4:6] + bytes(6) + q[12:q.index(b"\0", 12) + 5], who)
+            held = []
+
+
+def test_all_keys_are_looked_for_at_once(world):
+    home = world.home("one.test")
+    set_line(home, "zone", "")
+    (home.dir / "anchors").write_text(f"proved.test. IN DS 1 13 2 {'ab' * 32}\n")  # so that the rest needs no proof
+    set_line(home, "dns_anchors", f'"{home.dir}/anchors"')
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as slow:
+        slow.bind((home.address, 0))
+        set_line(home, "resolver", f'"{home.address}:{slow.getsockname()[1]}"')
+        threading.Thread(target=answer_once_all_are_asked, args=(slow, 2), daemon=True).start()
+        keys = home.json("dkim", "publish-check", "one.test", status=1)["keys"]
+        assert [k["published"] for k in keys] == ["missing", "missing"], keys
+        home.tram("dkim", "rotate", "one.test")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as slow:
+        slow.bind((home.address, 0))
+        set_line(home, "resolver", f'"{home.address}:{slow.getsockname()[1]}"')
+        threading.Thread(target=answer_once_all_are_asked, args=(slow, 2), daemon=True).start()
+        waits = home.json("dkim", "rotate", "one.test")["waits"]
+        assert [k["published"] for k in waits] == ["missing", "missing"], waits
+
+
 def test_dns_check_keeps_what_is_there_and_claims_nothing(world):
     home = world.home("one.test")
     world.publish(extra="_spf.mass.test. IN TXT \"v=spf1 ip4:192.0.2.0/24 -all\"\n")
