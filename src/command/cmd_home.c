@@ -110,9 +110,12 @@ int run_config_check(struct request *r)
 {
     struct config c;
     int e = config_read(r->a, "tram.conf", &c);
+    if (!e) e = home_files_fit(&c, r->a);
     if (!e) e = check_certificate(r, &c);
     /* What is wrong in a file is the answer, not wrong use of the command. */
-    return e == ERR_SYNTAX ? err_set(ERR_STATE, "%s", ar_cstr(r->a, sl_cstr(err_text(e)))) : e;
+    return e == ERR_SYNTAX || e == ERR_TOO_LONG || e == ERR_NOT_FOUND
+               ? err_set(ERR_STATE, "%s", ar_cstr(r->a, sl_cstr(err_text(e))))
+               : e;
 }
 
 void print_config_check(json_t *args, json_t *reply, struct buf *out)

@@ -587,6 +587,12 @@ struct people_conf config_people(const struct config *c)
 }
 
 /* What lines say together. */
+static bool is_address(struct slice s)
+{
+    size_t at = sl_rchr(s, '@');
+    return at != SL_NONE && at && dns_name_ok(sl_from(s, at + 1)) && !memchr(s.p, ' ', s.n);
+}
+
 static int check_together(const struct config *c, const char *path)
 {
     if (!c->hostname.n)
@@ -604,6 +610,10 @@ static int check_together(const struct config *c, const char *path)
             "%s: login_mechanisms offers tokens, but neither oauth_introspection nor oauth_keys names "
             "an issuer",
             path);
+    if (c->public_account.n && !is_address(c->public_account))
+        return err_set(ERR_SYNTAX,
+                       "%s: public_account \"%.*s\" must be an account such as public@example.org", path,
+                       SLF(c->public_account));
     if (c->oauth_keys.n && (!c->oauth_issuer.n || !c->oauth_audience.n))
         return err_set(ERR_SYNTAX, "%s: oauth_keys needs oauth_issuer and oauth_audience", path);
     if (in_clear(c->oauth_introspection))

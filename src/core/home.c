@@ -7,6 +7,7 @@
 
 #include "core.h"
 #include "directory/directory.h"
+#include "elsewhere.h"
 #include "rt/file.h"
 #include "rt/tls.h"
 
@@ -67,12 +68,22 @@ static int read_pem(struct arena *a, struct slice path, struct slice *out)
     return e;
 }
 
+/* A file that a setting names, whose name is told with what is wrong. */
+static int read_named(struct arena *a, const char *setting, struct slice path, struct slice *out)
+{
+    int e = read_pem(a, path, out);
+    return e ? err_prefix(e, "%s = \"%.*s\"", setting, SLF(path)) : 0;
+}
+
 int home_tls_client(const struct config *c, struct tls_ctx **out)
 {
     struct arena a = {0};
     struct slice pem = {0};
-    int e = c->tls_authorities.n ? read_pem(&a, c->tls_authorities, &pem) : 0;
-    if (!e) e = tls_client_new(out, pem);
+    int e = c->tls_authorities.n ? read_named(&a, "tls_authorities", c->tls_authorities, &pem) : 0;
+    if (!e) {
+        e = tls_client_new(out, pem);
+        if (e && pem.n) err_prefix(e, "tls_authorities = \"%.*s\"", SLF(c->tls_authorities));
+    }
     ar_free(&a);
     return e;
 }
@@ -80,7 +91,7 @@ int home_tls_client(const struct config *c, struct tls_ctx **out)
 int home_client_authorities(const struct config *c, struct arena *a, struct slice *out)
 {
     *out = SL("");
-    return c->client_authorities.n ? read_pem(a, c->client_authorities, out) : 0;
+    return c->client_authorities.n ? read_named(a, "client_authorities", c->client_authorities, out) : 0;
 }
 
 /* What cannot be shown is told at the start, not letter by letter. */
@@ -114,8 +125,25 @@ int home_routes(const struct config *c, struct arena *a, struct relay_conf *out)
 
 int home_certificate(const struct config *c, struct arena *a, struct slice *certificate, struct slice *key)
 {
-    int e = read_pem(a, c->tls_certificate, certificate);
-    return e ? e : read_pem(a, c->tls_key, key);
+    int e = read_named(a, "tls_certificate", c->tls_certificate, certificate);
+    return e ? e : read_named(a, "tls_key", c->tls_key, key);
+}
+
+int home_files_fit(const struct config *c, struct arena *a)
+{
+    struct tls_ctx *t = NULL;
+    struct slice pem;
+    struct relay_conf routes;
+    struct core_primary primary;
+    struct people_conf people;
+    int e = home_tls_client(c, &t);
+    tls_free(&t);
+    if (!e) e = home_client_authorities(c, a, &pem);
+    if (!e) e = home_routes(c, a, &routes);
+    if (!e) e = core_primary_read(c, a, &primary);
+    if (!e) e = core_people(c, a, &people);
+    if (!e && c->dns_anchors.n) e = read_named(a, "dns_anchors", c->dns_anchors, &pem);
+    return e;
 }
 
 static bool others_read(struct arena *a, struct slice path)

@@ -17,6 +17,9 @@ MUST_CHECK int home_tls_client(const struct config *c, struct tls_ctx **out);
 MUST_CHECK int home_client_authorities(const struct config *c, struct arena *a, struct slice *out);
 /* The routes with their passwords, in the arena. BLOCKS. */
 MUST_CHECK int home_routes(const struct config *c, struct arena *a, struct relay_conf *out);
+/* Is each file there that tram.conf names, may it be read, and is it what it should be? ERR_STATE, with the
+ * setting's name. BLOCKS. */
+MUST_CHECK int home_files_fit(const struct config *c, struct arena *a);
 /* Reads certificate and key. BLOCKS. */
 MUST_CHECK int home_certificate(const struct config *c, struct arena *a, struct slice *certificate,
                                 struct slice *key);

@@ -210,9 +210,14 @@ def other_authority(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def home_with_tlsa(folder, other_authority, zone):
+def other_zone(tmp_path_factory):
+    yield from named(tmp_path_factory.mktemp("other"))
+
+
+@pytest.fixture(scope="module")
+def home_with_tlsa(folder, other_authority, other_zone):
     (folder / "tlsa").mkdir()
-    yield from home_under(folder / "tlsa", other_authority, f'dns_update = "{zone["at"]}"\ndns_update_key = "{zone["folder"]}/key"')
+    yield from home_under(folder / "tlsa", other_authority, f'dns_update = "{other_zone["at"]}"\ndns_update_key = "{other_zone["folder"]}/key"')
 
 
 def start_ahead(home, monkeypatch, ahead):
@@ -320,31 +325,31 @@ def test_a_disk_that_gets_full_while_a_certificate_is_made(home_on_a_disk, other
 
 
 @pytest.mark.skipif(not FAKETIME, reason="faketime is not here")
-def test_keys_change_with_their_records_in_the_dns(home_with_tlsa, zone, monkeypatch):
+def test_keys_change_with_their_records_in_the_dns(home_with_tlsa, other_zone, monkeypatch):
     home = home_with_tlsa
     until(lambda: "Pebble" in served(home, 993), what="pebble's certificate")
     home.tram("cert", "renew")
-    assert tlsa(zone) == set(), "where none stands none is put there"
+    assert tlsa(other_zone) == set(), "where none stands none is put there"
     home.tram("dns", "publish", "one.test")
     present, following = keys(home)
-    assert tlsa(zone) == {present, following}
+    assert tlsa(other_zone) == {present, following}
     home.world.write_zone(home.world.zone.read_text() + f"_{OFFSET + 25}._tcp.mail.one.test. IN TLSA {following}\n")  # as the world sees it
     name = f"_{OFFSET + 25}._tcp.mail.one.test"
-    update(zone, f"update delete {name} TLSA", f"update add {name} 0 TLSA {present}")  # nobody remembers it
+    update(other_zone, f"update delete {name} TLSA", f"update add {name} 0 TLSA {present}")  # nobody remembers it
     home.tram("cert", "renew")  # the next key is not known: the present one stays
-    assert keys(home) == (present, following) and tlsa(zone) == {present, following}, "and its record is put there"
+    assert keys(home) == (present, following) and tlsa(other_zone) == {present, following}, "and its record is put there"
     known = seconds(home.json("cert", "show")["next_tlsa_ready"])
     home.stop()
     until(lambda: time.time() > known - 3590, what="seconds")
     start_ahead(home, monkeypatch, "+3595")  # as much as the authority lets pass, which tells the time
     home.tram("cert", "renew")  # BIND refuses what is signed so late, which keeps nothing from being renewed
-    assert keys(home)[0] == following and tlsa(zone) == {present, following}
+    assert keys(home)[0] == following and tlsa(other_zone) == {present, following}
     assert "the DNS server" in home.json("cert", "show")["tlsa_why"]
     found, = [f for f in home.json("doctor", status=1)["findings"] if f["what"] == "TLSA"]
     assert found["grade"] == "warning" and "keep the present key" in found["sentence"]
     home.stop()
     home.start()
-    until(lambda: tlsa(zone) == set(keys(home)), what="the record of the next key, and none of the one before")
+    until(lambda: tlsa(other_zone) == set(keys(home)), what="the record of the next key, and none of the one before")
     assert keys(home)[0] == following and "tlsa_why" not in home.json("cert", "show")
 
 

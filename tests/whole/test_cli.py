@@ -1,13 +1,17 @@
 """The command line: its exit statuses, its sentences, and errors a user can act on."""
 import json
 import os
+import pathlib
 import pty
+import re
 import signal
 import socket
 import subprocess
 import termios
 
 from world import TRAM, insecure_tls, letter, until
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def run(*words, **kw):
@@ -99,6 +103,28 @@ def test_a_configuration_error_names_file_line_and_remedy(world):
         done = home.tram("serve", status=3)
         assert "tram.conf" in done.stderr
     conf.write_text(good)
+    home.tram("config", "check")
+
+
+def test_every_setting_mistyped_is_one_sentence_with_its_name(world):
+    """Whatever stands behind it: no crash, no wrong use, and who reads the sentence knows which line it is."""
+    home = world.home("one.test")
+    conf = home.dir / "tram.conf"
+    text = conf.read_text()
+    names = re.findall(r'^    \{"([a-z_0-9]+)", ', (ROOT / "src/core/config.c").read_text(), re.M)
+    files = {"dns_anchors", "tls_certificate", "tls_key", "tls_authorities", "client_authorities", "ldap_password"}
+    assert len(names) > 80 and files < set(names)
+    for name in names:
+        rest = re.sub(rf"^{name} *=.*$", "", text, flags=re.M)
+        for value in ("-1", '"x y"', '"\x01"', '"unfinished', "{", "7 parsecs"):
+            conf.write_text(f"{rest}\n{name} = {value}\n")
+            done = home.tram("config", "check", ok=False)
+            assert done.returncode in (0, 1), (name, value, done.returncode, done.stderr)
+            said = done.stderr
+            if done.returncode:
+                assert said.count("\n") == 1 and (name in said or "tram.conf:" in said), (name, value, said)
+            assert done.returncode or name not in files, (name, value, done.stdout)
+    conf.write_text(text)
     home.tram("config", "check")
 
 
