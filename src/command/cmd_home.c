@@ -18,15 +18,19 @@ static int take_listen(json_t *list, struct config_start *c)
 
 int run_init(struct request *r)
 {
+    struct slice domain, hostname = arg_slice(r->args, "hostname");
+    int e = dns_to_ascii(r->a, arg_slice(r->args, "domain"), &domain);
+    if (!e && hostname.n) e = dns_to_ascii(r->a, hostname, &hostname);
+    if (e) return err_set(ERR_USAGE, "%s", ar_cstr(r->a, sl_cstr(err_text(e))));
     struct home_start h = {
-        .domain = ar_lower(r->a, arg_slice(r->args, "domain")),
-        .conf = {.hostname = ar_lower(r->a, arg_slice(r->args, "hostname")),
+        .domain = domain,
+        .conf = {.hostname = hostname,
                  .port_offset = (uint16_t)arg_number(r->args, "port-offset"),
                  .resolver = arg_slice(r->args, "resolver"),
                  .zone = arg_slice(r->args, "zone")},
     };
     if (!h.conf.hostname.n) h.conf.hostname = ar_cat(r->a, SL("mail."), h.domain);
-    int e = take_listen(json_object_get(r->args, "listen"), &h.conf);
+    e = take_listen(json_object_get(r->args, "listen"), &h.conf);
     if (!e) e = home_init(&h);
     if (e) return e;
     reply_text(r->reply, "home", sl_cstr(r->home));

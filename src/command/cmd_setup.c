@@ -12,29 +12,81 @@
 
 enum { LINE_LONGEST = 1024, LOOK_AGAIN_S = 15 };
 
-/* An answer of who sits at the terminal, or what the option said. BLOCKS. */
-static int ask(json_t *args, const char *name, const char *question, struct slice fallback)
+static bool at_terminal(void) { return isatty(STDIN_FILENO) && isatty(STDERR_FILENO); }
+
+/* What can be no answer is said at once, before anything is made; the answer may be written otherwise. */
+typedef int fits(struct request *r, struct slice *answer);
+
+static int domain_fits(struct request *r, struct slice *answer)
+{
+    int e = domain_name(r->a, *answer, answer);
+    if (e || dns_is_fqdn(*answer)) return e;
+    return err_set(ERR_USAGE, "%.*s cannot be a mail domain: it needs the form name.tld", SLF(*answer));
+}
+
+static int host_fits(struct request *r, struct slice *answer)
+{
+    int e = dns_to_ascii(r->a, *answer, answer);
+    if (e || dns_is_fqdn(*answer)) return e;
+    return err_set(ERR_USAGE, "%.*s is no full host name such as mail.example.org", SLF(*answer));
+}
+
+static int account_fits(struct request *r, struct slice *answer)
+{
+    struct slice local, domain;
+    return address_split(r->a, ar_printf(r->a, "%.*s@%s", SLF(*answer), arg_text(r->args, "domain")), &local,
+                         &domain);
+}
+
+static int say_again(int e)
+{
+    char why[ERR_TEXT_MAX];
+    snprintf(why, sizeof why, "%s", err_text(e));
+    return err_set(ERR_USAGE, "%s", why);
+}
+
+static int read_answer(struct request *r, const char *question, struct slice fallback, struct slice *out)
 {
     char line[LINE_LONGEST];
-    if (*arg_text(args, name)) return 0;
-    if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO)) {
-        fprintf(stderr, "%s%s%.*s%s: ", question, fallback.n ? " [" : "", SLF(fallback),
-                fallback.n ? "]" : "");
-        if (!fgets(line, sizeof line, stdin)) return err_set(ERR_CANCELED, "no answer");
-        struct slice said = sl_trim(sl_cstr(line));
-        reply_text(args, name, said.n ? said : fallback);
-    } else if (fallback.n) {
-        reply_text(args, name, fallback);
+    fprintf(stderr, "%s%s%.*s%s: ", question, fallback.n ? " [" : "", SLF(fallback), fallback.n ? "]" : "");
+    if (!fgets(line, sizeof line, stdin)) return err_set(ERR_CANCELED, "no answer");
+    struct slice said = sl_trim(sl_cstr(line));
+    *out = said.n ? ar_dup(r->a, said) : fallback;
+    return 0;
+}
+
+/* An answer of who sits at the terminal, who is asked again when it is none, or what the option said.
+ * BLOCKS. */
+static int ask(struct request *r, const char *name, const char *question, struct slice fallback, fits *fit)
+{
+    struct slice answer = arg_slice(r->args, name);
+    bool asks = !answer.n && at_terminal();
+    for (;;) {
+        int e = asks ? read_answer(r, question, fallback, &answer) : 0;
+        if (e) return e;
+        if (!answer.n) answer = fallback;
+        if (!answer.n) e = err_set(ERR_USAGE, "--%s is needed: %s", name, question);
+        if (!e) e = fit(r, &answer);
+        if (!e) break;
+        if (!asks) return say_again(e);
+        fprintf(stderr, "%s\n", err_text(e));
     }
-    return *arg_text(args, name) ? 0 : err_set(ERR_USAGE, "--%s is needed: %s", name, question);
+    reply_text(r->args, name, answer);
+    return 0;
 }
 
 static int ask_all(struct request *r)
 {
-    int e = ask(r->args, "domain", "Mail domain, such as example.org", SL(""));
-    struct slice domain = arg_slice(r->args, "domain");
-    if (!e) e = ask(r->args, "hostname", "Full name of this host", ar_cat(r->a, SL("mail."), domain));
-    if (!e) e = ask(r->args, "account", "First account: the part before the @", SL("postmaster"));
+    struct slice authority = arg_slice(r->args, "acme");
+    int e = ask(r, "domain", "Mail domain, such as example.org", SL(""), domain_fits);
+    if (!e)
+        e = ask(r, "hostname", "Full name of this host",
+                ar_cat(r->a, SL("mail."), arg_slice(r->args, "domain")), host_fits);
+    if (!e) e = ask(r, "account", "First account: the part before the @", SL("postmaster"), account_fits);
+    if (!e && authority.n) {
+        e = fetch_url_fits(authority, false);
+        if (e) e = say_again(e);
+    }
     return e ? e : read_password("Its password", r->args);
 }
 
