@@ -2,6 +2,9 @@
 import email.utils
 import http.server
 import json
+import os
+import pty
+import select
 import subprocess
 import threading
 import time
@@ -215,3 +218,55 @@ def test_setup_makes_a_node_that_serves(world):
     home.start()
     with home.imap("carol", "one-long-secret") as imap:
         assert imap.select()[0] == "OK"
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--domain", "nodots"], "form name.tld"),
+    (["--domain", "one.test", "--hostname", "x y"], "no domain"),
+    (["--domain", "one.test", "--hostname", "nodots"], "full host name"),
+    (["--domain", "one.test", "--account", "a b"], "not an address"),
+    (["--domain", "one.test", "--listen", "999.1.1.1"], "not an IP address"),
+    (["--domain", "one.test", "--acme", "ftp://x"], "only https://"),
+])
+def test_an_answer_that_is_none_leaves_nothing_behind(tmp_path, words, says):
+    done = subprocess.run([TRAM, "-C", str(tmp_path / "home"), "setup", *words], input="a-secret\n", capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and says in done.stderr.splitlines()[0], done.stderr
+    assert not (tmp_path / "home/tram.conf").exists()
+
+
+def test_a_domain_is_taken_as_people_write_it(tmp_path):
+    words = [TRAM, "-C", str(tmp_path / "home"), "setup", "--domain", "Müller.test", "--account", "jörg", "--port-offset", str(OFFSET), "--resolver", f"{next_address()}:53"]
+    done = subprocess.run(words, input="a-secret\n", capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0 and "xn--mller-kva.test. IN MX 10 mail.xn--mller-kva.test." in done.stdout, done.stdout + done.stderr
+    listed = subprocess.run([TRAM, "-C", str(tmp_path / "home"), "account", "list", "müller.test"], capture_output=True, text=True, timeout=60)
+    assert "jörg@xn--mller-kva.test" in listed.stdout
+
+
+def test_who_sits_at_the_terminal_is_asked_again(tmp_path):
+    main, terminal = pty.openpty()
+    words = [TRAM, "-C", str(tmp_path / "home"), "setup", "--port-offset", str(OFFSET), "--resolver", f"{next_address()}:53"]
+    command = subprocess.Popen(words, stdin=terminal, stderr=terminal, stdout=subprocess.PIPE)
+    shown = b""
+
+    def answer(question, text):
+        nonlocal shown
+        fresh = b""
+        while not fresh.rstrip().endswith(question):
+            assert select.select([main], [], [], 60)[0], shown + fresh
+            fresh += os.read(main, 4096)
+        shown += fresh
+        os.write(main, text.encode() + b"\n")
+
+    answer(b"example.org:", "nodots")
+    answer(b"example.org:", "")
+    answer(b"example.org:", "müller.test")
+    assert b"needs the form name.tld" in shown and b"--domain is needed" in shown
+    answer(b"[mail.xn--mller-kva.test]:", "two words")
+    answer(b"[mail.xn--mller-kva.test]:", "")
+    answer(b"[postmaster]:", "a b")
+    answer(b"[postmaster]:", "")
+    answer(b"password:", "one-long-secret")
+    answer(b":", "one-long-secret")
+    out, _ = command.communicate(timeout=100)
+    os.close(main), os.close(terminal)
+    assert command.returncode == 0 and b"postmaster@xn--mller-kva.test" in out, (out, shown)
