@@ -187,7 +187,11 @@ void queue_close(struct queue **qp)
     group_wait(&g);
     if (q->sources) sources_watch(q->sources, NULL, NULL, NULL);
     /* What the loops posted to each other while they stopped: it arrives before this does. */
-    for (int i = 0; q->started && i < q->nloops; i++) (void)rt_call(i, nothing, NULL);
+    bool calls = q->started;
+    while (calls) {
+        for (int i = 0; i < q->nloops; i++) (void)rt_call(i, nothing, NULL);
+        calls = sites_call(q->sites);
+    }
     for (int i = 0; i < q->nloops; i++) free(q->schedule[i]);
     sites_close(&q->sites);
     replies_close(&q->replies);

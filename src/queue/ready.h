@@ -51,6 +51,7 @@ struct dock {
     struct heap lines;   /* which wait for room */
     struct heap_node alarm;
     int64_t asked; /* rt_now(): when one last asked for a place */
+    bool could;    /* there was room when the watchdog last looked */
 };
 struct hop {
     struct crowd crowd;

@@ -133,6 +133,7 @@ TEST(ready_what_stands_for_no_reason_is_found_and_goes)
     x.on[0] = NULL;
     CHECK_INT(go(&x), ROOM); /* nobody was told that there is room */
     CHECK_INT(ready_stalled(&x.r, 60 * RT_S, &a, &where, &hop), 0);
+    CHECK_INT(ready_stalled(&x.r, 0, &a, &where, &hop), 0); /* perhaps there is since a moment ago */
     CHECK_INT(ready_stalled(&x.r, 0, &a, &where, &hop), 1);
     CHECK(sl_eq(where, SL("it waits for its site")) && sl_eq(hop, SL("two.test")));
     CHECK_INT(go(&x), ROOM + 1);

@@ -10,7 +10,7 @@
 #include "ready.h"
 #include "sim/sim.h"
 
-enum kind { GOOD, DEAD, FEW_AT_ONCE, FEW_A_MINUTE, LATER };
+enum kind { GOOD, DEAD, FEW_AT_ONCE, FEW_A_MINUTE, LATER, APART /* each domain is a site */ };
 struct world {
     struct sim *sim;
     struct sim_node *node;
@@ -77,7 +77,7 @@ static void relay(void *ctx, struct attempt_letter *at)
 {
     struct world *w = ctx;
     for (size_t i = 0; i < at->nrcpt; i++) say(&at->rcpt[i], ATTEMPT_TEMPORARY, 0, "nobody answers");
-    struct slice mx = w->kind == LATER ? at->domain : SL("mx.two.test");
+    struct slice mx = w->kind == LATER || w->kind == APART ? at->domain : SL("mx.two.test");
     if (!attempt_place(at, mx, mx, FROM_IPV4)) return;
     attempt_asks(at);
     w->attempts += at->letter->sender.n > 0;
@@ -93,7 +93,8 @@ static void relay(void *ctx, struct attempt_letter *at)
     w->at_once++;
     if (w->at_once > w->most_at_once) w->most_at_once = w->at_once;
     bool no = refuses(w);
-    int e = fiber_sleep(no ? 10 * RT_MS : w->takes / 2 + (int64_t)rt_random_below((uint64_t)w->takes));
+    int64_t takes = w->kind == APART ? w->takes : w->takes / 2 + (int64_t)rt_random_below((uint64_t)w->takes);
+    int e = fiber_sleep(no ? 10 * RT_MS : takes);
     w->at_once--;
     for (size_t i = 0; !e && i < at->nrcpt; i++) answer(w, at, &at->rcpt[i], no);
 }
@@ -199,6 +200,20 @@ static int bulk_and_reset(void *arg)
     if (!e) e = submit(w, "reset@two.test", STREAM_TRANSACTIONAL, &id);
     if (!e) e = fiber_sleep(3 * 3600 * RT_S);
     return finish(w, e);
+}
+
+/* Its deliveries are cut short: each place that comes free by that is told to those who wait for one. */
+static int closed_in_the_middle(void *arg)
+{
+    struct world *w = arg;
+    struct letter_id id;
+    int e = open_all(w);
+    if (!e) e = send_all(w, STREAM_BULK, &id);
+    if (!e) e = fiber_sleep(500 * RT_S);
+    e = finish(w, e);
+    w->deferred = (int)w->left;
+    w->left = 0;
+    return e;
 }
 
 /* All in one shard: the letter of who cannot be told is looked at before the others. */
@@ -320,6 +335,13 @@ TEST(a_bulk_run_delays_no_password_reset)
     CHECK_INT(w.taken, 3001);
     CHECK(w.reset_begun && w.reset_begun - w.reset_sent < RT_S);
     CHECK_INT(w.most_at_once, 20); /* as the shaping says */
+}
+
+TEST(a_queue_is_closed_while_letters_are_under_way)
+{
+    struct world w = run(APART, 2000, 50, 3600 * RT_S, closed_in_the_middle);
+    CHECK_INT(w.taken, 0);
+    CHECK_INT(w.deferred, 2000);
 }
 
 /* Postfix's own experiment (SCHEDULER_README): a client that may have 20 connections against a server that

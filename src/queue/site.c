@@ -73,6 +73,7 @@ struct sites {
     struct shaping *shaping;
     site_wake *wake;
     void *ctx;
+    unsigned calls; /* of loops, on their way, each with a site; atomic */
 };
 
 struct sites *sites_open(struct shaping *shaping, site_wake *wake, void *ctx)
@@ -418,10 +419,14 @@ struct call {
 static void call_loop(void *arg)
 {
     struct site *s = ((struct call *)arg)->site;
+    struct sites *all = s->all;
     free(arg);
-    s->all->wake(s->all->ctx, rt_loop_id(), s);
+    all->wake(all->ctx, rt_loop_id(), s);
     site_put(s);
+    __atomic_sub_fetch(&all->calls, 1, __ATOMIC_RELEASE);
 }
+
+bool sites_call(const struct sites *all) { return __atomic_load_n(&all->calls, __ATOMIC_ACQUIRE) != 0; }
 
 void site_give(struct site *s, const struct site_report *r)
 {
@@ -440,6 +445,7 @@ void site_give(struct site *s, const struct site_report *r)
         if (!(wanted[i / 64] >> i % 64 & 1)) continue;
         struct call *c = xmalloc(sizeof *c);
         c->site = site_again(s);
+        __atomic_add_fetch(&s->all->calls, 1, __ATOMIC_RELAXED);
         rt_post(i, call_loop, c);
     }
 }

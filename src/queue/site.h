@@ -14,7 +14,8 @@ struct site;
 /* wake(ctx, loop, site): on that loop, in its own turn: a place may be free. ctx outlives the sites. */
 typedef void site_wake(void *ctx, int loop, const struct site *s);
 struct sites *sites_open(struct shaping *shaping, site_wake *wake, void *ctx); /* takes the shaping over */
-void sites_close(struct sites **all); /* after the loops have let go of all */
+void sites_close(struct sites **all);     /* after the loops have let go of all */
+bool sites_call(const struct sites *all); /* loops are being called, each with a site */
 
 /* The site as it is seen from a source (empty: from the node's own address); limits and what it shows are of
  * that path alone. mx_set: what names the site, unless the shaping has a name for `host`, its most preferred

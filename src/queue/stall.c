@@ -85,10 +85,14 @@ static void look_at_docks(struct stall *x)
     while (map_next(&x->ready->docks, &it)) {
         struct dock *d = it.value;
         struct heap_node *first = heap_least(&d->lines);
+        bool could = d->could;
+        d->could = false;
         if (!first || d->asked > x->before) continue;
         struct line *l = CONTAINER_OF(first, struct line, node);
         if (l->stands > x->before || !ready_has_place(x->ready, l->stream)) continue;
         if (!dock_has_room(x->ready->sources, d, &l->like)) continue;
+        d->could = true; /* perhaps since a moment ago: so it is looked at twice */
+        if (!could) continue;
         found(x, l, SL("it waits for its site"));
         d->asked = rt_now();
         dock_open(x->ready, d);
