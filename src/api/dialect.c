@@ -197,6 +197,19 @@ static int write_one(struct http_call *c, struct dialect *d, struct dialect_send
     return e;
 }
 
+/* Of a key that is as long as it may be, a digest stands for both. */
+static struct slice part_of(struct dialect *d, struct slice key, struct slice part)
+{
+    struct slice both = ar_printf(&d->a, "%.*s %.*s", SLF(key), SLF(part));
+    struct buf hex = BUF_INIT;
+    if (both.n <= SEND_WORD_MAX || key.n > SEND_WORD_MAX) return both;
+    struct slice sum = digest(d, both);
+    hex_encode(&hex, sl_sub(sum, 0, 32));
+    both = ar_dup(&d->a, buf_slice(&hex));
+    buf_free(&hex);
+    return both;
+}
+
 /* What all sends of the call share. */
 static void fill(struct http_call *c, struct dialect *d, struct dialect_send *s, size_t n)
 {
@@ -209,9 +222,8 @@ static void fill(struct http_call *c, struct dialect *d, struct dialect_send *s,
         s[i].send.key = sl_cstr(c->key.id);
         s[i].send.digest = hash;
         if (!key.n) continue;
-        s[i].send.idempotency = s[i].part.n ? ar_printf(&d->a, "%.*s %.*s", SLF(key), SLF(s[i].part))
-                                : own == 1  ? key
-                                            : ar_printf(&d->a, "%.*s %zu", SLF(key), i);
+        struct slice part = s[i].part.n ? s[i].part : own > 1 ? ar_printf(&d->a, "%zu", i) : SL("");
+        s[i].send.idempotency = part.n ? part_of(d, key, part) : key;
     }
 }
 

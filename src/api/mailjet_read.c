@@ -173,7 +173,9 @@ static void message(struct mailjet_call *m, const json_t *o, struct mailjet_mess
     files(d, o, "InlinedAttachments", true, s);
     dialect_fields(d, dialect_object(d, o, "Headers", ""), "Headers", &s->fields);
     s->data = dialect_dump_once(d, dialect_object(d, o, "Variables", ""));
-    s->payload = text(d, o, "EventPayload", PAYLOAD_MAX);
+    s->payload = dialect_string(d, o, "EventPayload", ""); /* it comes back with events, in no header */
+    if (s->payload.n > PAYLOAD_MAX)
+        dialect_fault(d, "EventPayload", ERR_TOO_LONG, "EventPayload is longer than %d bytes", PAYLOAD_MAX);
     l->custom = text(d, o, "CustomID", CUSTOM_MAX);
     options(d, o, out, m->sandbox);
     out->s.letter = l;

@@ -12,6 +12,8 @@
 #include "standing.h"
 #include "suppression.h"
 
+#define HOLD_WAIT (20 * RT_S)
+#define HOLD_LOOK (RT_S / 50)
 #define BATCH_WHY "over the API of SendGrid, to its batch"
 
 struct waiting { /* a row that is not written yet */
@@ -286,6 +288,17 @@ static int answer_of(struct send_writer *w, struct arena *a, struct send_taken *
     return e;
 }
 
+/* The same request at once: who comes second waits for the first, and is answered as it was. */
+static int hold_in_turn(struct send_writer *w)
+{
+    int64_t until = rt_now() + HOLD_WAIT;
+    int e = 0;
+    while (!(w->marked = send_hold(w->s, &w->id)) && !e)
+        e = rt_now() < until ? fiber_sleep(HOLD_LOOK)
+                             : err_set(ERR_BUSY, "the same request is being taken at this moment");
+    return e;
+}
+
 /* Under the caller's key: is this the first time? A first time that was cut off is begun again under its id,
  * which nobody was told. */
 static int claim(struct send_writer *w, struct slice key, struct arena *a, struct send_taken *done)
@@ -302,12 +315,11 @@ static int claim(struct send_writer *w, struct slice key, struct arena *a, struc
     int e = kv_transact(w->s->store->kv, SL(SENDS_OBJECT), claim_tx, &x);
     if (e) return e;
     w->id = x.id;
-    w->marked = send_hold(w->s, &w->id);
-    if (!w->marked) return err_set(ERR_BUSY, "the same request is being taken at this moment");
+    e = hold_in_turn(w);
+    if (e) return e;
     w->claim = x.key;
-    if (!x.found) return 0;
-    e = answer_of(w, a, done);
-    if (e != ERR_NOT_FOUND) return e;
+    e = answer_of(w, a, done); /* also of who was first: another may have been quicker */
+    if (e != ERR_NOT_FOUND || !x.found) return e == ERR_NOT_FOUND ? 0 : e;
     char object[24];
     send_object(&w->id, object);
     return kv_erase(w->s->store->kv, sl_cstr(object), SL(" "), SL(""));

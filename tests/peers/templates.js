@@ -9,7 +9,8 @@ function chance(n) {
 const pick = (list) => list[chance(list.length)];
 
 // SendGrid's helpers, as their page describes them.
-const number = (v) => (typeof v === 'string' && v.trim() !== '' ? Number(v) : v);
+// equals compares "independent of their data type": a number, its text and 1 and 0 for true and false.
+const number = (v) => (typeof v === 'boolean' || (typeof v === 'string' && v.trim() !== '') ? Number(v) : v);
 const same = (a, b) => a === b || (a == null && b == null) || (typeof a !== typeof b && typeof a !== 'object' && typeof b !== 'object' && a != null && b != null && number(a) === number(b));
 const truth = (v) => !(v === undefined || v === null || v === false || v === '' || v === 0 || (Array.isArray(v) && v.length === 0));
 const either = (f) => function (...args) {

@@ -1,5 +1,6 @@
 """The dialects of SendGrid, Mailjet and SES, byte by byte over HTTPS. Their own libraries are in tests/peers."""
 import base64
+import concurrent.futures
 import datetime
 import email
 import email.policy
@@ -132,6 +133,23 @@ def test_sendgrid_sandbox_and_idempotency(home):
     assert sendgrid(home, "/v3/mail/send", call(subject="other"), **{"Idempotency-Key": "k1"})[0] >= 400
     came(home, "bob", "once")
     assert not [m for m in home.messages("bob") if b"sandbox" in (m if isinstance(m, bytes) else m.encode())]
+
+
+def test_one_key_of_idempotency_at_once_is_one_send(home):
+    pair = {"Authorization": "Basic " + base64.b64encode(home.key.replace(".", ":", 1).encode()).decode()}
+    bearer = {"Authorization": f"Bearer {home.key}"}
+    own = {"from": "alice@one.test", "to": "bob@one.test", "subject": "at once v1", "text": "x"}
+    calls = [("/v3/mail/send", call(subject="at once sg"), bearer), ("/v1/messages", own, bearer),
+             ("/v3.1/send", {"Messages": [message(Subject="at once mj"), message(Subject="at once mj two", EventPayload="{\n}")]}, pair)]
+    for n, (path, body, key) in enumerate(calls):
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: ask(home, "POST", path, body, {**key, "Idempotency-Key": str(n) * 255}), range(8)))
+        told = {json.dumps({**(a[2] or {"id": a[1]["X-Message-Id"]}), "repeated": None}) for a in answers}
+        assert {a[0] for a in answers} <= {200, 202} and len(told) == 1, answers
+    assert sendgrid(home, "/v3/mail/send", call(subject="after at once"))[0] == 202
+    for subject in ("at once sg", "at once v1", "at once mj", "at once mj two", "after at once"):
+        came(home, "bob", subject)
+        assert len([m for m in home.messages("bob") if f"Subject: {subject}\r\n".encode() in (m if isinstance(m, bytes) else m.encode())]) == 1
 
 
 def test_sendgrid_templates(home):
