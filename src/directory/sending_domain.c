@@ -187,7 +187,37 @@ struct adding {
     struct arena *a;
     const struct sending_domain *d;
     size_t all, open;
+    uint64_t today; /* claims of the account, those that were removed again, too */
 };
+
+static struct slice day_key(struct arena *a, struct slice account) { return ar_cat(a, SL("n/"), account); }
+static uint64_t day_of(const struct adding *x) { return (uint64_t)(x->d->created / 86400); }
+
+/* A row that cannot be read counts nothing. */
+static int count_today(struct kv_tx *tx, struct adding *x)
+{
+    struct slice row;
+    struct rec r;
+    uint64_t day = 0, n = 0;
+    int e = kv_tx_get(tx, day_key(x->a, x->d->account), &row);
+    if (!e && rec_open(&r, row, VERSION) == 0)
+        while (rec_next(&r)) {
+            if (r.tag == 'd') day = rec_u64(&r);
+            if (r.tag == 'n') n = rec_u64(&r);
+        }
+    x->today = day == day_of(x) ? n : 0;
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
+static void put_today(struct kv_tx *tx, const struct adding *x)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, VERSION);
+    rec_put_u64(&b, 'd', day_of(x));
+    rec_put_u64(&b, 'n', x->today + 1);
+    kv_tx_put_record(tx, day_key(x->a, x->d->account), &b);
+    buf_free(&b);
+}
 
 static int count_claim(void *arg, struct slice key, struct slice value)
 {
@@ -207,6 +237,11 @@ static int may_add_tx(struct kv_tx *tx, void *arg)
     int e = kv_tx_get(tx, claim_key(x->a, x->d->account, x->d->name), &row);
     if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
     e = kv_tx_scan(tx, from, kv_prefix_end(x->a, from), count_claim, x);
+    if (!e) e = count_today(tx, x);
+    if (!e && x->today >= SENDING_DOMAINS_DAY)
+        e = err_set(ERR_LIMIT,
+                    "%d sending domains of the account were added today: the next ones tomorrow (UTC)",
+                    SENDING_DOMAINS_DAY);
     if (!e && x->all >= SENDING_DOMAINS_MAX)
         e = err_set(ERR_LIMIT, "an account has at most %d sending domains", SENDING_DOMAINS_MAX);
     if (!e && x->open >= SENDING_DOMAINS_OPEN)
@@ -220,8 +255,10 @@ static int add_tx(struct kv_tx *tx, void *arg)
 {
     struct adding *x = arg;
     int e = may_add_tx(tx, x);
-    if (!e) claim_put(tx, x->a, x->d);
-    return e;
+    if (e) return e;
+    claim_put(tx, x->a, x->d);
+    put_today(tx, x);
+    return 0;
 }
 
 int sending_domain_add(struct directory *dir, struct arena *a, const char *account, struct slice name,
@@ -398,7 +435,12 @@ static int forget_one(void *arg, const struct sending_domain *d)
 
 int sending_domains_forget(struct directory *dir, const char *account)
 {
-    return sending_domain_each(dir, account, forget_one, &(struct forgetting){dir, account});
+    struct arena a = {0};
+    struct slice key = day_key(&a, sl_cstr(account));
+    int e = sending_domain_each(dir, account, forget_one, &(struct forgetting){dir, account});
+    if (!e) e = kv_erase(dir->kv, OBJECT, key, kv_after(&a, key));
+    ar_free(&a);
+    return e;
 }
 
 /* ---- proof ---- */

@@ -12,7 +12,8 @@
 #define SENDING_LINKED SL("links")
 enum {
     SENDING_DOMAINS_MAX = 1000,    /* of an account, */
-    SENDING_DOMAINS_OPEN = 50,     /* of which so many are not proved */
+    SENDING_DOMAINS_OPEN = 50,     /* of which so many are not proved, */
+    SENDING_DOMAINS_DAY = 300,     /* and so many are claimed on a day (UTC): each claim costs a key */
     SENDING_DOMAIN_BYTES = 170,    /* of its name, in A-labels */
     SENDING_GRACE_S = 3 * 86400,   /* without the key in its DNS, */
     SENDING_SILENT_S = 14 * 86400, /* without any answer of its DNS, an account still has it so long */

@@ -2,6 +2,7 @@
 #include "sending_domain.h"
 
 #include "directory_test.h"
+#include "kv/record.h"
 
 #define D SL("shop.example")
 
@@ -262,5 +263,47 @@ TEST(a_claim_that_is_made_again_has_nothing_of_the_damaged_one)
     CHECK_OK(sending_domain_remove(f.dir, alice, D));
     (void)claim(&f, alice);
     CHECK_ERR(sending_domain_of(f.dir, &f.a, D, &got), ERR_NOT_FOUND);
+    dir_fixture_end(&f);
+}
+
+struct counted {
+    struct slice key;
+    uint64_t day, n;
+};
+
+static int put_count(struct kv_tx *tx, void *arg)
+{
+    const struct counted *c = arg;
+    struct buf b = BUF_INIT;
+    rec_begin(&b, 1);
+    rec_put_u64(&b, 'd', c->day);
+    rec_put_u64(&b, 'n', c->n);
+    kv_tx_put_record(tx, c->key, &b);
+    buf_free(&b);
+    return 0;
+}
+
+/* Claims cost a key each: who adds and removes in a loop is held up until the next day. */
+TEST(so_many_sending_domains_are_claimed_on_a_day)
+{
+    struct dir_fixture f;
+    struct sending_domain got;
+    struct slice row;
+    REQUIRE(dir_fixture_people(&f));
+    const char *alice = id_of(&f, "alice@one.test");
+    struct counted c = {.key = ar_printf(&f.a, "n/%s", alice),
+                        .day = (uint64_t)(rt_wall_seconds() / 86400),
+                        .n = SENDING_DOMAINS_DAY - 1};
+    CHECK_OK(kv_transact(f.kv, SL("_senders"), put_count, &c));
+    claim(&f, alice);
+    CHECK_OK(sending_domain_remove(f.dir, alice, D));
+    CHECK_ERR(sending_domain_add(f.dir, &f.a, alice, D, SL(""), SL(""), &got), ERR_LIMIT);
+    CHECK(sl_find(sl_cstr(err_text(ERR_LIMIT)), SL("tomorrow")) != SL_NONE);
+    claim(&f, id_of(&f, "bob@one.test"));
+    c.day--, c.n = 1000; /* yesterday's */
+    CHECK_OK(kv_transact(f.kv, SL("_senders"), put_count, &c));
+    claim(&f, alice);
+    CHECK_OK(sending_domains_forget(f.dir, alice));
+    CHECK_ERR(kv_get(f.kv, SL("_senders"), c.key, &f.a, &row), ERR_NOT_FOUND);
     dir_fixture_end(&f);
 }
