@@ -218,7 +218,4 @@ char *api_document(const struct api *x)
     return text;
 }
 
-void api_openapi(struct http_call *c)
-{
-    http_answer(c, 200, "application/json", sl_cstr(api_of(c)->document));
-}
+void api_openapi(struct http_call *c) { http_file(c, "application/json", sl_cstr(api_of(c)->document)); }

@@ -104,6 +104,9 @@ void http_let_go(struct http_call *c, size_t bytes);
 void http_field(struct http_call *c, const char *name, struct slice value);
 /* The whole answer. type: of its content, or NULL when it has none. SUSPENDS. */
 void http_answer(struct http_call *c, int status, const char *type, struct slice body);
+/* The whole answer, 200, of what stays the same until it changes: its ETag is of the bytes, conditions, one
+ * range and gzip are heard (RFC 9110 sections 8.4, 13, 14). For routes of GET. SUSPENDS. */
+void http_file(struct http_call *c, const char *type, struct slice body);
 /* The answer to a failure, in the form of its group. */
 void http_fail(struct http_call *c, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The status that fits an error of base/err.h, for http_fail(c, http_status_of(e), "%s", err_text(e)). */

@@ -1,10 +1,13 @@
 """HTTP by clients nobody here wrote: curl, and bytes on a socket."""
 import email
 import email.policy
+import gzip
+import http.client
 import json
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 
 import pytest
@@ -73,6 +76,40 @@ def test_the_document_tells_what_is_served(home):
     for path, said in (("/v1/events", 401), ("/v3/scopes", 401), ("/v2/email/account", 403)):
         status, fields, body = curl(home, path, "-H", "Authorization: Bearer no.key")
         assert status == said, (path, status, body)
+
+
+def test_files_are_told_by_halves_zipped_and_not_again(home):
+    def ask(*fields, method="GET", path="/openapi.json"):
+        connection = http.client.HTTPSConnection(home.address, home.port(443), timeout=20, context=ssl._create_unverified_context())
+        connection.request(method, path, headers=dict(f.split(": ", 1) for f in fields))
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, answer.headers, body
+    status, fields, whole = ask()
+    tag, n = fields["ETag"], len(whole)
+    assert status == 200 and tag.startswith('"') and fields["Accept-Ranges"] == "bytes" and fields["Vary"] == "Accept-Encoding" and fields["Cache-Control"] == "no-cache"
+    status, fields, zipped = ask("Accept-Encoding: br, gzip;q=0.5")
+    assert status == 200 and fields["Content-Encoding"] == "gzip" and gzip.decompress(zipped) == whole and len(zipped) < n / 4 and fields["ETag"] != tag
+    assert ask("Accept-Encoding: gzip", f"If-None-Match: {fields['ETag']}")[0] == 304
+    for no in ("Accept-Encoding: gzip;q=0", "Accept-Encoding: gzipped", "Accept-Encoding: identity"):
+        assert ask(no)[1]["Content-Encoding"] is None, no
+    for same in (tag, f'"x", {tag}', f"W/{tag}", "*"):
+        status, fields, body = ask(f"If-None-Match: {same}")
+        assert (status, body, fields["ETag"]) == (304, b"", tag) and fields["Content-Type"] is None, same
+    assert ask('If-None-Match: "x"')[0] == ask(f"If-Match: {tag}")[0] == ask("If-Match: *")[0] == 200
+    assert ask('If-Match: "x"')[0] == ask(f"If-Match: W/{tag}")[0] == 412
+    for asked, first, last in (("0-9", 0, 9), (f"{n - 5}-", n - 5, n - 1), ("-7", n - 7, n - 1), (f"5-{n * 2}", 5, n - 1), (f"-{n * 2}", 0, n - 1)):
+        status, fields, body = ask(f"Range: bytes={asked}", "Accept-Encoding: gzip")
+        assert (status, body, fields["Content-Range"]) == (206, whole[first:last + 1], f"bytes {first}-{last}/{n}"), asked
+    for beyond in (f"{n}-", "-0", f"{n + 9}-{n + 10}"):
+        status, fields, body = ask(f"Range: bytes={beyond}")
+        assert (status, fields["Content-Range"], body) == (416, f"bytes */{n}", b""), beyond
+    for unheard in ("bytes=5-2", "bytes=a-b", "bytes=0-1,4-5", "lines=0-1", "bytes=--1", "bytes=", "bytes=1", "bytes=" + "9" * 40 + "-5"):
+        assert ask(f"Range: {unheard}")[::2] == (200, whole), unheard
+    assert ask("Range: bytes=0-1", f"If-Range: {tag}")[0] == 206 and ask("Range: bytes=0-1", 'If-Range: "x"')[0] == ask("Range: bytes=0-1", "If-Range: Mon, 30 Nov 2026 00:00:00 GMT")[0] == 200
+    status, fields, body = ask("Range: bytes=0-1", method="HEAD")
+    assert (status, fields["Content-Length"], body) == (200, str(n), b"")
 
 
 def test_answers_are_as_the_document_says(home):
