@@ -394,7 +394,8 @@ static struct slice plain_name(struct arena *a, struct slice name)
     uint32_t cp;
     for (; name.n; n++) {
         if (!utf8_next(&name, &cp)) name = sl_from(name, 1), cp = '/'; /* no UTF-8 */
-        to[n] = cp < 32 || cp > 126 || strchr("\"\\/%", (int)cp) ? '_' : (char)cp;
+        bool word = cp == '?' && n && to[n - 1] == '=';                /* some decode encoded words in it */
+        to[n] = cp < 32 || cp > 126 || word || strchr("\"\\/%", (int)cp) ? '_' : (char)cp;
     }
     return sl(to, n);
 }

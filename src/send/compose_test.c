@@ -235,13 +235,15 @@ TEST(compose_file_names)
                                         "x/../y.txt",
                                         "naïve%20.doc",
                                         "とても長いファイルの名前がここにあって一行には入らない.pdf",
-                                        "100%.txt"};
+                                        "100%.txt",
+                                        "=?utf-8?q?x?=.txt"};
     static const char *const told[] = {"a b.pdf",
                                        "résumé \"2\".pdf",
                                        "x_.._y.txt",
                                        "naïve%20.doc",
                                        "とても長いファイルの名前がここにあって一行には入らない.pdf",
-                                       "100%.txt"};
+                                       "100%.txt",
+                                       "=?utf-8?q?x?=.txt"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         struct compose_file f = {.name = sl_cstr(names[i]), .bytes = SL("x"), .size = 1};
         struct compose c = plain();
@@ -255,6 +257,7 @@ TEST(compose_file_names)
                 plain_one = part->disposition->param[k].value;
         }
         CHECK(plain_one.n > 0 && is_ascii(plain_one) && sl_chr(plain_one, '/') == SL_NONE);
+        CHECK(sl_find(plain_one, SL("=?")) == SL_NONE);
         struct mime_value extended = *part->disposition; /* who knows RFC 2231 reads the others */
         if (extended.n > 1) extended.param++, extended.n--;
         size_t n = extended.n;
