@@ -2,6 +2,9 @@
 #pragma once
 #include "dialect.h"
 
+struct sendgrid_texts {
+    struct slice text, html;
+};
 /* What a call of mail/send becomes. Slices lie in the body's JSON or in d's arena. */
 struct sendgrid_mail {
     struct dialect d; /* its faults gather in errors */
@@ -9,12 +12,17 @@ struct sendgrid_mail {
     struct send send;
     struct send_letter *letter;
     size_t nletters;
-    struct slice template_id; /* to be found by the caller; then sendgrid_content() */
+    struct slice template_id; /* to be found by the caller; then sendgrid_mail_finish() */
+    struct sendgrid_texts footer, leave;
+    bool leaves;            /* it has a link to leave by: in place of leave_tag, or behind the texts */
+    struct slice leave_tag; /* or empty */
 };
 /* Takes the call apart; m->errors is then an array of all faults. sendgrid_mail_end() in any case. Does not
  * suspend. */
 void sendgrid_mail_read(struct sendgrid_mail *m, const json_t *body, int64_t now);
 void sendgrid_mail_end(struct sendgrid_mail *m);
+/* sendgrid_footer.c: once the template's texts are there, what comes behind them. */
+void sendgrid_mail_finish(struct sendgrid_mail *m);
 
 /* sendgrid_errors.c: {"errors": [{"message", "field"}]}, as the published files have it (what a fault has not
  * is left out); field may be NULL or empty. */

@@ -282,21 +282,10 @@ static json_t *enabled(struct dialect *d, const json_t *all, const char *name, c
     return o && dialect_bool(d, o, "enable", dialect_at(d, path, name)) ? o : NULL;
 }
 
-static void footer(struct sendgrid_mail *m, const json_t *f)
+/* Texts of a setting. */
+static struct sendgrid_texts texts(struct dialect *d, const json_t *o, const char *path)
 {
-    struct slice text = dialect_string(&m->d, f, "text", "mail_settings.footer"),
-                 html = dialect_string(&m->d, f, "html", "mail_settings.footer");
-    for (size_t i = 0; i < m->send.nparts; i++) {
-        struct send_part *p = &m->send.part[i];
-        if (sl_eqi(p->type, SL("text/plain"))) {
-            p->text = ar_printf(&m->d.a, "%.*s\n%.*s", SLF(p->text), SLF(text));
-        } else if (sl_eqi(p->type, SL("text/html"))) {
-            size_t end = sl_findi(p->text, SL("</body>"));
-            if (end == SL_NONE) end = p->text.n;
-            p->text = ar_printf(&m->d.a, "%.*s%.*s%.*s", SLF(sl_sub(p->text, 0, end)), SLF(html),
-                                SLF(sl_from(p->text, end)));
-        }
-    }
+    return (struct sendgrid_texts){dialect_string(d, o, "text", path), dialect_string(d, o, "html", path)};
 }
 
 static void mail_settings(struct sendgrid_mail *m, const json_t *body)
@@ -318,7 +307,7 @@ static void mail_settings(struct sendgrid_mail *m, const json_t *body)
         dialect_fault(d, "mail_settings.bypass_list_management", ERR_SYNTAX,
                       "bypass_list_management cannot be combined with any other bypass filters.");
     json_t *f = enabled(d, o, "footer", "mail_settings");
-    if (f) footer(m, f);
+    if (f) m->footer = texts(d, f, "mail_settings.footer");
 }
 
 static void tracking_settings(struct sendgrid_mail *m, const json_t *body)
@@ -332,11 +321,10 @@ static void tracking_settings(struct sendgrid_mail *m, const json_t *body)
         dialect_fault(d, "tracking_settings.ganalytics", ERR_UNSUPPORTED,
                       "Google Analytics is not supported here.");
     json_t *s = enabled(d, o, "subscription_tracking", path);
-    if (s && json_object_get(s, "substitution_tag"))
-        dialect_fault(
-            d, "tracking_settings.subscription_tracking.substitution_tag", ERR_UNSUPPORTED,
-            "A substitution tag for the unsubscribe link is not supported here; mail under an asm group has "
-            "List-Unsubscribe.");
+    m->leaves = s != NULL;
+    if (!s) return;
+    m->leave = texts(d, s, "tracking_settings.subscription_tracking");
+    m->leave_tag = dialect_string(d, s, "substitution_tag", "tracking_settings.subscription_tracking");
 }
 
 static void sender(struct sendgrid_mail *m, const json_t *body)

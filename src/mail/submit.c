@@ -90,6 +90,8 @@ static bool is_removed(struct arena *a, const struct mail_field *f, const struct
     if (f->bad) return false;
     if (e->forged && e->forged(e->forged_arg, a, f)) return true;
     if ((e->submission || e->delivery) && sl_eqi(f->name, SL("Return-Path"))) return true;
+    /* What programs that sent by Amazon SES tell it, and it takes out. */
+    if (e->submission && sl_startsi(f->name, SL("X-SES-"))) return true;
     /* RFC 5322 section 3.6.3: nobody but the sender's own copy shows whom Bcc named. */
     return e->submission && (sl_eqi(f->name, SL("Bcc")) || sl_eqi(f->name, SL("Resent-Bcc")));
 }

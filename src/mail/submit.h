@@ -32,7 +32,7 @@ struct mail_edit {
     int64_t now;
     uint64_t random;
     bool delivery;   /* Return-Path removed: ours comes in its place (RFC 5321 section 4.4) */
-    bool submission; /* Bcc and Return-Path removed, Date and Message-ID added when missing */
+    bool submission; /* Bcc, X-SES-… and Return-Path removed, Date and Message-ID added when missing */
 };
 /* Writes the header section (without the empty line) as it shall be sent or kept. All other
  * fields stay byte for byte. Returns the number of fields removed or added. */

@@ -261,6 +261,29 @@ def test_sendgrid_links_to_leave_by(home):
     assert sendgrid(home, f"/v3/asm/groups/{group}", method="DELETE")[0] == 204
 
 
+def test_sendgrid_puts_footers_behind_texts(home):
+    t = sendgrid(home, "/v3/templates", {"name": "footed", "generation": "dynamic"})[2]["id"]
+    assert sendgrid(home, f"/v3/templates/{t}/versions", {"name": "v", "subject": "footed template", "html_content": "<body><p>x</p></body>", "plain_content": "x"})[0] == 201
+    settings = {"mail_settings": {"footer": {"enable": True, "text": "foot", "html": "<i>foot</i>"}}, "tracking_settings": {"subscription_tracking": {"enable": True, "text": "out: <% %>", "html": "<p><% leave %></p>"}}}
+    both = [{"type": "text/plain", "value": "x"}, {"type": "text/html", "value": "<body><p>x</p></body>"}]
+    body = call(template_id=t, **settings)
+    del body["subject"], body["content"]
+    assert sendgrid(home, "/v3/mail/send", body)[0] == sendgrid(home, "/v3/mail/send", call(subject="footed call", content=both, **settings))[0] == 202
+    tagged = {"tracking_settings": {"subscription_tracking": {"enable": True, "substitution_tag": "[u]"}}}
+    assert sendgrid(home, "/v3/mail/send", call(subject="tagged", content=[{"type": "text/plain", "value": "a [u] b [u]"}], **tagged))[0] == 202
+    assert sendgrid(home, "/v3/mail/send", call(subject="by default", content=both, tracking_settings={"subscription_tracking": {"enable": True}}))[0] == 202
+    for subject in ("footed template", "footed call"):
+        m = came(home, "bob", subject)
+        link = text_of(m).split("out: ")[1].strip()
+        assert text_of(m).split() == ["x", "foot", "out:", link] and link.startswith("https://") and "/u/" in link
+        assert text_of(m, "html").strip() == f'<body><p>x</p><i>foot</i><p><a href="{link}">leave</a></p></body>'
+    a, link, b, again = text_of(came(home, "bob", "tagged")).split()
+    assert (a, b) == ("a", "b") and link == again and "/u/" in link
+    m = came(home, "bob", "by default")
+    assert "click here: https://" in text_of(m) and ">click here</a>" in text_of(m, "html")
+    assert sendgrid(home, "/v3/mail/send", call(tracking_settings={"subscription_tracking": {"enable": True, "text": 5}}))[0] == 400
+
+
 def test_sendgrid_keys(home):
     assert set(sendgrid(home, "/v3/scopes", method="GET")[2]["scopes"]) == {"mail.send", "templates", "suppression", "keys", "stats.read", "webhooks"}
     status, _, made = sendgrid(home, "/v3/api_keys", {"name": "less", "scopes": ["mail.send"]})
@@ -602,6 +625,17 @@ def test_ses_sends(home):
     status, _, answer = ses(home, "POST", "/v2/email/outbound-emails", {"Content": {"Raw": {"Data": base64.b64encode(raw).decode()}}})
     assert status == 200, answer
     assert text_of(came(home, "bob", "ses raw")).strip() == "raw text"
+
+
+def test_ses_fields_go_no_further(home):
+    fields = "X-SES-CONFIGURATION-SET: main\r\nX-SES-Message-Tags: a=b, c=d\r\nX-SES-SOURCE-ARN: arn:aws:ses:us-east-1:1:identity/x\r\nX-Sesame: stays\r\n"
+    raw = f"From: alice@one.test\r\nTo: bob@one.test\r\nSubject: ses by {{}}\r\n{fields}\r\nx\r\n"
+    with home.submission("alice") as client:
+        client.sendmail("alice@one.test", ["bob@one.test"], raw.format("smtp"))
+    assert ses(home, "POST", "/v2/email/outbound-emails", {"Content": {"Raw": {"Data": base64.b64encode(raw.format("api").encode()).decode()}}})[0] == 200
+    for way in ("smtp", "api"):
+        m = came(home, "bob", f"ses by {way}")
+        assert m["X-Sesame"] == "stays" and not [name for name in m.keys() if name.lower().startswith("x-ses-")], m.items()
 
 
 def test_ses_templates(home):

@@ -1,0 +1,72 @@
+/* sendgrid_footer.c - what stands behind the texts of a mail/send, a template's too: mail_settings.footer,
+ * and the link to leave by of tracking_settings.subscription_tracking. */
+#include "base/text.h"
+#include "sendgrid.h"
+
+#define LINK "<%asm_global_unsubscribe_raw_url%>" /* becomes the link: send/unsubscribe.h */
+#define LEAVE_TEXT "If you'd like to unsubscribe and stop receiving these emails click here: <% %>."
+#define LEAVE_HTML "<p>If you'd like to unsubscribe and stop receiving these emails <% click here %>.</p>"
+
+static struct slice before_end(struct arena *a, struct slice html, struct slice more)
+{
+    size_t end = sl_findi(html, SL("</body>"));
+    if (end == SL_NONE) end = html.n;
+    return ar_printf(a, "%.*s%.*s%.*s", SLF(sl_sub(html, 0, end)), SLF(more), SLF(sl_from(html, end)));
+}
+
+static void append(struct sendgrid_mail *m, struct slice text, struct slice html)
+{
+    for (size_t i = 0; i < m->send.nparts; i++) {
+        struct send_part *p = &m->send.part[i];
+        if (sl_eqi(p->type, SL("text/plain")) && text.n)
+            p->text = ar_printf(&m->d.a, "%.*s\n%.*s", SLF(p->text), SLF(text));
+        else if (sl_eqi(p->type, SL("text/html")) && html.n) p->text = before_end(&m->d.a, p->text, html);
+    }
+}
+
+/* "<% click here %>" with the link, in HTML under these words; other tags stay. */
+static struct slice with_link(struct arena *a, struct slice text, bool html)
+{
+    struct buf b = BUF_INIT;
+    for (size_t at; (at = sl_find(text, SL("<%"))) != SL_NONE;) {
+        size_t end = sl_find(sl_from(text, at), SL("%>"));
+        if (end == SL_NONE) break;
+        struct slice words = sl_trim(sl_sub(text, at + 2, at + end));
+        buf_put(&b, sl_sub(text, 0, at));
+        if (sl_starts(words, SL("asm_"))) buf_put(&b, sl_sub(text, at, at + end + 2));
+        else if (html && words.n) buf_printf(&b, "<a href=\"%s\">%.*s</a>", LINK, SLF(words));
+        else buf_str(&b, LINK);
+        text = sl_from(text, at + end + 2);
+    }
+    buf_put(&b, text);
+    struct slice out = ar_dup(a, buf_slice(&b));
+    buf_free(&b);
+    return out;
+}
+
+static struct slice in_place(struct arena *a, struct slice text, struct slice tag)
+{
+    struct buf b = BUF_INIT;
+    for (size_t at; (at = text.n ? sl_find(text, tag) : SL_NONE) != SL_NONE;
+         text = sl_from(text, at + tag.n)) {
+        buf_put(&b, sl_sub(text, 0, at));
+        buf_str(&b, LINK);
+    }
+    buf_put(&b, text);
+    struct slice out = ar_dup(a, buf_slice(&b));
+    buf_free(&b);
+    return out;
+}
+
+void sendgrid_mail_finish(struct sendgrid_mail *m)
+{
+    struct arena *a = &m->d.a;
+    append(m, m->footer.text, m->footer.html);
+    if (!m->leaves) return;
+    if (m->leave_tag.n)
+        for (size_t i = 0; i < m->send.nparts; i++)
+            m->send.part[i].text = in_place(a, m->send.part[i].text, m->leave_tag);
+    else
+        append(m, with_link(a, m->leave.text.n ? m->leave.text : SL(LEAVE_TEXT), false),
+               with_link(a, m->leave.html.n ? m->leave.html : SL(LEAVE_HTML), true));
+}
