@@ -298,20 +298,20 @@ def test_events_in_the_form_of_mailjet(home):
     port = server.server_address[1] - home.port(0)
     if port < 1:
         pytest.skip("no port below the offset")
-    old, home.key = home.key, home.tram("key", "add", "ann@one.test", "--name", "mj", "--scope", "mail.send,webhooks").stdout.split("\n")[0]
+    old, home.key = home.key, home.tram("key", "add", "bob@one.test", "--name", "mj", "--scope", "mail.send,webhooks").stdout.split("\n")[0]
     try:
         for kind, path in (("sent", "one"), ("blocked", "many"), ("bounce", "many")):
             made = call(home, "POST", "/v3/REST/eventcallbackurl", json.dumps({"EventType": kind, "Url": f"http://mail.one.test:{port}/{path}", **({"Version": 2} if path == "many" else {})}).encode())
             assert made[0] == 201, made
-        one = {"From": {"Email": "ann@one.test"}, "Subject": "x", "TextPart": "{{var:n}}", "TemplateLanguage": True, "CustomID": "id é", "EventPayload": "pay \"load\""}
+        one = {"From": {"Email": "bob@one.test"}, "Subject": "x", "TextPart": "{{var:n}}", "TemplateLanguage": True, "CustomID": "id é", "EventPayload": "pay \"load\""}
         message = {"Messages": [{**one, "To": [{"Email": "bob@one.test"}], "Variables": {"n": 1}}, {**one, "To": [{"Email": "bob@one.test"}], "Variables": {"n": 2}},
                                 {**one, "To": [{"Email": "bob@one.test"}]}, {**one, "To": [{"Email": "nobody@one.test"}], "Variables": {"n": 1}}]}
         status, sent = call(home, "POST", "/v3.1/send", json.dumps(message).encode())
         assert status == 200, sent
         numbers = [m["To"][0]["MessageID"] for m in sent["Messages"]]
         w.until(lambda: answers == [], what="the first call, which is answered 500")
-        for hook in home.json("webhook", "list", "ann@one.test")["webhooks"]:
-            w.until(lambda: home.tram("webhook", "resume", "ann@one.test", hook["name"]).returncode == 0, what="it to go on")
+        for hook in home.json("webhook", "list", "bob@one.test")["webhooks"]:
+            w.until(lambda: home.tram("webhook", "resume", "bob@one.test", hook["name"]).returncode == 0, what="it to go on")
 
         def told():
             flat = [e for c in calls for e in (c if isinstance(c, list) else [c])]
