@@ -21,6 +21,16 @@ bool imapd_by_id_has(const struct imapd_by_id *x, uint32_t uid)
     return from < x->n && x->uid[from] == uid;
 }
 
+/* ---- looked up ---- */
+
+static int go_on(void *arg, size_t done)
+{
+    struct imapd_ids *x = arg;
+    size_t all = x->s->view->n;
+    if (!x->since && done) imapd_progress(x->s, done < all ? done : all, all);
+    return fiber_canceled() ? ERR_CANCELED : conn_error(x->s->c);
+}
+
 static int find_thread(struct imapd_session *s, uint32_t uid, struct arena *a)
 {
     struct reader *rd;
@@ -29,52 +39,90 @@ static int find_thread(struct imapd_session *s, uint32_t uid, struct arena *a)
     return e ? e : reader_thread(rd, a, &thread);
 }
 
-/* One that cannot be read is in no thread. */
-static int find_threads(struct imapd_session *s)
+/* Is it among those that are searched? */
+static bool counts(const struct imapd_ids *x, uint32_t uid)
 {
+    size_t i = x->since ? view_find(x->s->view, uid) : SL_NONE;
+    return !x->since || (i != SL_NONE && view_at(x->s->view, i).modseq > x->since);
+}
+
+/* One that cannot be read is in no thread. */
+static int find_threads(struct imapd_ids *x, struct places_in in)
+{
+    struct imapd_session *s = x->s;
     struct places unknown;
     struct arena a, each;
     size_t unread = 0;
-    ar_init(&a, 0);
+    ar_init(&a, IMAPD_MEMORY);
     ar_init(&each, 0);
-    int e = places_of_thread(s->server->conf.store, s->view->acc, 0, s->view->box, &a, &unknown);
-    for (size_t i = 0; e == 0 && i < unknown.n && !conn_error(s->c); i++) {
-        e = fiber_canceled() ? ERR_CANCELED : find_thread(s, unknown.v[i].uid, &each);
+    int e = places_of_thread(s->server->conf.store, in, 0, &a, &unknown);
+    for (size_t i = 0; e == 0 && i < unknown.n; i++) {
+        fiber_breathe();
+        if (!counts(x, unknown.v[i].uid)) continue;
+        e = find_thread(s, unknown.v[i].uid, &each);
         if (e == ERR_NOT_FOUND || imapd_unreadable(s, e, unknown.v[i].uid, &unread)) e = 0;
         ar_reset(&each);
-        imapd_progress(s, i, unknown.n);
-        fiber_breathe();
+        if (e == 0) e = go_on(x, i);
     }
     ar_free(&each);
     ar_free(&a);
+    x->threads = e == 0;
     return e;
 }
 
-static int find(struct imapd_session *s, const struct imap_search *k, struct arena *a, struct places *out)
+static int find(struct imapd_ids *x, const struct imap_search *k, struct arena *a, struct places *out)
 {
-    struct store *store = s->server->conf.store;
-    if (k->key == IMAP_KEY_EMAILID)
-        return places_of_email_id(store, s->view->acc, k->text, s->view->box, a, out);
+    struct store *store = x->s->server->conf.store;
+    const struct places_asker asker = {go_on, x};
+    struct places_in in = {x->s->view->acc, x->s->view->box, &asker};
+    if (k->key == IMAP_KEY_EMAILID) return places_of_email_id(store, in, k->text, a, out);
     *out = (struct places){0};
     if (!k->number) return 0;
-    int e = find_threads(s);
-    return e ? e : places_of_thread(store, s->view->acc, k->number, s->view->box, a, out);
+    int e = x->threads ? 0 : find_threads(x, in);
+    return e ? e : places_of_thread(store, in, k->number, a, out);
 }
 
-struct imapd_by_id *imapd_by_id(struct imapd_session *s, const struct imap_search *k)
+static int look_up(struct imapd_ids *x, const struct imap_search *k, struct imapd_by_id **out)
 {
-    struct imapd_by_id *x = NULL;
+    struct imapd_by_id *by = NULL;
     struct places found;
     struct arena a;
-    ar_init(&a, 0);
-    int e = find(s, k, &a, &found);
+    ar_init(&a, IMAPD_MEMORY);
+    int e = find(x, k, &a, &found);
     if (e == 0) {
-        x = ar_alloc(&s->a, sizeof *x + found.n * sizeof x->uid[0]);
-        x->n = found.n;
-        for (size_t i = 0; i < found.n; i++) x->uid[i] = found.v[i].uid;
-    } else if (e != ERR_CANCELED) {
-        log_warn(s->who, "mailbox %u: each message is looked at for its id: %s", s->view->box, err_text(e));
+        by = ar_alloc(&x->s->a, sizeof *by + found.n * sizeof by->uid[0]);
+        by->n = found.n;
+        for (size_t i = 0; i < found.n; i++) by->uid[i] = found.v[i].uid;
+        if (ar_over(&x->s->a)) e = err_set(ERR_LIMIT, "these are too many messages to be looked for by ids");
     }
     ar_free(&a);
-    return x;
+    *out = by;
+    return e;
 }
+
+/* ---- once for each id of a command ---- */
+
+void imapd_ids_begin(struct imapd_ids *x, struct imapd_session *s, uint64_t since)
+{
+    *x = (struct imapd_ids){.s = s, .since = since};
+    map_init(&x->known, false);
+}
+
+int imapd_ids_find(struct imapd_ids *x, const struct imap_search *k, struct imapd_by_id **out)
+{
+    bool thread = k->key == IMAP_KEY_THREADID;
+    struct slice id = thread ? sl((const char *)&k->number, sizeof k->number) : k->text;
+    struct slice key = ar_cat(&x->s->a, thread ? SL("T") : SL("M"), id);
+    *out = map_get(&x->known, key);
+    if (*out || x->lost) return 0;
+    int e = look_up(x, k, out);
+    if (e == 0) map_put(&x->known, key, *out);
+    else if (e == ERR_LIMIT || e == ERR_CANCELED || conn_error(x->s->c)) return e;
+    else
+        log_warn(x->s->who, "mailbox %u: each message is looked at for its id: %s", x->s->view->box,
+                 err_text(e));
+    x->lost = e != 0;
+    return 0;
+}
+
+void imapd_ids_end(struct imapd_ids *x) { map_free(&x->known); }

@@ -331,10 +331,20 @@ bool imapd_narrow_excludes(struct imapd_narrow *x, uint64_t text, uint32_t uid);
 
 /* ---- by_id.c: messages by EMAILID and THREADID ---- */
 
-/* UIDs of the selected mailbox for such a key, in the command's arena; NULL: nobody could find out, each
- * message's record says it. SUSPENDS. */
 struct imapd_by_id;
-struct imapd_by_id *imapd_by_id(struct imapd_session *s, const struct imap_search *k);
+struct imapd_ids { /* what one command knows of them */
+    struct imapd_session *s;
+    uint64_t since;   /* only messages that changed after that modseq are searched; 0: all */
+    bool threads;     /* each message was looked into of which nobody knew its thread */
+    bool lost;        /* nobody can find out: that was logged */
+    struct map known; /* key -> struct imapd_by_id */
+};
+void imapd_ids_begin(struct imapd_ids *x, struct imapd_session *s, uint64_t since);
+void imapd_ids_end(struct imapd_ids *x);
+/* UIDs of the selected mailbox for such a key, in the command's arena; NULL: nobody could find out, each
+ * message's record says it. ERR_LIMIT: more than the command's memory; others: the client is gone. SUSPENDS.
+ */
+MUST_CHECK int imapd_ids_find(struct imapd_ids *x, const struct imap_search *k, struct imapd_by_id **out);
 bool imapd_by_id_has(const struct imapd_by_id *x, uint32_t uid);
 
 /* ---- context.c: searches whose results are kept up to date (RFC 5267) ---- */

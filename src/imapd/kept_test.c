@@ -1,5 +1,7 @@
 /* kept_test.c - what is computed once of messages says the same as what is computed each time. */
+#include "base/log.h"
 #include "dialog_test.h"
+#include "imapd_i.h"
 #include "kv/kv.h"
 #include "rt/file.h"
 
@@ -262,6 +264,91 @@ TEST(imapd_keeps_nothing_of_an_error_that_may_pass)
     ask(c, &now, "FETCH 1:* ENVELOPE");
     CHECK(sl_find(buf_slice(&now), SL("to be damaged")) != SL_NONE);
     CHECK_INT(rows(object, &a), 2);
+    bye(&c);
+    buf_free(&now);
+    ar_free(&a);
+    stop();
+}
+
+/* ---- ids that are looked up ---- */
+
+static size_t count(struct slice text, struct slice what)
+{
+    size_t n = 0, at;
+    for (; (at = sl_find(text, what)) != SL_NONE; n++) text = sl_from(text, at + what.n);
+    return n;
+}
+
+/* "UID SEARCH OR EMAILID x OR EMAILID x ... EMAILID x", as often as a command may have it. */
+static void search_often(struct conn *c, struct buf *out, struct slice key, size_t times)
+{
+    struct buf b = BUF_INIT;
+    buf_str(&b, "UID SEARCH ");
+    for (size_t i = 1; i < times; i++) buf_printf(&b, "OR %.*s ", SLF(key));
+    buf_put(&b, key);
+    buf_char(&b, 0);
+    ask(c, out, b.p);
+    buf_free(&b);
+}
+
+/* Each row that is looked at is told as progress here. */
+TEST(imapd_looks_an_id_up_once_however_often_a_search_has_it)
+{
+    enum { MESSAGES = 10, TIMES = 20 };
+    struct buf id = BUF_INIT, now = BUF_INIT;
+    struct arena a = {0};
+    struct conn *c;
+    open_box(&c, &a);
+    append(c, "box", "", letters[0]);
+    TALK(c, "2 SELECT box", "~\n~\n~\n~\n~\n~\n~\n~\n~\n2 OK ~\n");
+    for (size_t i = 1; i < MESSAGES; i++) ask(c, &now, "COPY 1 box");
+    ask(c, &id, "FETCH 1 (EMAILID)");
+    size_t from = sl_find(buf_slice(&id), SL("EMAILID (")) + 9;
+    struct slice name = sl_sub(buf_slice(&id), from, from + sl_chr(sl_from(buf_slice(&id), from), ')'));
+    struct slice key = ar_printf(&a, "EMAILID %.*s", SLF(name));
+    ask(c, &now, (char *)ar_printf(&a, "SEARCH %.*s", SLF(key)).p); /* the first time rows are made */
+    buf_clear(&now);
+    w.imapd->conf.progress = -1;
+    search_often(c, &now, key, TIMES);
+    CHECK(sl_find(buf_slice(&now), SL("* SEARCH 1 2 3 4 5 6 7 8 9 10")) != SL_NONE);
+    size_t told = count(buf_slice(&now), SL("[INPROGRESS "));
+    CHECK(told > MESSAGES && told <= 3 * MESSAGES);
+    bye(&c);
+    buf_free(&id);
+    buf_free(&now);
+    ar_free(&a);
+    stop();
+}
+
+static _Atomic size_t empty_ones;
+
+static void count_empty(const struct log_line *l)
+{
+    empty_ones += sl_find(l->said, SL("is taken for empty")) != SL_NONE;
+}
+
+/* One that cannot be read is in no thread: nobody has to find that out for each key, or each time that
+ * another one came. */
+TEST(imapd_looks_into_a_damaged_message_once_for_all_threads_of_a_search)
+{
+    struct buf now = BUF_INIT;
+    struct arena a = {0};
+    struct conn *c;
+    open_box(&c, &a);
+    append(c, "box", "", "Subject: whole\r\n\r\nx\r\n");
+    append(c, "box", "", "Subject: to be damaged\r\n\r\nx\r\n");
+    TALK(c, "2 SELECT box", "~\n~\n~\n~\n~\n~\n~\n~\n~\n2 OK ~\n");
+    CHECK_OK(offload(spoil_bodies, "to be damaged"));
+    log_set_tap(count_empty, LOG_ERROR);
+    empty_ones = 0;
+    ask(c, &now, "SEARCH OR THREADID T1 OR THREADID T2 THREADID T3");
+    CHECK_INT(empty_ones, 1);
+    ask(c, &now, "SEARCH RETURN (UPDATE) NOT THREADID T1");
+    CHECK_INT(empty_ones, 2);
+    append(c, "box", "", "Subject: new\r\n\r\nx\r\n");
+    CHECK(sl_find(buf_slice(&got), SL("ADDTO (0 3)")) != SL_NONE); /* that was told before its OK */
+    CHECK_INT(empty_ones, 2);
+    log_set_tap(NULL, LOG_ERROR);
     bye(&c);
     buf_free(&now);
     ar_free(&a);

@@ -41,6 +41,7 @@ struct search {
     uint8_t score; /* the message at hand */
     size_t unread; /* messages that cannot be read */
     struct imapd_narrow *narrow;
+    struct imapd_ids ids;
 };
 
 /* ---- preparing ---- */
@@ -120,14 +121,17 @@ static int prepare_words(struct search *x, struct imap_search *k)
     return e;
 }
 
-static void prepare_id(struct search *x, struct imap_search *k)
+static int prepare_id(struct search *x, struct imap_search *k)
 {
     bool thread = k->key == IMAP_KEY_THREADID;
+    struct imapd_by_id *found = NULL;
     k->number = 0;
     if (thread && sl_starts(k->text, SL("T")) && !num_hex64(sl_from(k->text, 1), &k->number)) k->number = 0;
-    k->mark = x->s->told ? imapd_by_id(x->s, k) : NULL;
-    x->by_id |= !k->mark;
-    x->threads |= !k->mark && thread;
+    int e = x->s->told ? imapd_ids_find(&x->ids, k, &found) : 0;
+    k->mark = found;
+    x->by_id |= !found;
+    x->threads |= !found && thread;
+    return e;
 }
 
 static int prepare(struct search *x, struct imap_search *k, struct slice charset, bool fuzzy)
@@ -166,7 +170,7 @@ static int prepare(struct search *x, struct imap_search *k, struct slice charset
         case IMAP_KEY_OLDER:
         case IMAP_KEY_YOUNGER: x->by_record = true; break;
         case IMAP_KEY_EMAILID:
-        case IMAP_KEY_THREADID: prepare_id(x, k); break;
+        case IMAP_KEY_THREADID: e = prepare_id(x, k); break;
         default: break;
         }
         if (!e && k->child) e = prepare(x, k->child, charset, fuzzy || k->key == IMAP_KEY_FUZZY);
@@ -487,14 +491,17 @@ int imapd_search_run(struct imapd_session *s, struct imap_search_args *args, uin
     *out = (struct imapd_found){.at = ar_array(&s->a, size_t, s->told)};
     if (x.ranked) out->score = ar_array(&s->a, uint8_t, s->told);
     ar_init(&x.a, 0);
+    imapd_ids_begin(&x.ids, s, since);
     int e = prepare(&x, args->key, args->charset, false);
-    imapd_digests_begin(s, &x.heads, READER_HEAD, since ? 0 : s->told);
-    imapd_digests_begin(s, &x.folds, READER_FOLDED, since ? 0 : s->told);
-    imapd_facts_begin(s, &x.facts, x.by_record && !x.threads && !since ? s->told : 0);
+    size_t many = e || since ? 0 : s->told;
+    imapd_digests_begin(s, &x.heads, READER_HEAD, many);
+    imapd_digests_begin(s, &x.folds, READER_FOLDED, many);
+    imapd_facts_begin(s, &x.facts, x.by_record && !x.threads ? many : 0);
     if (!e) e = since ? search_changed(&x, args->key, since, out) : search_all(&x, args->key, out);
     imapd_facts_end(&x.facts);
     reader_digests_end(&x.heads);
     reader_digests_end(&x.folds);
+    imapd_ids_end(&x.ids);
     ar_free(&x.a);
     return e;
 }

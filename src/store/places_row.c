@@ -96,12 +96,19 @@ void places_forget(struct kv_tx *tx, struct account_row *a)
     a->places = PLACES_NONE;
 }
 
+/* Each time another mark: a sweep that has passed these rows by must not take it for its own. */
 void places_left(struct kv_tx *tx, const struct account_row *a)
 {
     struct buf b = BUF_INIT;
+    struct rec r;
+    struct slice value;
+    uint64_t before = 0;
     if (a->places == PLACES_NONE) return;
+    if (kv_tx_get(tx, SL("p/x"), &value) == 0 && rec_open(&r, value, PLACES_MARK_ROW) == 0) /* errors stick */
+        while (rec_next(&r))
+            if (r.tag == 'm') before = rec_u64(&r);
     rec_begin(&b, PLACES_MARK_ROW);
-    rec_put_u64(&b, 'm', a->modseq);
+    rec_put_u64(&b, 'm', before < a->modseq ? a->modseq : before + 1);
     kv_tx_put_record(tx, SL("p/x"), &b);
     buf_free(&b);
 }

@@ -52,7 +52,7 @@ static void copy(struct fixture *f, uint32_t from, struct uids u, uint32_t to, b
 static struct places of(struct fixture *f, const char *email_id, uint32_t box)
 {
     struct places p = {0};
-    CHECK_OK(places_of_email_id(f->s, ACC, sl_cstr(email_id), box, &f->a, &p));
+    CHECK_OK(places_of_email_id(f->s, (struct places_in){ACC, box, NULL}, sl_cstr(email_id), &f->a, &p));
     return p;
 }
 
@@ -123,7 +123,8 @@ TEST(an_emailid_is_looked_for_in_one_mailbox_or_in_all)
     CHECK_INT(of(&f, m.email_id, SENT).n, 1);
     CHECK_INT(of(&f, m.email_id, SENT + 1).n, 0);
     CHECK_INT(of(&f, "m-nobody", 0).n + of(&f, "", 0).n, 0);
-    CHECK_ERR(places_of_email_id(f.s, "nobody", SL("x"), 0, &f.a, &p), ERR_NOT_FOUND);
+    CHECK_ERR(places_of_email_id(f.s, (struct places_in){.account = "nobody"}, SL("x"), &f.a, &p),
+              ERR_NOT_FOUND);
     fixture_end(&f);
 }
 
@@ -136,7 +137,7 @@ static void ask(void *arg)
 {
     struct changing *c = arg;
     struct places p;
-    CHECK_OK(places_of_email_id(c->f->s, ACC, SL("x"), 0, &c->f->a, &p));
+    CHECK_OK(places_of_email_id(c->f->s, (struct places_in){.account = ACC}, SL("x"), &c->f->a, &p));
     c->asked = true;
 }
 
@@ -175,7 +176,7 @@ static void ask_or_give_up(void *arg)
 {
     struct changing *c = arg;
     struct places p;
-    int e = places_of_email_id(c->f->s, ACC, SL("x"), 0, &c->f->a, &p);
+    int e = places_of_email_id(c->f->s, (struct places_in){.account = ACC}, SL("x"), &c->f->a, &p);
     CHECK(e == 0 || e == ERR_CANCELED);
     c->asked = e == 0;
 }
@@ -205,6 +206,115 @@ TEST(what_is_changed_while_the_making_was_given_up_is_found)
     fixture_end(&f);
 }
 
+/* ---- while somebody looks ---- */
+
+struct moving {
+    struct fixture *f;
+    struct batch b;
+    bool moved;
+};
+
+enum { SINGLES = 600, MOVED = 10, WANTED = 20 };
+
+static int copies(struct kv_tx *tx, struct batch *b, struct box_row *to, void *arg)
+{
+    struct message m = {.size = 1, .body = *(struct body_ref *)arg, .email_id = "same"};
+    (void)to;
+    for (int i = 0; i < MOVED; i++) batch_add(tx, b, &m);
+    return 0;
+}
+
+/* The batch's rows were passed over already, those of the messages it takes the place of are not read yet. */
+static int move_now(void *arg, size_t done)
+{
+    struct moving *x = arg;
+    if (done != WANTED || x->moved || rows(x->f, "p/at", "p/au")) return 0;
+    x->moved = true;
+    CHECK_OK(batch_see(&x->b));
+    return message_expunge(x->f->s, BOX(INBOX_ID), numbers(x->f, SINGLES - MOVED + 1, MOVED), false, NULL,
+                           NULL);
+}
+
+static void add_same(struct fixture *f, size_t n)
+{
+    struct message_new m = letter(f, "same", 0);
+    uint32_t validity, uid;
+    m.email_id = "same";
+    for (size_t i = 0; i < n; i++) CHECK_OK(message_append(f->s, BOX(INBOX_ID), &m, 1, &validity, &uid));
+}
+
+TEST(messages_that_become_seen_elsewhere_while_they_are_looked_for_are_found)
+{
+    struct fixture f;
+    struct places p;
+    REQUIRE(fixture_begin(&f));
+    struct moving x = {.f = &f};
+    struct places_asker asker = {move_now, &x};
+    struct message_new one = letter(&f, "x", 0);
+    CHECK_OK(batch_begin(&x.b, f.s, BOX(INBOX_ID)));
+    CHECK_OK(batch_page(&x.b, copies, &one.body));
+    add_same(&f, SINGLES);
+    CHECK_INT(of(&f, "same", 0).n, SINGLES);
+    CHECK_OK(places_of_email_id(f.s, (struct places_in){ACC, 0, &asker}, SL("same"), &f.a, &p));
+    CHECK(x.moved);
+    CHECK_INT(p.n, SINGLES);
+    fixture_end(&f);
+}
+
+/* Rows of batches alternate, and each mailbox has ranges of its own. */
+TEST(each_of_many_batches_has_its_messages)
+{
+    enum { BATCHES = 40 };
+    struct fixture f;
+    struct batch b, never;
+    REQUIRE(fixture_begin(&f));
+    struct message_new one = letter(&f, "x", 0);
+    CHECK_OK(batch_begin(&never, f.s, BOX(INBOX_ID)));
+    CHECK_OK(batch_page(&never, copies, &one.body));
+    for (uint32_t i = 0; i < BATCHES; i++) {
+        CHECK_OK(batch_begin(&b, f.s, BOX(i % 2 ? INBOX_ID : SENT)));
+        CHECK_OK(batch_page(&b, copies, &one.body));
+        CHECK_OK(batch_see(&b));
+    }
+    struct places p = of(&f, "same", 0);
+    REQUIRE(p.n == BATCHES * MOVED);
+    for (size_t i = 0; i < p.n; i++)
+        CHECK(p.v[i].box == (i < p.n / 2 ? INBOX_ID : SENT) && p.v[i].uid == i % (p.n / 2) + 1);
+    fixture_end(&f);
+}
+
+struct ending {
+    size_t at;
+    int with;
+};
+
+static int end_at(void *arg, size_t done)
+{
+    const struct ending *x = arg;
+    return done >= x->at ? x->with : 0;
+}
+
+TEST(whoever_is_not_there_any_more_is_looked_for_no_further)
+{
+    struct fixture f;
+    struct places p;
+    struct arena small;
+    REQUIRE(fixture_begin(&f));
+    struct ending x = {2 * CHANGE_MAX, ERR_EOF};
+    struct places_asker asker = {end_at, &x};
+    struct places_in in = {ACC, 0, &asker};
+    add_same(&f, 2 * CHANGE_MAX + 10);
+    CHECK_ERR(places_of_email_id(f.s, in, SL("same"), &f.a, &p), ERR_EOF); /* while they are made */
+    CHECK(rows(&f, "p/at", "p/au") == 1 && rows(&f, "p/e/", "p/f") <= 2 * CHANGE_MAX);
+    CHECK_INT(of(&f, "same", 0).n, 2 * CHANGE_MAX + 10);
+    CHECK_ERR(places_of_email_id(f.s, in, SL("same"), &f.a, &p), ERR_EOF);
+    CHECK(!p.n && !p.v);
+    ar_init(&small, 100 * sizeof *p.v);
+    CHECK_ERR(places_of_thread(f.s, (struct places_in){.account = ACC}, 0, &small, &p), ERR_LIMIT);
+    ar_free(&small);
+    fixture_end(&f);
+}
+
 /* ---- what became of the rows ---- */
 
 /* As a program that does not know the field writes it. */
@@ -231,6 +341,82 @@ TEST(a_program_that_does_not_know_the_rows_does_no_harm)
     CHECK_INT(rows(&f, "p/e/", "p/f"), 5);
     CHECK_INT(check_places(f.s, ACC), 4);
     CHECK_INT(rows(&f, "p/e/", "p/f"), 4);
+    fixture_end(&f);
+}
+
+struct anew {
+    struct fixture *f;
+    bool done;
+    int steps; /* of the other making */
+};
+
+static int one_step(void *arg, size_t done)
+{
+    struct anew *x = arg;
+    (void)done;
+    return x->steps++ ? ERR_EOF : 0;
+}
+
+/* Between the reading of a step's rows and its transaction the rows are forgotten, a message comes of which
+ * nobody makes rows, and somebody begins anew. */
+static int begin_anew(void *arg, size_t done)
+{
+    struct anew *x = arg;
+    struct places p;
+    struct places_asker other = {one_step, x};
+    (void)done;
+    if (x->done || !rows(x->f, "p/at", "p/au")) return 0;
+    x->done = true;
+    CHECK_OK(kv_transact(x->f->s->kv, SL("u:" ACC), overlook, NULL));
+    add(x->f, INBOX_ID, "meanwhile", 0);
+    struct places_in in = {ACC, 0, &other};
+    CHECK_ERR(places_of_email_id(x->f->s, in, SL("x"), &x->f->a, &p), ERR_EOF);
+    return 0;
+}
+
+TEST(a_step_of_a_making_that_was_begun_anew_meanwhile_counts_for_nothing)
+{
+    struct fixture f;
+    struct places p;
+    REQUIRE(fixture_begin(&f));
+    struct anew x = {.f = &f};
+    struct places_asker asker = {begin_anew, &x};
+    for (int i = 0; i < 3; i++) add(&f, INBOX_ID, "one", 0);
+    CHECK_OK(places_of_email_id(f.s, (struct places_in){ACC, 0, &asker}, SL("x"), &f.a, &p));
+    CHECK(x.done);
+    CHECK_INT(check_places(f.s, ACC), 4);
+    CHECK_OK(store_verify(f.s, NULL, NULL, complain, NULL));
+    fixture_end(&f);
+}
+
+static struct slice mark_now(struct fixture *f)
+{
+    struct slice value = {0};
+    CHECK_OK(kv_get(f->s->kv, SL("u:" ACC), SL("p/x"), &f->a, &value));
+    return value;
+}
+
+/* A sweep that passed by rows that were still true then must not take away the mark that they are not. */
+TEST(each_time_that_rows_come_to_lead_to_nothing_the_mark_is_another)
+{
+    struct fixture f;
+    struct batch b[3];
+    struct slice before = {0};
+    REQUIRE(fixture_begin(&f));
+    struct message_new one = letter(&f, "x", 0);
+    CHECK_INT(of(&f, "same", 0).n, 0);
+    for (size_t i = 0; i < COUNT_OF(b); i++) {
+        CHECK_OK(batch_begin(&b[i], f.s, BOX(INBOX_ID)));
+        CHECK_OK(batch_page(&b[i], copies, &one.body));
+    }
+    for (size_t i = 0; i < COUNT_OF(b); i++) {
+        batch_drop(&b[i]);
+        CHECK(!sl_eq(mark_now(&f), before));
+        before = mark_now(&f);
+    }
+    CHECK_INT(rows(&f, "p/e/", "p/u"), 2 * COUNT_OF(b) * MOVED);
+    CHECK_OK(places_care(f.s, ACC));
+    CHECK_INT(rows(&f, "p/", "p0"), 0);
     fixture_end(&f);
 }
 

@@ -46,6 +46,7 @@ static inline size_t check_places(struct store *s, const char *acc)
     struct arena a;
     struct looked l;
     struct places p;
+    struct places_in in = {.account = acc};
     ar_init(&a, 0);
     look_into_boxes(s, acc, &a, &l);
     for (size_t i = 0; i < l.n; i++) {
@@ -54,11 +55,11 @@ static inline size_t check_places(struct store *s, const char *acc)
             same += strcmp(l.m[k].email_id, l.m[i].email_id) == 0;
             thread += l.m[k].thread == l.m[i].thread;
         }
-        CHECK_OK(places_of_email_id(s, acc, sl_cstr(l.m[i].email_id), 0, &a, &p));
+        CHECK_OK(places_of_email_id(s, in, sl_cstr(l.m[i].email_id), &a, &p));
         CHECK_INT(p.n, same);
         CHECK(is_among(&p, l.box[i], l.m[i].uid));
         if (i % 16) continue; /* those of one thread are many */
-        CHECK_OK(places_of_thread(s, acc, l.m[i].thread, 0, &a, &p));
+        CHECK_OK(places_of_thread(s, in, l.m[i].thread, &a, &p));
         CHECK_INT(p.n, thread);
         CHECK(is_among(&p, l.box[i], l.m[i].uid));
     }

@@ -313,6 +313,7 @@ static int bring_back(struct kv_tx *tx, void *arg)
     if (e) return e;
     m.body = *x->ref;
     message_row_put(tx, x->m->box, &m);
+    places_put(tx, &a, x->m->box, &m);
     count_message(&a, &b, &m, 1);
     box_row_put(tx, &a, &b);
     account_row_put(tx, &a);

@@ -227,7 +227,8 @@ static void look_up(void *arg)
     struct crowd *c = arg;
     struct arena a = {0};
     struct places p;
-    c->looked_up |= places_of_email_id(c->w.s, acc, SL("nobody's"), 0, &a, &p) == 0;
+    c->looked_up |=
+        places_of_email_id(c->w.s, (struct places_in){.account = acc}, SL("nobody's"), &a, &p) == 0;
     ar_free(&a);
 }
 
