@@ -4,17 +4,6 @@
 #include "crypto/cert.h"
 #include "relay_test.h"
 
-static void offer_tls(struct server *s)
-{
-    struct buf chain = BUF_INIT, key = BUF_INIT;
-    struct slice name = SL("a.two.test");
-    CHECK_OK(tls_self_signed(&name, 1, 30, &chain, &key));
-    CHECK_OK(tls_server_new(&s->tls, NULL));
-    CHECK_OK(tls_server_add_cert(s->tls, buf_slice(&chain), buf_slice(&key)));
-    buf_free(&chain);
-    buf_free(&key);
-}
-
 /* Who answers twice to what ends a letter would have the next one taken for delivered by what was said of
  * this. */
 TEST(relay_answers_that_nobody_asked_for_are_nobodys)
@@ -144,7 +133,7 @@ TEST(relay_words_behind_starttls_are_not_heard)
 {
     struct tester t;
     REQUIRE(begin(&t));
-    offer_tls(&t.a);
+    server_offer_tls(&t.a, "a.two.test", 30, NULL);
     t.a.caps = "PIPELINING\nSTARTTLS";
     t.a.say[TLS] = "220 go ahead\r\n250-mx.test\r\n250 AUTH PLAIN";
     send(&t, "two.test", "ok@two.test");
@@ -159,7 +148,7 @@ TEST(relay_what_is_offered_under_tls_counts)
 {
     struct tester t;
     REQUIRE(begin(&t));
-    offer_tls(&t.a);
+    server_offer_tls(&t.a, "a.two.test", 30, NULL);
     t.a.caps = "STARTTLS\nSIZE 20\nCHUNKING\nDSN";
     t.a.tls_caps = "PIPELINING";
     send(&t, "two.test", "ok@two.test");

@@ -21,12 +21,9 @@ TEST(relay_routes)
     static const char *const routes[] = {"three.test via [127.0.0.3]:%u",
                                          "from:one.test * via a.two.test:%u user=u password-file=f"};
     struct tester t;
-    struct buf chain = BUF_INIT, key = BUF_INIT;
-    struct slice name = SL("a.two.test");
+    struct buf chain = BUF_INIT;
     REQUIRE(begin(&t));
-    CHECK_OK(tls_self_signed(&name, 1, 30, &chain, &key));
-    CHECK_OK(tls_server_new(&t.a.tls, NULL));
-    CHECK_OK(tls_server_add_cert(t.a.tls, buf_slice(&chain), buf_slice(&key)));
+    server_offer_tls(&t.a, "a.two.test", 30, &chain);
     set_routes(&t, routes, 2);
     t.a.caps = "STARTTLS\nAUTH PLAIN LOGIN";
     send(&t, "three.test", "ok@three.test");
@@ -62,7 +59,6 @@ TEST(relay_routes)
     tls_free(&stranger);
     CHECK_OK(relay_open(&t.relay, &t.conf));
     buf_free(&chain);
-    buf_free(&key);
     end(&t);
 }
 
@@ -93,20 +89,17 @@ TEST(relay_lmtp)
 
 struct login_world {
     struct tester t;
-    struct buf chain, key;
+    struct buf chain;
     struct tls_ctx *stranger;
 };
 
 static bool login_begin(struct login_world *w, const char *options)
 {
-    struct slice name = SL("a.two.test");
     char line[200];
     const char *lines[] = {line};
     *w = (struct login_world){0};
     if (!begin(&w->t)) return false;
-    CHECK_OK(tls_self_signed(&name, 1, 30, &w->chain, &w->key));
-    CHECK_OK(tls_server_new(&w->t.a.tls, NULL));
-    CHECK_OK(tls_server_add_cert(w->t.a.tls, buf_slice(&w->chain), buf_slice(&w->key)));
+    server_offer_tls(&w->t.a, "a.two.test", 30, &w->chain);
     w->stranger = w->t.client;
     CHECK_OK(tls_client_new(&w->t.client, buf_slice(&w->chain)));
     w->t.conf.tls = w->t.client;
@@ -119,7 +112,6 @@ static void login_end(struct login_world *w)
 {
     tls_free(&w->stranger);
     buf_free(&w->chain);
-    buf_free(&w->key);
     end(&w->t);
 }
 
@@ -266,12 +258,9 @@ TEST(relay_certificates_that_are_no_good)
     } x[] = {{"a.two.test", -1, "certificate has expired"}, {"b.two.test", 30, "hostname mismatch"}};
     for (size_t i = 0; i < COUNT_OF(x); i++) {
         struct tester t;
-        struct buf chain = BUF_INIT, key = BUF_INIT;
-        struct slice name = sl_cstr(x[i].name);
+        struct buf chain = BUF_INIT;
         REQUIRE(begin(&t));
-        CHECK_OK(tls_self_signed(&name, 1, x[i].days, &chain, &key));
-        CHECK_OK(tls_server_new(&t.a.tls, NULL));
-        CHECK_OK(tls_server_add_cert(t.a.tls, buf_slice(&chain), buf_slice(&key)));
+        server_offer_tls(&t.a, x[i].name, x[i].days, &chain);
         struct tls_ctx *stranger = t.client;
         CHECK_OK(tls_client_new(&t.client, buf_slice(&chain))); /* which it would trust */
         t.conf.tls = t.client;
@@ -290,7 +279,6 @@ TEST(relay_certificates_that_are_no_good)
         tls_free(&stranger);
         CHECK_OK(relay_open(&t.relay, &t.conf));
         buf_free(&chain);
-        buf_free(&key);
         end(&t);
     }
 }

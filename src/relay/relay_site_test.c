@@ -171,17 +171,11 @@ TEST(relay_session_that_ends_with_421_when_it_is_used_again_costs_nothing)
 TEST(relay_connection_with_tls_goes_from_loop_to_loop)
 {
     struct tester t;
-    struct buf chain = BUF_INIT, key = BUF_INIT;
-    struct slice name = SL("a.two.test");
     REQUIRE(begin(&t));
-    CHECK_OK(tls_self_signed(&name, 1, 30, &chain, &key));
-    CHECK_OK(tls_server_new(&t.a.tls, NULL));
-    CHECK_OK(tls_server_add_cert(t.a.tls, buf_slice(&chain), buf_slice(&key)));
+    server_offer_tls(&t.a, "a.two.test", 30, NULL);
     t.a.caps = "PIPELINING\nSTARTTLS";
     from_loop_to_loop(&t);
     CHECK_INT(t.a.tls_sessions, 1);
-    buf_free(&chain);
-    buf_free(&key);
     end(&t);
 }
 

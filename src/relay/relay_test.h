@@ -36,6 +36,9 @@ void server_stop(struct server *s);
 void server_restart(struct server *s); /* who talked to it loses the connection */
 /* Both what it was told to say and what it has seen. */
 void server_forget(struct server *s);
+/* It has TLS now (in its place a new one), with a certificate of its own for that name, whose PEM *chain gets
+ * (NULL: nobody wants it). caps are the test's to set. */
+void server_offer_tls(struct server *s, const char *name, int days, struct buf *chain);
 
 struct tester {
     struct arena arena;

@@ -8,12 +8,8 @@
 TEST(relay_tls)
 {
     struct tester t;
-    struct buf chain = BUF_INIT, key = BUF_INIT;
-    struct slice name = SL("a.two.test");
     REQUIRE(begin(&t));
-    CHECK_OK(tls_self_signed(&name, 1, 30, &chain, &key));
-    CHECK_OK(tls_server_new(&t.a.tls, NULL));
-    CHECK_OK(tls_server_add_cert(t.a.tls, buf_slice(&chain), buf_slice(&key)));
+    server_offer_tls(&t.a, "a.two.test", 30, NULL);
     t.a.caps = "PIPELINING\nSTARTTLS";
     send(&t, "two.test", "ok@two.test");
     CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
@@ -62,8 +58,6 @@ TEST(relay_tls)
     reopen(&t);
     send(&t, "two.test", "no@two.test"); /* a wrong address is wrong in clear as well */
     CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
-    buf_free(&chain);
-    buf_free(&key);
     end(&t);
 }
 
@@ -88,13 +82,10 @@ TEST(relay_requires_tls)
         {REPORT | CLEAR, "REQUIRETLS", ATTEMPT_DELIVERED, "2.0.0", "taken"},
     };
     struct tester t;
-    struct buf chain = BUF_INIT, key = BUF_INIT;
-    struct slice name = SL("a.two.test");
+    struct buf chain = BUF_INIT;
     struct dns *dns;
     REQUIRE(begin(&t));
-    CHECK_OK(tls_self_signed(&name, 1, 30, &chain, &key));
-    CHECK_OK(tls_server_new(&t.a.tls, NULL));
-    CHECK_OK(tls_server_add_cert(t.a.tls, buf_slice(&chain), buf_slice(&key)));
+    server_offer_tls(&t.a, "a.two.test", 30, &chain);
     CHECK_OK(
         dns_open_zone_text(&dns, SL(";! insecure\ntwo.test. MX 10 a.two.test.\na.two.test. A 127.0.0.2\n")));
     struct tls_ctx *stranger = t.client, *friend;
@@ -124,7 +115,6 @@ TEST(relay_requires_tls)
     tls_free(&friend);
     dns_close(&dns);
     buf_free(&chain);
-    buf_free(&key);
     end(&t);
 }
 

@@ -215,6 +215,19 @@ void server_restart(struct server *s)
     CHECK_OK(serving_start(&s->door, at));
 }
 
+void server_offer_tls(struct server *s, const char *name, int days, struct buf *chain)
+{
+    struct buf own = BUF_INIT, key = BUF_INIT;
+    struct slice n = sl_cstr(name);
+    CHECK_OK(tls_self_signed(&n, 1, days, &own, &key));
+    tls_free(&s->tls);
+    CHECK_OK(tls_server_new(&s->tls, NULL));
+    CHECK_OK(tls_server_add_cert(s->tls, buf_slice(&own), buf_slice(&key)));
+    if (chain) buf_put(chain, buf_slice(&own));
+    buf_free(&own);
+    buf_free(&key);
+}
+
 void server_forget(struct server *s)
 {
     memset(s->say, 0, sizeof s->say);
