@@ -1,5 +1,6 @@
 /* node.c - the servers of a node, opened over its core and closed before it. */
 #include "node.h"
+#include "base/log.h"
 
 #include "core/home.h"
 
@@ -88,6 +89,7 @@ static int start_http(struct node *n)
 
 int node_start(struct node *n, struct slice certificate, struct slice key)
 {
+    ASSERT(n->core.store && !n->relay && !n->smtpd);
     int e = start_tls(n, certificate, key);
     if (!e) e = start_relay(n);
     if (!e) e = start_servers(n);

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "fence_i.h"
 
 int fence_memory(void)
@@ -32,6 +33,7 @@ static int put_up(int e, enum fence_part part, unsigned *got)
 
 int fence_up(const struct fence_path *path, size_t n, int newest, unsigned *got)
 {
+    ASSERT(path || !n);
     *got = 0;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         return err_errno(errno, "new privileges cannot be ruled out (no_new_privs)");

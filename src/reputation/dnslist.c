@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/text.h"
 
 /* ---- a line of the configuration ---- */
@@ -156,6 +157,7 @@ static void count(const struct asking *x, struct dnslist_score *out)
 int dnslist_ask(const struct dnslists *l, struct dns *dns, struct arena *a, const struct dnslist_facts *facts,
                 unsigned about, struct dnslist_score *out)
 {
+    ASSERT(l->n <= DNSLISTS_MAX && (dns || !l->n));
     struct asking x = {.l = l, .dns = dns, .a = a};
     struct group g;
     if (!l->n) return 0;

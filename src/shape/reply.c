@@ -1,6 +1,7 @@
 /* reply.c - which rule decides about a reply, and what follows from its class. */
 #include "reply.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "limits.h"
 #include "reply_i.h"
@@ -131,6 +132,7 @@ static enum reply_suppress suppress(const struct replies *r, const struct trial 
 void reply_class(const struct replies *r, struct arena *a, const struct reply_in *in,
                  struct reply_verdict *out)
 {
+    ASSERT(r && in);
     struct trial t;
     trial_begin(&t, a, in);
     const struct rule *rule = rule_for(r, &t);
