@@ -213,12 +213,38 @@ static void check_staple(struct judging *j)
            "here: some clients refuse it; have one made without"));
 }
 
+/* RFC 9525 section 2: the common name of its subject counts nothing. */
 static void check_host(struct judging *j)
 {
-    if (X509_check_host(j->leaf, j->q->host.p, j->q->host.n, 0, NULL) == 1) return;
+    if (X509_check_host(j->leaf, j->q->host.p, j->q->host.n, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1)
+        return;
     found(j, CERT_WRONG,
           ar_printf(j->a, "the certificate is for %.*s and not for %.*s, where peers look for it",
                     SLF(names_of(j->a, j->leaf)), SLF(j->q->host)));
+}
+
+/* RFC 5280 section 4.2.1.12. */
+static void check_use(struct judging *j)
+{
+    if (X509_check_purpose(j->leaf, X509_PURPOSE_SSL_SERVER, 0) == 1) return;
+    found(j, CERT_WRONG,
+          SL("the certificate is not made for servers (its key usage says so): mail programs refuse it"));
+}
+
+enum { LEAST_BITS = 112 }; /* of security (NIST SP 800-57): OpenSSL serves nothing weaker */
+
+static void check_strength(struct judging *j, X509 *x, struct slice whose)
+{
+    int bits = LEAST_BITS;
+    EVP_PKEY *key = X509_get0_pubkey(x);
+    if (key && EVP_PKEY_security_bits(key) < LEAST_BITS)
+        found(
+            j, CERT_USELESS,
+            ar_printf(j->a, "the key of %.*s is too weak to be served: RSA keys need 2048 bits", SLF(whose)));
+    if (X509_self_signed(x, 0) == 1) return;
+    if (X509_get_signature_info(x, NULL, NULL, &bits, NULL) == 1 && bits < LEAST_BITS)
+        found(j, CERT_USELESS,
+              ar_printf(j->a, "%.*s is signed with a hash that is too weak to be served", SLF(whose)));
 }
 
 static void tell_chain(struct judging *j, int error, X509 *at)
@@ -242,7 +268,10 @@ static void check_chain(struct judging *j)
 {
     for (int i = 0; i < sk_X509_num(j->rest); i++) {
         X509 *x = sk_X509_value(j->rest, i);
-        check_time(j, x, ar_printf(j->a, "%.*s of its chain", SLF(name_of(j->a, X509_get_subject_name(x)))));
+        struct slice whose =
+            ar_printf(j->a, "%.*s of its chain", SLF(name_of(j->a, X509_get_subject_name(x))));
+        check_time(j, x, whose);
+        check_strength(j, x, whose);
     }
     if (X509_self_signed(j->leaf, 1) == 1) {
         found(j, CERT_FINE,
@@ -270,7 +299,9 @@ void cert_judge(struct arena *a, const struct cert_pair *c, struct cert_finding 
         if (cert_describe(a, c->chain_pem, &what) == 0) found(&j, CERT_FINE, what);
         check_pair(&j);
         check_time(&j, j.leaf, SL("the certificate"));
+        check_strength(&j, j.leaf, SL("the certificate"));
         check_host(&j);
+        check_use(&j);
         check_staple(&j);
         check_chain(&j);
     }

@@ -99,11 +99,27 @@ int tls_server_new(struct tls_ctx **out, const char *const *alpn)
     return 0;
 }
 
+/* A certificate that OpenSSL would refuse in each handshake (a key or a signature that is too weak) is
+ * refused here, where somebody hears of it, and the one before it goes on. */
+static int read_servable(struct tls_ctx *t, struct tls_cert **out, struct slice chain_pem,
+                         struct slice key_pem)
+{
+    int e = tls_cert_read(out, chain_pem, key_pem);
+    if (e) return e;
+    SSL *ssl = SSL_new(t->ssl);
+    if (!ssl || SSL_use_cert_and_key(ssl, (*out)->leaf, (*out)->key, (*out)->chain, 1) != 1) {
+        e = tls_fail("the certificate cannot be served");
+        tls_cert_free(*out);
+    }
+    SSL_free(ssl);
+    return e;
+}
+
 int tls_server_add_cert(struct tls_ctx *t, struct slice chain_pem, struct slice key_pem)
 {
     struct tls_cert *c, *old = NULL;
     ASSERT(t->server);
-    int e = tls_cert_read(&c, chain_pem, key_pem);
+    int e = read_servable(t, &c, chain_pem, key_pem);
     if (e) return e;
     lock_take(&t->lock);
     struct tls_cert **at = &t->certs;
@@ -120,7 +136,7 @@ int tls_server_set_cert(struct tls_ctx *t, struct slice chain_pem, struct slice 
 {
     struct tls_cert *c;
     ASSERT(t->server);
-    int e = tls_cert_read(&c, chain_pem, key_pem);
+    int e = read_servable(t, &c, chain_pem, key_pem);
     if (e) return e;
     lock_take(&t->lock);
     struct tls_cert *old = t->certs;

@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -201,6 +202,35 @@ def test_one_check_of_certificates_for_every_command(world, tmp_path):
     openssl("x509", "-req", "-in", tmp_path / "csr.pem", "-CA", tmp_path / "ca-certificate.pem", "-CAkey", tmp_path / "ca-key.pem",
             "-days", "90", "-copy_extensions", "copy", "-set_serial", "7", "-out", chain)
     assert "the issuer /CN=authority.test is not known" in home.tram("config", "check").stdout
+
+
+def made_otherwise(home, *how):
+    openssl("req", "-x509", "-nodes", "-days", "90", "-subj", "/CN=mail.one.test", *how, "-keyout", home.dir / "tls/key.pem", "-out", home.dir / "tls/certificate.pem")
+
+
+CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+FOR_HOST = ("-addext", "subjectAltName=DNS:mail.one.test")
+
+
+def test_a_certificate_that_no_client_would_take_is_told_and_one_that_cannot_be_served_replaces_none(world):
+    home = world.home("one.test")
+    made_otherwise(home, *CURVE)
+    assert "is for no name and not for mail.one.test" in home.tram("config", "check", status=1).stderr  # its CN counts nothing
+    made_otherwise(home, *CURVE, *FOR_HOST, "-addext", "extendedKeyUsage=clientAuth")
+    assert "not made for servers" in home.tram("config", "check", status=1).stderr
+    certificate(home)
+    home.start()
+    served = ssl.get_server_certificate((home.address, home.port(465)))
+    for weak in (("-newkey", "rsa:1024"), ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp192k1")):
+        made_otherwise(home, *weak, *FOR_HOST)
+        assert "too weak to be served" in home.tram("config", "check", status=1).stderr
+        before = home.log.read_text().count("the certificate is not changed: the certificate cannot be served")
+        home.process.send_signal(signal.SIGHUP)
+        until(lambda: home.log.read_text().count("the certificate is not changed: the certificate cannot be served") > before, what="the line at SIGHUP")
+        assert ssl.get_server_certificate((home.address, home.port(465))) == served
+    home.stop()
+    refused = home.tram("serve", ok=False)
+    assert refused.returncode == 3 and "cannot be served" in refused.stderr, refused.stderr
 
 
 def test_the_log_and_the_trace_tell_of_letters_and_logins(one):
