@@ -75,6 +75,9 @@ TEST(imapd_acl)
     TALK(a, "37 DELETE Team", "37 OK ~\n");
     TALK(a, "38 CREATE Team", "38 OK ~\n");
     TALK(c, "39 MYRIGHTS #user/alice@x.test/Team", "39 NO [NONEXISTENT] ~\n"); /* the list went with it */
+    TALK(a, "40 SETACL Team carol@x.test k", "40 OK ~\n");
+    TALK(c, "41 CREATE #user/alice@x.test/Team/mine",
+         "41 OK ~\n"); /* RFC 4314 section 4: no other is asked for */
     bye(&a);
     bye(&b);
     bye(&c);

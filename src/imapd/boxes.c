@@ -36,7 +36,8 @@ static int may_create(struct imapd_session *s, struct imapd_place *p, struct sli
             e = imapd_read_rights(s, (struct mailbox_ref){.account = p->account, .box = above.id},
                                   &p->rights);
         *need = (struct imapd_need){above.id, ACL_CREATE};
-        if (!e && !(p->rights & (ACL_LOOKUP | ACL_READ))) break; /* it is not told that it is there */
+        /* it is not told that it is there */
+        if (!e && !(p->rights & (ACL_LOOKUP | ACL_READ | ACL_CREATE))) break;
         return e ? e : acl_allow(p->rights, ACL_CREATE);
     }
     return err_set(ERR_DENIED, "in another account a mailbox can be made only below one that is shared");
@@ -69,6 +70,18 @@ void imapd_cmd_create(struct imapd_session *s, struct imap_in *in)
     imapd_ok(s, code, "created");
 }
 
+/* Is the name, which has no mailbox of its own, a level above others (\Noselect)? */
+static bool is_only_above(struct imapd_session *s, struct slice name)
+{
+    struct mailbox *box;
+    size_t n = 0;
+    if (imapd_is_foreign(name) || mailbox_list(s->server->conf.store, s->account, &s->a, &box, &n) != 0)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (sl_starts(box[i].name, name) && sl_starts(sl_from(box[i].name, name.n), SL("/"))) return true;
+    return false;
+}
+
 void imapd_cmd_delete(struct imapd_session *s, struct imap_in *in)
 {
     struct imapd_place p;
@@ -82,6 +95,10 @@ void imapd_cmd_delete(struct imapd_session *s, struct imap_in *in)
             imapd_guest(s, p.account, (struct imapd_need){p.m.id, ACL_DELETE}, (struct imapd_need){0}),
             p.m.name);
     if (!e && imapd_is_selected(s, p.account, p.m.id)) imapd_unselect(s);
+    if (e == ERR_NOT_FOUND && is_only_above(s, name)) { /* RFC 9051 section 6.3.5 */
+        imapd_no(s, "HASCHILDREN", "the name only stands above other mailboxes, which are there");
+        return;
+    }
     if (e) {
         imapd_failed(s, e);
         return;

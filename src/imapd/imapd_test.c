@@ -124,6 +124,7 @@ TEST(imapd_mailboxes)
     TALK(c, "10 LIST \"\" a*",
          "* LIST (\\HasChildren) \"/\" a\n* LIST (\\Noselect \\HasChildren) \"/\" a/b\n* LIST "
          "(\\HasNoChildren) \"/\" a/b/c\n10 OK ~\n");
+    TALK(c, "10b DELETE a/b", "10b NO [HASCHILDREN] ~\n");
     TALK(c, "11 RENAME a x", "11 OK renamed\n");
     TALK(c, "12 LIST \"\" x/*",
          "* LIST (\\Noselect \\HasChildren) \"/\" x/b\n* LIST (\\HasNoChildren) \"/\" x/b/c\n12 OK ~\n");

@@ -178,6 +178,18 @@ static void answer_set(struct imapd_session *s, int e)
     else imapd_ok(s, NULL, "kept");
 }
 
+/* Into v, which is as long. An error: the entry cannot have such a name, which is BAD (RFC 5464 section 3.2).
+ */
+static int take_entries(struct imapd_session *s, const struct imap_entries *entries, struct annotation *v)
+{
+    int e = 0;
+    for (size_t i = 0; i < entries->n && !e; i++) {
+        v[i].value = entries->value[i];
+        e = annotation_name(&s->a, entries->entry[i], &v[i].name);
+    }
+    return e;
+}
+
 void imapd_cmd_setmetadata(struct imapd_session *s, struct imap_in *in)
 {
     struct imapd_place p;
@@ -186,11 +198,14 @@ void imapd_cmd_setmetadata(struct imapd_session *s, struct imap_in *in)
     if (imapd_args_bad(s, in)) return;
     struct annotation *v = ar_array(&s->a, struct annotation, m.entries.n);
     unsigned need = ACL_READ;
-    int e = find_box(s, m.mailbox, need, &p);
+    int e = take_entries(s, &m.entries, v);
+    if (e) {
+        imapd_bad(s, "%s", err_text(e));
+        return;
+    }
+    e = find_box(s, m.mailbox, need, &p);
     for (size_t i = 0; i < m.entries.n && !e; i++) {
-        v[i].value = m.entries.value[i];
-        e = annotation_name(&s->a, m.entries.entry[i], &v[i].name);
-        if (!e && !p.m.id && !sl_starts(v[i].name, SL("/private/")))
+        if (!p.m.id && !sl_starts(v[i].name, SL("/private/")))
             e = err_set(ERR_DENIED, "what all see of the server is the operator's to say");
         if (!e && !p.m.id) e = check_filter(s, &v[i]);
         if (!e && sl_starts(v[i].name, SL("/shared/"))) need |= ACL_WRITE;

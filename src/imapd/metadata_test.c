@@ -53,8 +53,11 @@ TEST(imapd_metadata_limits)
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         conn_printf(c, "1 GETMETADATA INBOX (DEPTH 1) \"%s\"\r\n", bad[i]);
         EXPECT(c, "1 BAD ~\n");
+        conn_printf(c, "1 SETMETADATA INBOX (/private/x \"v\" \"%s\" \"v\")\r\n", bad[i]);
+        EXPECT(c, "1 BAD ~\n");
         TALK(c, "2 NOOP", "2 OK done\n");
     }
+    TALK(c, "2b GETMETADATA INBOX /private/x", "* METADATA INBOX (/private/x NIL)\n2b OK ~\n");
     TALK(c, "3 GETMETADATA INBOX (DEPTH 2) /private/x", "3 BAD ~\n");
     TALK(c, "4 GETMETADATA INBOX (MAXSIZE) /private/x", "4 BAD ~\n");
     TALK(c, "5 SETMETADATA INBOX /private/x \"y\"", "5 BAD ~\n");

@@ -146,7 +146,8 @@ static void search_selected(struct imapd_session *s, struct imap_esearch_args *a
     if (mailbox_get(s->server->conf.store, s->view->acc, s->view->box, &s->a, &m) == 0) {
         if (s->owner) m.name = imapd_foreign_name(s, sl_cstr(s->owner), m.name);
         if (args->search.wants & IMAP_RETURN_SAVE) imapd_save_found(s, &args->search, &found);
-        tell_results(s, m.name, s->view->uidvalidity, &args->search, &found);
+        if (args->search.wants != IMAP_RETURN_SAVE) /* RFC 5182 section 2.1 */
+            tell_results(s, m.name, s->view->uidvalidity, &args->search, &found);
     }
     imapd_context_begin(s, &args->search, text, NULL, &found);
     imapd_searched(s, &found, "searched");

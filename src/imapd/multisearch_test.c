@@ -35,6 +35,7 @@ TEST(imapd_multisearch)
     TALK(c, "13 ESEARCH RETURN (SAVE ALL) 1:*",
          "* ESEARCH (TAG \"13\" MAILBOX INBOX UIDVALIDITY ~) UID ALL 1\n13 OK ~\n");
     TALK(c, "14 UID FETCH $ UID", "* 1 FETCH (UID 1)\n14 OK ~\n");
+    TALK(c, "14b ESEARCH IN (selected) RETURN (SAVE) UNSEEN", "14b OK ~\n");
     TALK(c, "15 ESEARCH IN (selected) RETURN (UPDATE COUNT) UNSEEN",
          "* ESEARCH (TAG \"15\" MAILBOX INBOX UIDVALIDITY ~) UID COUNT 1\n15 OK ~\n");
     TALK(c, "16 STORE 1 +FLAGS.SILENT (\\Seen)", "* ESEARCH (TAG \"15\") UID REMOVEFROM (0 1)\n16 OK ~\n");
