@@ -292,6 +292,7 @@ bool is_ascii(struct slice s)
 bool utf8_valid(struct slice s)
 {
     uint32_t cp;
+    if (is_ascii(s)) return true;
     while (s.n)
         if (!utf8_next(&s, &cp)) return false;
     return true;

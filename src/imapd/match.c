@@ -66,6 +66,7 @@ static int prepare_needle(struct search *x, struct imap_search *k)
         return err_set(ERR_LIMIT, "more than %d texts to search for", NEEDLES_MAX);
     struct reader_needle *n = &x->needle[x->nneedles++];
     n->folded = k->text;
+    n->head = k->key == IMAP_KEY_TEXT;
     k->mark = n;
     return 0;
 }
@@ -280,7 +281,7 @@ static enum answer folded_key(const struct search *x, const struct imap_search *
 static enum answer text_key(const struct imap_search *k)
 {
     const struct reader_needle *n = k->mark;
-    return is(n->in_body || (k->key == IMAP_KEY_TEXT && n->in_head));
+    return is(n->in_body || (n->head && n->in_head));
 }
 
 /* Of a text: what the index says, which may be that nobody knows. */

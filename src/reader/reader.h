@@ -101,10 +101,11 @@ MUST_CHECK int reader_preview(struct reader *rd, struct arena *a, struct slice *
 
 struct reader_needle {
     struct slice folded;
+    bool head;             /* it may stand in the header as well */
     bool in_head, in_body; /* found in the message looked through last */
 };
-/* `how`: as the needles were folded, with collation_fold(). Looks for all needles in the header (with those
- * of its parts) and the decoded text parts of a message, stops when all are found. SUSPENDS. */
+/* `how`: as the needles were folded, with collation_fold(). Looks for all needles in the decoded text parts
+ * of a message, and for some in the header (with those of its parts), stops when all are found. SUSPENDS. */
 MUST_CHECK int reader_search(struct reader *rd, enum collation how, struct reader_needle *v, size_t n);
 /* Is there a field of that name that holds the folded text? Decoded and folded first. */
 bool reader_head_holds(struct slice head, struct slice field, enum collation how, struct slice folded);

@@ -90,13 +90,16 @@ TEST(reader_finds_texts)
     struct room x;
     struct slice head;
     if (!begin(&x)) return;
-    struct reader_needle v[] = {{.folded = fold_utf8_ar(&x.f.a, SL("GR\303\234SSE"))},
-                                {.folded = fold_utf8_ar(&x.f.a, SL("STRASSE"))},
+    struct reader_needle v[] = {{.folded = fold_utf8_ar(&x.f.a, SL("GR\303\234SSE")), .head = true},
+                                {.folded = fold_utf8_ar(&x.f.a, SL("STRASSE")), .head = true},
                                 {.folded = SL("nowhere")}};
     CHECK_OK(reader_search(x.rd, COLLATION_UNICODE_CASEMAP, v, COUNT_OF(v)));
     CHECK(v[0].in_head && !v[0].in_body);
     CHECK(v[1].in_body && !v[1].in_head);
     CHECK(!v[2].in_head && !v[2].in_body);
+    v[0].head = v[1].head = false; /* nobody asks */
+    CHECK_OK(reader_search(x.rd, COLLATION_UNICODE_CASEMAP, v, COUNT_OF(v)));
+    CHECK(!v[0].in_head && !v[0].in_body && v[1].in_body);
     CHECK_OK(reader_head(x.rd, &x.f.a, &head));
     CHECK(reader_head_holds(head, SL("to"), COLLATION_UNICODE_CASEMAP, SL("remark")));
     CHECK(reader_head_addresses(head, SL("to"), COLLATION_UNICODE_CASEMAP, SL("bo@b.test")));

@@ -16,6 +16,7 @@ struct scan {
     size_t n, longest;
     void (*each)(void *arg, struct slice folded); /* takes the texts, when nothing is looked for */
     void *arg;
+    bool heads;        /* somebody asks for what is in headers */
     bool body;         /* what is fed now belongs to the body */
     struct buf folded; /* what was folded and not yet dropped */
     struct buf held;   /* UTF-8 after the last ASCII character: folding may reach into it */
@@ -24,7 +25,7 @@ struct scan {
 static bool done(const struct scan *x)
 {
     for (size_t i = 0; i < x->n; i++)
-        if (!x->v[i].in_body) return false;
+        if (!x->v[i].in_body && !(x->v[i].head && x->v[i].in_head)) return false;
     return !x->each;
 }
 
@@ -251,7 +252,7 @@ static int feed_part(struct scan *x, const struct mime_part *p)
     int e = 0;
     fiber_breathe();
     x->body = p->envelope && p->parent;
-    e = feed_part_head(x, p);
+    if (x->heads || x->body) e = feed_part_head(x, p);
     x->body = true;
     if (!e && is_text(p)) e = feed_text_part(x, p);
     for (const struct mime_part *c = p->child; c && !e && !done(x); c = c->next) e = feed_part(x, c);
@@ -263,6 +264,7 @@ int reader_search(struct reader *rd, enum collation how, struct reader_needle *v
     struct scan x = {.rd = rd, .how = how, .v = v, .n = n};
     for (size_t i = 0; i < n; i++) {
         v[i].in_head = v[i].in_body = !v[i].folded.n;
+        x.heads |= v[i].head;
         if (v[i].folded.n > x.longest) x.longest = v[i].folded.n;
     }
     int e = reader_tree(rd);
@@ -314,7 +316,7 @@ int reader_fields(struct reader *rd, void (*each)(void *arg, struct slice folded
 
 int reader_texts(struct reader *rd, void (*each)(void *arg, struct slice folded), void *arg)
 {
-    struct scan x = {.rd = rd, .longest = 3, .each = each, .arg = arg};
+    struct scan x = {.rd = rd, .longest = 3, .heads = true, .each = each, .arg = arg};
     int r = reader_tree(rd);
     if (!r) r = feed_part(&x, rd->tree->root);
     buf_free(&x.folded);
