@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -26,6 +27,7 @@ SIZES = [int(n) for n in os.environ.get("LETTERS", "1000,30000").split(",")]
 ONLY = os.environ.get("ONLY", "")
 LOAD = os.environ.get("LOAD", "") not in ("", "0")
 BATCH = 100  # letters of one APPEND
+AT_ONCE = 10000  # of one import
 WARM = 3
 SYLLABLES = "ka lo mi ren ta su vor el an di po ge hul qui ster bra nen fy wo zu".split()
 
@@ -108,9 +110,11 @@ class Tram:
         self.home.stop()
 
     def load(self, count):
-        with tempfile.TemporaryDirectory(dir=self.folder.parent) as maildir:
-            write_maildir(maildir, count)
-            self.home.tram("import", "bob@bench.test", "--maildir", maildir)
+        letters = all_letters(count)
+        for _ in range(0, count, AT_ONCE):
+            with tempfile.TemporaryDirectory(dir=self.folder.parent) as maildir:
+                write_maildir(maildir, islice(letters, AT_ONCE))
+                self.home.tram("import", "bob@bench.test", "--maildir", maildir)
 
     def client(self):
         return Client(self.home.address, self.home.port(993), "bob@bench.test secret")
@@ -180,7 +184,7 @@ userdb {{
         self.process.wait(30)
 
     def load(self, count):
-        write_maildir(self.folder / "mail" / "Maildir", count)
+        write_maildir(self.folder / "mail" / "Maildir", all_letters(count))
         for path in [self.folder / "mail" / "Maildir", *(self.folder / "mail" / "Maildir").rglob("*")]:
             shutil.chown(path, "nobody", "nogroup")
 
@@ -215,12 +219,17 @@ def timed(client, command):
     return time.monotonic() - start
 
 
-def write_maildir(folder, count):
+def all_letters(count):
     dice = random.Random(7)
+    for i in range(count):
+        yield i, letter(dice, i)
+
+
+def write_maildir(folder, letters):
     for name in ("cur", "new", "tmp"):
         (Path(folder) / name).mkdir(parents=True)
-    for i in range(count):
-        (Path(folder) / "cur" / f"{1700000000 + i}.{i:07}.bench:2,").write_bytes(letter(dice, i))
+    for i, text in letters:
+        (Path(folder) / "cur" / f"{1700000000 + i}.{i:07}.bench:2,").write_bytes(text)
 
 
 def fill(server, count):
