@@ -17,17 +17,18 @@ static bool quotable(struct slice s, bool utf8)
 
 void imap_put_string(struct buf *out, struct slice s, bool utf8)
 {
-    if (!quotable(s, utf8)) {
-        buf_printf(out, "{%zu}\r\n", s.n);
-        for (size_t i = 0; i < s.n; i++) buf_char(out, s.p[i] ? s.p[i] : '?');
-        return;
-    }
-    buf_char(out, '"');
+    bool quoted = quotable(s, utf8);
+    size_t from = 0; /* what is not written yet */
+    if (quoted) buf_char(out, '"');
+    else buf_printf(out, "{%zu}\r\n", s.n);
     for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '"' || s.p[i] == '\\') buf_char(out, '\\');
-        buf_char(out, s.p[i]);
+        if (quoted ? s.p[i] != '"' && s.p[i] != '\\' : s.p[i] != 0) continue;
+        buf_put(out, sl_sub(s, from, i));
+        buf_char(out, quoted ? '\\' : '?');
+        from = quoted ? i : i + 1;
     }
-    buf_char(out, '"');
+    buf_put(out, sl_from(s, from));
+    if (quoted) buf_char(out, '"');
 }
 
 void imap_put_nstring(struct buf *out, struct slice s, bool utf8)
