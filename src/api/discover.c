@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "core/home.h"
 #include "core/own_policy.h"
+#include "dns/dns.h"
 #include "guard/guard.h"
 #include "rt/rt.h"
 
@@ -97,12 +98,12 @@ static void autoconfig(struct http_call *c)
     struct buf b = BUF_INIT;
     struct slice host = api_of(c)->core->conf->hostname;
     if (!take_address(c, http_query(c, SL("emailaddress")), SL("autoconfig."), &d)) return;
-    struct slice name = xml_text(c->a, d.name);
+    struct slice name = xml_text(c->a, d.name), shown = xml_text(c->a, dns_to_unicode(c->a, d.name));
     buf_printf(&b,
                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<clientConfig version=\"1.1\">\n"
                "  <emailProvider id=\"%.*s\">\n    <domain>%.*s</domain>\n"
                "    <displayName>%.*s</displayName>\n    <displayShortName>%.*s</displayShortName>\n",
-               SLF(name), SLF(name), SLF(name), SLF(name));
+               SLF(name), SLF(name), SLF(shown), SLF(shown));
     for (size_t i = 0; i < COUNT_OF(servers); i++) {
         const char *way = servers[i].type[0] == 's' ? "outgoing" : "incoming";
         buf_printf(&b,

@@ -402,6 +402,11 @@ def test_thunderbird_finds_its_settings(home):
         assert found[("imap", "SSL")] == ("mail.one.test", home.port(993))
         assert found[("smtp", "STARTTLS")] == ("mail.one.test", home.port(587))
         assert len(found) == 6
+    home.tram("domain", "add", "müller.test")
+    root, found = servers(named(home, "mail.one.test", "/mail/config-v1.1.xml?emailaddress=j%C3%B6rg@m%C3%BCller.test")[2])
+    assert root.find("emailProvider").get("id") == "xn--mller-kva.test" and len(found) == 6
+    assert root.findtext("emailProvider/displayName") == "müller.test", "people read it"
+    home.tram("domain", "remove", "müller.test")
     assert named(home, "mail.one.test", "/mail/config-v1.1.xml?emailaddress=a@elsewhere.test")[0] == 404
     assert named(home, "mail.one.test", "/mail/config-v1.1.xml?emailaddress=%3Cx")[0] == 400
 
