@@ -20,8 +20,9 @@ struct acme {
     struct tls_ctx *tls; /* where proofs over TLS are shown, or NULL */
     struct lock lock;    /* of the tokens */
     struct token token[ACME_TOKENS_MAX];
-    bool under_way;  /* atomic */
-    int64_t keys_at; /* atomic: when the records of keys are looked at next, by rt_now() */
+    bool under_way;      /* atomic */
+    uint64_t waited_for; /* atomic: the hash of the sentence that was told last */
+    int64_t keys_at;     /* atomic: when the records of keys are looked at next, by rt_now() */
 };
 
 /* ---- rows.c ---- */
