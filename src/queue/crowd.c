@@ -27,12 +27,20 @@ void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const 
 
 static size_t hop_most(const struct hop *h)
 {
-    return h->dock && dock_keeps_few(h->dock) ? HOP_DOWN_ITEMS : h->crowd.most;
+    return h->dock && dock_keeps_few(h->dock) ? h->under_way + HOP_FEW : h->crowd.most;
 }
 
 static size_t crowd_most(struct crowd *c)
 {
     return c->of == OF_HOP ? hop_most(CONTAINER_OF(c, struct hop, crowd)) : c->most;
+}
+
+/* With so much it wants to be read for. */
+static size_t crowd_low(struct crowd *c)
+{
+    const struct hop *h = CONTAINER_OF(c, struct hop, crowd);
+    bool few = c->of == OF_HOP && h->dock && dock_keeps_few(h->dock);
+    return few ? h->under_way + HOP_FEW / 4 : c->most / 4;
 }
 
 bool crowd_full(struct crowd *c) { return c->n >= crowd_most(c); }
@@ -41,7 +49,7 @@ bool crowd_has_room(struct crowd *c) { return c->n <= crowd_most(c) / 2; }
 
 void crowd_stir(struct ready *r, struct crowd *c)
 {
-    bool wants = c->left && !c->reading && c->n <= crowd_most(c) / 4;
+    bool wants = c->left && !c->reading && c->n <= crowd_low(c);
     if (wants && !c->hungry.at) heap_put(&r->hungry, &c->hungry, c->not_before);
     if (!wants) heap_remove(&r->hungry, &c->hungry);
 }

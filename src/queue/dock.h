@@ -22,11 +22,10 @@ struct dock_asked {
 /* A place for the next of the line. Sources of a pool take turns; when all that it can leave from, but
  * those in trouble, have no allowance left, others take over. */
 struct dock_asked dock_take(struct sources *all, const struct dock *d, const struct line *l);
-/* Its site is left alone for a while: of its hops a few items are enough in memory. */
-static inline bool dock_keeps_few(const struct dock *d)
-{
-    return d->bind == SITE_DOWN || d->bind == SITE_RESTS;
-}
+/* Its site is left alone for a while. */
+static inline bool dock_rests(const struct dock *d) { return d->bind == SITE_DOWN || d->bind == SITE_RESTS; }
+/* Or it takes few: of its hops a few items are enough in memory, of bulk when it is for that alone. */
+static inline bool dock_keeps_few(const struct dock *d) { return d->crawls || dock_rests(d); }
 /* What binds there from now on. */
 void dock_binds(struct ready *r, struct dock *d, enum site_bind bind);
 /* It may be asked again: nothing binds, and the first of those who wait may try. */

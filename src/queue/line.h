@@ -7,7 +7,7 @@
 enum {
     HOP_NAME = 400,
     LINE_NAME = 600,
-    HOP_DOWN_ITEMS = 10, /* in memory, of a hop whose site does not answer */
+    HOP_FEW = 10, /* wait in memory, of a hop whose site does not answer, or takes few */
 };
 
 /* Under which names they lie in the maps of `struct ready`; in text. */

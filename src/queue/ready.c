@@ -11,6 +11,7 @@ enum {
     NODE_QUICK = 512,   /* deliveries at once that have not lasted long */
     NODE_SLOW = 4096,   /* those that have: they wait for somebody else, and cost little but memory */
     NODE_ITEMS = 40000, /* in memory */
+    CRAWLS_BELOW = 20,  /* deliveries begun in 20 s, while more wait */
     ANSWERED_MOST = 64, /* of a loop: so many more a disk that cannot record lets go out */
 };
 #define QUICK_FOR RT_S
@@ -53,11 +54,18 @@ static struct slice due_key(const struct q_due *d, char text[READY_KEY])
                                      d->id.s, d->g));
 }
 
+/* A site that takes few keeps nothing on the disk that somebody waits for. */
+static bool hop_is_full(struct hop *h, enum stream s)
+{
+    bool all = !h->dock || dock_rests(h->dock) || s == STREAM_BULK;
+    return all ? crowd_full(&h->crowd) : h->crowd.n >= h->crowd.most;
+}
+
 /* Which of its crowds has no room for one more? */
 static struct crowd *too_many(struct line *l)
 {
     if (crowd_full(&l->crowd) || (l->crowd.left && !l->crowd.reading)) return &l->crowd;
-    if (crowd_full(&l->hop->crowd)) return &l->hop->crowd;
+    if (hop_is_full(l->hop, l->stream)) return &l->hop->crowd;
     return crowd_full(&l->share->crowd) ? &l->share->crowd : NULL;
 }
 
@@ -122,12 +130,14 @@ void ready_drop(struct ready *r, struct item *it)
     line_check(r, l);
 }
 
-/* Of a hop whose site is left alone for a while a few are enough in memory. */
+/* Of a hop whose site is left alone for a while, or takes few, a few are enough in memory. */
 static void hop_unload(struct ready *r, struct hop *h)
 {
     char text[READY_KEY];
+    bool all = dock_rests(h->dock);
     LIST_EACH(struct line, l, &h->lines, hop_link)
-    for (size_t n = l->crowd.n - l->under_way; n && h->crowd.n > HOP_DOWN_ITEMS; n--) {
+    for (size_t n = all || l->stream == STREAM_BULK ? l->crowd.n - l->under_way : 0;
+         n && h->crowd.n > h->under_way + HOP_FEW; n--) {
         struct item *it = CONTAINER_OF(l->items.prev, struct item, link);
         struct q_due d = {.stream = l->stream, .due = it->due, .id = it->id, .g = it->g};
         crowd_leave(r, &h->crowd, it->shard, &d, due_key(&d, text));
@@ -168,6 +178,33 @@ static void shut(struct ready *r, struct dock *d, enum stream s, enum site_bind 
     if (dock_keeps_few(d)) LIST_EACH(struct hop, h, &d->hops, dock_link) hop_unload(r, h);
 }
 
+static bool crawls(const struct dock *d)
+{
+    bool more_wait = d->lines.n || d->crawls; /* then on the disk, perhaps */
+    return d->seen && more_wait && d->starts < CRAWLS_BELOW;
+}
+
+bool ready_weigh(struct ready *r)
+{
+    struct map_iter it = {0};
+    bool any = false;
+    while (map_next(&r->docks, &it)) {
+        struct dock *d = it.value;
+        bool did = d->crawls;
+        d->crawls = crawls(d);
+        d->starts = 0;
+        d->seen = true;
+        if (d->crawls == did) continue;
+        any = true;
+        LIST_EACH(struct hop, h, &d->hops, dock_link)
+        {
+            if (d->crawls) hop_unload(r, h);
+            crowd_stir(r, &h->crowd);
+        }
+    }
+    return any;
+}
+
 static bool take_place(struct ready *r, struct item *it, struct dock *d)
 {
     enum stream s = it->line->stream;
@@ -179,6 +216,7 @@ static bool take_place(struct ready *r, struct item *it, struct dock *d)
         it->from = dock_source(d, x.path);
         if (it->from) it->from_plan = source_plan_hold(d->plan);
         it->placed = rt_now();
+        d->starts++;
     } else if (x.spurns) { /* of this domain alone; what binds elsewhere may be over soon */
         it->line->rest = x.other && x.again > rt_now() + RT_S ? rt_now() + RT_S : x.again;
     } else {

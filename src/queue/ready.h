@@ -50,8 +50,10 @@ struct dock {
     int64_t since;       /* unix seconds: when the first of those who wait began to */
     struct heap lines;   /* which wait for room */
     struct heap_node alarm;
-    int64_t asked; /* rt_now(): when one last asked for a place */
-    bool could;    /* there was room when the watchdog last looked */
+    int64_t asked;     /* rt_now(): when one last asked for a place */
+    bool could;        /* there was room when the watchdog last looked */
+    unsigned starts;   /* since ready_weigh() last looked, */
+    bool seen, crawls; /* which it has done before; it takes few, and more wait for it */
 };
 struct hop {
     struct crowd crowd;
@@ -159,6 +161,10 @@ struct item *ready_find(const struct ready *r, const struct letter_id *id, uint3
 bool ready_has_place(const struct ready *r, enum stream s);
 /* Why a group that is due is not under way, in a sentence. */
 struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a);
+
+/* Which sites take so few that of what waits for them little is enough in memory? Every 20 s. True: some of
+ * it may have to be read again. */
+bool ready_weigh(struct ready *r);
 
 /* The next hop that has had letters in memory and no attempt for `quiet` ns, and was not named for as long;
  * its name and the reason. NULL: none. */

@@ -428,6 +428,7 @@ static void watchdog(void *arg)
     struct schedule *x = arg;
     while (wait_for_end(x, WATCH_EVERY)) {
         mend_stalled(x);
+        if (ready_weigh(&x->ready)) waitq_wake_all(&x->unread);
         name_quiet(x);
     }
 }

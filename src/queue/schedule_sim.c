@@ -202,6 +202,21 @@ static int bulk_and_reset(void *arg)
     return finish(w, e);
 }
 
+/* The site takes less than one a second: most of the run stays on the disk. */
+static int slow_bulk_and_reset(void *arg)
+{
+    struct world *w = arg;
+    struct letter_id id;
+    int e = open_all(w);
+    if (!e) e = send_all(w, STREAM_BULK, &id);
+    if (!e) e = fiber_sleep(200 * RT_S);
+    w->written = schedule_ready(w->queue->schedule[0])->items.count;
+    w->reset_sent = rt_now();
+    if (!e) e = submit(w, "reset@two.test", STREAM_TRANSACTIONAL, &id);
+    if (!e) e = fiber_sleep(5 * 3600 * RT_S);
+    return finish(w, e);
+}
+
 /* Its deliveries are cut short: each place that comes free by that is told to those who wait for one. */
 static int closed_in_the_middle(void *arg)
 {
@@ -335,6 +350,14 @@ TEST(a_bulk_run_delays_no_password_reset)
     CHECK_INT(w.taken, 3001);
     CHECK(w.reset_begun && w.reset_begun - w.reset_sent < RT_S);
     CHECK_INT(w.most_at_once, 20); /* as the shaping says */
+}
+
+TEST(a_bulk_run_to_a_slow_site_leaves_the_memory_to_others_and_delays_no_password_reset)
+{
+    struct world w = run(GOOD, 600, 1, 60 * RT_S, slow_bulk_and_reset);
+    CHECK_INT(w.taken, 601);
+    CHECK(w.reset_begun && w.reset_begun - w.reset_sent < RT_S);
+    CHECK(w.written <= 20 + 10); /* under way, and waiting */
 }
 
 TEST(a_queue_is_closed_while_letters_are_under_way)
