@@ -123,6 +123,35 @@ int home_routes(const struct config *c, struct arena *a, struct relay_conf *out)
     return e;
 }
 
+/* As a start does. */
+static int look_at_authorities(const struct config *c, struct arena *a)
+{
+    struct tls_ctx *client = NULL, *server = NULL;
+    struct slice pem;
+    int e = home_tls_client(c, &client);
+    if (e) e = err_prefix(e, "tls_authorities");
+    if (!e) e = home_client_authorities(c, a, &pem);
+    if (!e && pem.n) e = tls_server_new(&server, NULL);
+    if (!e && pem.n && (e = tls_server_ask(server, pem)) != 0) e = err_prefix(e, "client_authorities");
+    tls_free(&client);
+    tls_free(&server);
+    return e;
+}
+
+int home_look_at_files(const struct config *c, struct arena *a)
+{
+    for (size_t i = 0; i < nsettings; i++) {
+        struct slice path, text;
+        if (settings[i].type != SETTING_PATH || settings[i].at == offsetof(struct config, zone)) continue;
+        memcpy(&path, (const char *)c + settings[i].at, sizeof path);
+        int e = path.n ? read_pem(a, path, &text) : 0;
+        if (e) return err_prefix(e, "%s", settings[i].name);
+    }
+    struct relay_conf routes = {0};
+    int e = home_routes(c, a, &routes);
+    return e ? e : look_at_authorities(c, a);
+}
+
 int home_certificate(const struct config *c, struct arena *a, struct slice *certificate, struct slice *key)
 {
     int e = read_named(a, "tls_certificate", c->tls_certificate, certificate);

@@ -233,6 +233,23 @@ def test_a_certificate_that_no_client_would_take_is_told_and_one_that_cannot_be_
     assert refused.returncode == 3 and "cannot be served" in refused.stderr, refused.stderr
 
 
+@pytest.mark.parametrize("name", ["tls_authorities", "client_authorities", "dns_anchors", "dns_update_key", "ldap_password", "routes"])
+def test_files_that_tram_conf_names_are_looked_at(world, name):
+    """What would end the start, or a letter, is told before."""
+    home = world.home("one.test")
+
+    def told(path):
+        set_line(home, name, f'{{"far.test via relay.far.test:587 user=u password-file={path}"}}' if name == "routes" else f'"{path}"')
+        return home.tram("config", "check", ok=False)
+    missing = told(home.dir / "not-there")
+    assert missing.returncode == 1 and "No such file" in missing.stderr, missing
+    assert name in missing.stderr or "relay.far.test" in missing.stderr
+    (home.dir / "words").write_text("no certificate\n")
+    assert told(home.dir / "words").returncode == (1 if "authorities" in name else 0)
+    if "authorities" in name:
+        assert told(home.dir / "tls/certificate.pem").returncode == 0
+
+
 def test_the_log_and_the_trace_tell_of_letters_and_logins(one):
     from smtplib import SMTPAuthenticationError
     with pytest.raises(SMTPAuthenticationError):
