@@ -1,5 +1,6 @@
 """People of a real directory (slapd): their letters, their logins, and what happens when they or it are gone. The server
 runs within its fence, over TLS, as an entry that may read what others may not; the first server of its list is dead."""
+import base64
 import imaplib
 import smtplib
 from types import SimpleNamespace
@@ -72,6 +73,20 @@ def test_who_is_refused(net):
     assert rcpt(net, "*@home.test") == 550
     assert rcpt(net, "shared@home.test") == 451  # two people
     assert rcpt(net, "eve@home.test") == 250
+
+
+def test_who_is_shut_out_is_so_by_each_of_their_addresses(net):
+    assert login(net, "office@home.test", "secret") == 235
+    net.home.tram("block", "add", "office@home.test")
+    assert [b["who"] for b in net.home.json("block", "list")["blocks"]] == ["carol@home.test"]
+    for user in ("office@home.test", "carol@home.test"):
+        with smtplib.SMTP_SSL(net.home.address, net.home.port(465), context=insecure_tls()) as client:
+            client.ehlo()
+            said = base64.b64encode(f"\0{user}\0secret".encode()).decode()
+            assert client.docmd("AUTH", f"PLAIN {said}") == (421, b"4.7.0 logins are not taken at this moment; try again later")
+            client.close()
+    net.home.tram("block", "remove", "carol@home.test")
+    assert login(net, "office@home.test", "secret") == 235
 
 
 def test_somebody_who_is_removed_there(net):
