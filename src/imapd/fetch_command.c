@@ -29,10 +29,11 @@ static int set_seen(struct imapd_session *s, const struct imap_fetch *args, cons
     const struct flags_change seen = {.op = FLAGS_ADD, .bits = FLAG_SEEN};
     uint32_t *uid = ar_array(&s->a, uint32_t, p->n);
     size_t n = 0;
-    for (size_t k = 0; k < p->n; k++)
-        if ((!args->conditional || view_at(s->view, p->at[k]).modseq > args->changed_since) &&
-            !(view_at(s->view, p->at[k]).flags & FLAG_SEEN))
+    for (size_t k = 0; k < p->n; k++, imapd_breathe(k)) {
+        struct view_msg m = view_at(s->view, p->at[k]);
+        if ((!args->conditional || m.modseq > args->changed_since) && !(m.flags & FLAG_SEEN))
             uid[n++] = p->uid[k];
+    }
     if (!n) return 0;
     int e = message_flags(s->server->conf.store, imapd_acting(s, s->view->acc, s->view->box, ACL_SEEN),
                           (struct uids){uid, n}, &seen, &s->a, NULL);

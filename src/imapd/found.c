@@ -12,8 +12,10 @@ uint32_t imapd_number(const struct imapd_session *s, size_t i)
 static uint64_t highest_modseq(const struct imapd_session *s, const size_t *at, size_t n)
 {
     uint64_t most = 0;
-    for (size_t k = 0; k < n; k++)
-        if (view_at(s->view, at[k]).modseq > most) most = view_at(s->view, at[k]).modseq;
+    for (size_t k = 0; k < n; k++, imapd_breathe(k)) {
+        uint64_t modseq = view_at(s->view, at[k]).modseq;
+        if (modseq > most) most = modseq;
+    }
     return most;
 }
 
@@ -24,6 +26,7 @@ void imapd_tell_found(struct imapd_session *s, const char *word, const struct im
     for (size_t k = 0; k < f->n; k++) {
         buf_char(&s->out, ' ');
         buf_u64(&s->out, imapd_number(s, f->at[k]));
+        imapd_breathe(k);
     }
     if (args->modseq && f->n)
         buf_printf(&s->out, " (MODSEQ %llu)", (unsigned long long)highest_modseq(s, f->at, f->n));
@@ -93,6 +96,7 @@ void imapd_save_found(struct imapd_session *s, const struct imap_search_args *ar
         bool kept = all || (k >= from && k < to) || (k == 0 && some & IMAP_RETURN_MIN) ||
                     (k == f->n - 1 && some & IMAP_RETURN_MAX);
         if (kept) s->saved[s->nsaved++] = view_at(s->view, f->at[k]).uid;
+        imapd_breathe(k);
     }
     qsort(s->saved, s->nsaved, sizeof *s->saved, by_uid); /* a SORT has another order */
 }

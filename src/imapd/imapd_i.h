@@ -280,7 +280,7 @@ struct imapd_picked {
     uint32_t cut; /* they were too many for one command: those from this uid up; 0: all */
 };
 /* The messages a sequence set (or, after UID, a UID set) names; those that are gone are among them
- * when `gone`: they are shown as long as the client was not told. false: BAD was answered. */
+ * when `gone`: they are shown as long as the client was not told. false: BAD was answered. SUSPENDS. */
 bool imapd_pick(struct imapd_session *s, struct imap_set set, bool gone, struct imapd_picked *out);
 
 struct imapd_fetched {
@@ -380,7 +380,7 @@ void imapd_tell_esearch(struct imapd_session *s, const struct imap_search_args *
 bool imapd_found_cut(struct imapd_session *s, const struct imapd_found *f);
 void imapd_put_results(struct imapd_session *s, const struct imap_search_args *args,
                        const struct imapd_found *f); /* ... without what stands before them, into s->out */
-/* "$" becomes what args->wants of it. */
+/* "$" becomes what args->wants of it. SUSPENDS. */
 void imapd_save_found(struct imapd_session *s, const struct imap_search_args *args,
                       const struct imapd_found *f);
 /* Is the mailbox one of those (RFC 5465 section 6, 7377 section 2.2)? */

@@ -1,9 +1,10 @@
-/* pick.c - which messages of the selected mailbox a set names. */
+/* pick.c - which messages of the selected mailbox a set names; there may be a million of them. */
 #include "imapd_i.h"
 
 static void pick(struct imapd_picked *p, const struct view *v, bool gone, size_t i)
 {
     struct view_msg m = view_at(v, i);
+    imapd_breathe(i);
     p->missing |= m.gone;
     if (m.gone && !gone) return;
     p->at[p->n] = i;
@@ -14,6 +15,7 @@ static void pick_saved(struct imapd_session *s, bool gone, struct imapd_picked *
 {
     for (size_t i = 0; i < s->nsaved; i++) {
         size_t at = view_find(s->view, s->saved[i]);
+        imapd_breathe(i);
         if (at < s->told) pick(out, s->view, gone, at);
     }
 }

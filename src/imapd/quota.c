@@ -17,7 +17,7 @@ uint64_t imapd_deleted_storage(struct imapd_session *s, const char *account, con
     struct arena a;
     ar_init(&a, 0);
     uint32_t left = m->deleted, from = 1;
-    for (bool more = left > 0; more && left;) {
+    for (bool more = left > 0; more && left && !conn_error(s->c);) {
         struct message *v;
         size_t n;
         ar_reset(&a);

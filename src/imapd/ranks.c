@@ -67,7 +67,7 @@ static int make_order(struct imapd_session *s, struct imapd_kept_key key, const 
     struct imapd_kept *k = imapd_kept_new(s, key, f->n);
     k->nvalues = f->n;
     k->value = xcalloc(f->n, sizeof *k->value);
-    for (size_t i = 0; i < f->n; i++) k->uid[i] = view_at(s->view, f->at[i]).uid;
+    for (size_t i = 0; i < f->n; i++, imapd_breathe(i)) k->uid[i] = view_at(s->view, f->at[i]).uid;
     ar_init(&a, IMAPD_MEMORY);
     int e = make_places(s, (enum imap_sort_key)key.what, f, &a, k->value, &whole);
     ar_free(&a);

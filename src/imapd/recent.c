@@ -74,6 +74,7 @@ int imapd_recent_count(struct imapd_session *s, const char *account, const struc
                          PAGE, &a, &v, &n);
         if (!e && n) from = v[n - 1].uid + 1;
         if (!e) *out += (uint32_t)n;
+        if (!e) e = conn_error(s->c);
         ar_reset(&a);
         fiber_breathe();
     }

@@ -144,7 +144,7 @@ static int threads_of(struct imapd_session *s, enum imap_threading algorithm, co
     if (*out && is_about(s, *out, f)) return 0;
     imapd_kept_put(s, out);
     struct imapd_kept *k = *out = imapd_kept_new(s, key, f->n);
-    for (size_t i = 0; i < f->n; i++) k->uid[i] = view_at(s->view, f->at[i]).uid;
+    for (size_t i = 0; i < f->n; i++, imapd_breathe(i)) k->uid[i] = view_at(s->view, f->at[i]).uid;
     int e = make_threads(s, algorithm, f, &x, &whole);
     k->value = x.v;
     k->nvalues = x.n;
