@@ -1,6 +1,8 @@
 /* by_id.c - SEARCH for an EMAILID or a THREADID (RFC 8474 section 6): the store knows where such messages are
  * (store/places.h), so no message is looked into; but each of which nobody knows yet to which thread it
  * belongs, once. */
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "imapd_i.h"
 #include "store/places.h"
@@ -21,6 +23,52 @@ bool imapd_by_id_has(const struct imapd_by_id *x, uint32_t uid)
     return from < x->n && x->uid[from] == uid;
 }
 
+/* ---- threads that nobody asked for yet ---- */
+
+static int gather(struct imapd_session *s, uint32_t uid, struct arena *a, struct imapd_threads *t,
+                  size_t *bytes)
+{
+    struct reader *rd;
+    struct message_threading *x = &t->v[t->n];
+    int e = imapd_reader(s, uid, NULL, &rd);
+    *x = (struct message_threading){.uid = uid};
+    if (e == 0) x->thread = rd->m.thread;
+    if (e == 0 && !x->thread) e = reader_relations(rd, a, &x->relations);
+    if (e == 0) *bytes += rd->m.head_size;
+    t->n += e == 0 && !x->thread;
+    return e;
+}
+
+/* One that cannot be read is in no thread. */
+int imapd_threads_next(struct imapd_session *s, const uint32_t *uid, size_t n, size_t *done,
+                       struct imapd_threads *t)
+{
+    enum { HEADS = 256 << 10 };
+    struct arena a;
+    size_t unread = 0, bytes = 0;
+    int e = 0;
+    ar_init(&a, 0);
+    t->n = 0;
+    while (e == 0 && *done < n && t->n < MESSAGE_THREADS_MAX && bytes < HEADS) {
+        e = fiber_canceled() ? ERR_CANCELED : gather(s, uid[*done], &a, t, &bytes);
+        if (e == ERR_NOT_FOUND || imapd_unreadable(s, e, uid[*done], &unread)) e = 0;
+        ++*done;
+        fiber_breathe();
+    }
+    if (e == 0 && t->n) e = message_threads(s->server->conf.store, imapd_box(s), t->v, t->n);
+    if (e) t->n = 0;
+    reader_close(&s->reader); /* its record does not say the thread */
+    ar_free(&a);
+    return e;
+}
+
+uint64_t imapd_threads_has(const struct imapd_threads *t, uint32_t uid)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->v[i].uid == uid) return t->v[i].thread;
+    return 0;
+}
+
 /* ---- looked up ---- */
 
 static int go_on(void *arg, size_t done)
@@ -31,14 +79,6 @@ static int go_on(void *arg, size_t done)
     return fiber_canceled() ? ERR_CANCELED : conn_error(x->s->c);
 }
 
-static int find_thread(struct imapd_session *s, uint32_t uid, struct arena *a)
-{
-    struct reader *rd;
-    uint64_t thread;
-    int e = imapd_reader(s, uid, NULL, &rd);
-    return e ? e : reader_thread(rd, a, &thread);
-}
-
 /* Is it among those that are searched? */
 static bool counts(const struct imapd_ids *x, uint32_t uid)
 {
@@ -46,25 +86,25 @@ static bool counts(const struct imapd_ids *x, uint32_t uid)
     return !x->since || (i != SL_NONE && view_at(x->s->view, i).modseq > x->since);
 }
 
-/* One that cannot be read is in no thread. */
 static int find_threads(struct imapd_ids *x, struct places_in in)
 {
-    struct imapd_session *s = x->s;
     struct places unknown;
-    struct arena a, each;
-    size_t unread = 0;
+    struct arena a;
+    size_t n = 0;
     ar_init(&a, IMAPD_MEMORY);
-    ar_init(&each, 0);
-    int e = places_of_thread(s->server->conf.store, in, 0, &a, &unknown);
+    int e = places_of_thread(x->s->server->conf.store, in, 0, &a, &unknown);
+    struct imapd_threads *t = xmalloc(sizeof *t);
+    uint32_t *uid = xcalloc(unknown.n + 1, sizeof *uid);
     for (size_t i = 0; e == 0 && i < unknown.n; i++) {
         fiber_breathe();
-        if (!counts(x, unknown.v[i].uid)) continue;
-        e = find_thread(s, unknown.v[i].uid, &each);
-        if (e == ERR_NOT_FOUND || imapd_unreadable(s, e, unknown.v[i].uid, &unread)) e = 0;
-        ar_reset(&each);
-        if (e == 0) e = go_on(x, i);
+        if (counts(x, unknown.v[i].uid)) uid[n++] = unknown.v[i].uid;
     }
-    ar_free(&each);
+    for (size_t done = 0; e == 0 && done < n;) {
+        e = imapd_threads_next(x->s, uid, n, &done, t);
+        if (e == 0) e = go_on(x, done);
+    }
+    free(uid);
+    free(t);
     ar_free(&a);
     x->threads = e == 0;
     return e;

@@ -20,6 +20,8 @@ struct fetch {
     struct imapd_session *s;
     struct imap_fetch args;
     struct imapd_picked picked;
+    size_t k;                      /* the one at hand */
+    struct imapd_threads *threads; /* found out ahead, or NULL */
     struct reader_records records;
     struct arena a;               /* of the message at hand */
     size_t i;                     /* its index in the view */
@@ -343,9 +345,19 @@ static int put_byte_item(struct fetch *f, const struct imap_fetch_item *it)
 
 /* ---- a message ---- */
 
+/* Who asks for many has some found out at once. 0: not so. */
+static uint64_t threads_ahead(struct fetch *f, uint32_t uid)
+{
+    uint64_t thread = imapd_threads_has(f->threads, uid);
+    size_t done = f->k;
+    if (thread || imapd_threads_next(f->s, f->picked.uid, f->picked.n, &done, f->threads)) return thread;
+    return imapd_threads_has(f->threads, uid);
+}
+
 static int find_thread(struct fetch *f, uint32_t uid)
 {
     f->thread = f->record->thread;
+    if (!f->thread && f->threads) f->thread = threads_ahead(f, uid);
     if (f->thread) return 0;
     int e = imapd_reader(f->s, uid, f->record, &f->reader);
     if (!e) e = reader_thread(f->reader, &f->a, &f->thread);
@@ -410,7 +422,9 @@ static void fetch_all(struct fetch *f, unsigned kinds)
         imapd_digests_begin(s, &f->kept[i], (enum reader_digest_kind)i,
                             kinds & kept_kinds[i] ? f->picked.n : 0);
     imapd_facts_begin(s, &f->facts, kinds & OF_FACTS ? f->picked.n : 0);
+    if (kinds & KIND(THREADID) && f->picked.n > 1) f->threads = xcalloc(1, sizeof *f->threads);
     for (size_t k = 0; k < f->picked.n && !f->lost && !conn_error(s->c); k++) {
+        f->k = k;
         f->i = f->picked.at[k];
         if (wanted(f, f->i)) fetch_one(f, kinds);
         if (kinds & (OF_RECORD | OF_BYTES)) fiber_breathe();
@@ -419,6 +433,7 @@ static void fetch_all(struct fetch *f, unsigned kinds)
     imapd_flush(s);
     imapd_facts_end(&f->facts);
     for (unsigned i = 0; i < READER_KINDS; i++) reader_digests_end(&f->kept[i]);
+    free(f->threads);
     ar_free(&f->a);
     reader_records_end(&f->records);
 }

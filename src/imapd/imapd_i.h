@@ -346,6 +346,16 @@ void imapd_ids_end(struct imapd_ids *x);
  */
 MUST_CHECK int imapd_ids_find(struct imapd_ids *x, const struct imap_search *k, struct imapd_by_id **out);
 bool imapd_by_id_has(const struct imapd_by_id *x, uint32_t uid);
+struct imapd_threads {
+    struct message_threading v[MESSAGE_THREADS_MAX];
+    size_t n;
+};
+/* Finds out the threads of some of these messages of the selected mailbox, from uid[*done] on, in one
+ * transaction, and moves *done on. SUSPENDS. */
+MUST_CHECK int imapd_threads_next(struct imapd_session *s, const uint32_t *uid, size_t n, size_t *done,
+                                  struct imapd_threads *t);
+/* 0: its thread was not found out just now. */
+uint64_t imapd_threads_has(const struct imapd_threads *t, uint32_t uid);
 
 /* ---- context.c: searches whose results are kept up to date (RFC 5267) ---- */
 

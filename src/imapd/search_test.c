@@ -183,3 +183,45 @@ TEST(imapd_threads_relatives)
     bye(&c);
     stop();
 }
+
+/* Many are found out in one transaction, whoever asks; and each is told the thread it would get alone. */
+TEST(imapd_finds_out_many_threads_at_once)
+{
+    enum { N = 80 };
+    struct kv_stats before, after;
+    char text[200];
+    start();
+    struct conn *c = login();
+    for (int i = 0; i < N; i++) {
+        snprintf(text, sizeof text,
+                 "Message-ID: <m%d@x.test>\r\nReferences: <m%d@x.test>\r\nSubject: Re: topic %d\r\n\r\nx\r\n",
+                 i, i % 10 ? i - 1 : 1000 + i, i / 10);
+        append(c, i < N / 2 ? "INBOX" : "Archive", "", text);
+    }
+    select_inbox(c);
+    kv_stats(w.kv, &before);
+    do_it(c, "1 FETCH 1:* THREADID\r\n", SL("1 OK"));
+    kv_stats(w.kv, &after);
+    CHECK(after.transactions - before.transactions < 10);
+    size_t told = 0, same = 0;
+    char last[40] = "";
+    for (struct slice rest = buf_slice(&got); sl_find(rest, SL("THREADID (T")) != SL_NONE; told++) {
+        rest = sl_from(rest, sl_find(rest, SL("THREADID (T")) + 10);
+        struct slice id = sl_sub(rest, 0, sl_chr(rest, ')'));
+        same += sl_eq(id, sl_cstr(last));
+        snprintf(last, sizeof last, "%.*s", SLF(id));
+    }
+    CHECK_INT(told, N / 2);
+    CHECK_INT(same, N / 2 - 4); /* four threads of ten */
+    do_it(c, "2 SELECT Archive\r\n", SL("2 OK"));
+    kv_stats(w.kv, &before);
+    search_for(c, "THREADID", sl_cstr(last), "* SEARCH\ns OK ~\n");
+    kv_stats(w.kv, &after);
+    CHECK(after.transactions - before.transactions < 20);
+    do_it(c, "3 FETCH 1 THREADID\r\n", SL("3 OK"));
+    struct slice id = sl_from(buf_slice(&got), sl_find(buf_slice(&got), SL("THREADID (T")) + 10);
+    snprintf(last, sizeof last, "%.*s", SLF(sl_sub(id, 0, sl_chr(id, ')'))));
+    search_for(c, "THREADID", sl_cstr(last), "* SEARCH 1 2 3 4 5 6 7 8 9 10\ns OK ~\n");
+    bye(&c);
+    stop();
+}

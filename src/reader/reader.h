@@ -89,6 +89,8 @@ MUST_CHECK int reader_decoded_size(struct reader *rd, const struct mime_part *p,
 /* The thread the message belongs to (RFC 8474), found out at the first time. ERR_NOT_FOUND: the message is
  * gone. SUSPENDS. */
 MUST_CHECK int reader_thread(struct reader *rd, struct arena *a, uint64_t *out);
+/* What message_threads() asks for, in the arena. */
+MUST_CHECK int reader_relations(struct reader *rd, struct arena *a, struct message_relations *out);
 
 /* ---- previews ---- */
 

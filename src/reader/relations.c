@@ -28,17 +28,24 @@ static void relations_of(struct arena *a, const struct mail_head *h, struct mess
     out->reply = subject.reply;
 }
 
-int reader_thread(struct reader *rd, struct arena *a, uint64_t *out)
+int reader_relations(struct reader *rd, struct arena *a, struct message_relations *out)
 {
-    struct message_relations r;
     struct mail_head h;
     struct slice head;
-    *out = rd->m.thread;
-    if (*out) return 0;
     int e = reader_head(rd, a, &head);
     if (e) return e;
     if (mail_head_parse(a, head, &h) != 0 && !h.n) h = (struct mail_head){0};
-    relations_of(a, &h, &r);
+    relations_of(a, &h, out);
+    return 0;
+}
+
+int reader_thread(struct reader *rd, struct arena *a, uint64_t *out)
+{
+    struct message_relations r;
+    *out = rd->m.thread;
+    if (*out) return 0;
+    int e = reader_relations(rd, a, &r);
+    if (e) return e;
     e = message_thread(rd->store, rd->box, rd->m.uid, &r, out);
     rd->m.thread = *out;
     return e;

@@ -206,6 +206,15 @@ struct message_relations {
  * ERR_NOT_FOUND: the message is gone. */
 MUST_CHECK int message_thread(struct store *s, struct mailbox_ref box, uint32_t uid,
                               const struct message_relations *r, uint64_t *thread);
+enum { MESSAGE_THREADS_MAX = 32 };
+struct message_threading {
+    uint32_t uid;
+    struct message_relations relations;
+    uint64_t thread; /* out; 0: it is gone, or cannot be read */
+};
+/* The same for several of a mailbox, at most MESSAGE_THREADS_MAX, in one transaction. SUSPENDS. */
+MUST_CHECK int message_threads(struct store *s, struct mailbox_ref box, struct message_threading *v,
+                               size_t n);
 
 /* ---- a selected mailbox ---- */
 

@@ -7,6 +7,7 @@
  * deleted belongs to the rest. */
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "mailbox_i.h"
 
@@ -93,39 +94,64 @@ static uint64_t fresh_thread(const struct message *m)
 }
 
 struct threading {
-    uint32_t box, uid;
-    const struct message_relations *r;
-    uint64_t thread;
+    uint32_t box;
+    struct message_threading *v;
+    size_t n;
 };
+
+/* *found: one more was found out. */
+static int thread_one(struct kv_tx *tx, const struct account_row *a, uint32_t box, struct batch_range *near,
+                      struct message_threading *t, bool *found)
+{
+    struct message m;
+    struct relating x = {.tx = tx, .m = &m};
+    int e = message_tx(tx, box, t->uid, near, &m);
+    if (e) return e;
+    t->thread = m.thread;
+    if (m.thread) return 0;
+    e = find_thread(&x, &t->relations, fresh_thread(&m));
+    if (e) return e;
+    places_del(tx, a, box, &m);
+    t->thread = m.thread = x.thread;
+    places_put(tx, a, box, &m);
+    message_row_put(tx, box, &m);
+    *found = true;
+    return 0;
+}
 
 static int thread_tx(struct kv_tx *tx, void *arg)
 {
     struct threading *t = arg;
     struct account_row a;
-    struct message m;
-    struct relating x = {.tx = tx, .m = &m};
+    struct batch_range near = {0};
+    uint64_t before;
     int e = account_tx(tx, &a);
-    if (e == 0) e = message_tx(tx, t->box, t->uid, NULL, &m);
-    if (e) return e;
-    t->thread = m.thread;
-    if (m.thread) return 0;
-    e = find_thread(&x, t->r, fresh_thread(&m));
-    if (e) return e;
-    places_del(tx, &a, t->box, &m);
-    t->thread = m.thread = x.thread;
-    places_put(tx, &a, t->box, &m);
-    a.threaded++; /* not the modseq: nothing that a view shows has changed */
-    message_row_put(tx, t->box, &m);
-    account_row_put(tx, &a);
-    return 0;
+    before = e ? 0 : a.threaded;
+    for (size_t i = 0; e == 0 && i < t->n; i++) {
+        bool found = false;
+        t->v[i].thread = 0;
+        e = thread_one(tx, &a, t->box, &near, &t->v[i], &found);
+        a.threaded += found; /* not the modseq: nothing that a view shows has changed */
+        if (t->n > 1 && (e == ERR_NOT_FOUND || err_is_damage(e))) e = 0;
+    }
+    if (e == 0 && a.threaded != before) account_row_put(tx, &a);
+    return e;
+}
+
+int message_threads(struct store *s, struct mailbox_ref box, struct message_threading *v, size_t n)
+{
+    char room[KEY_ROOM];
+    struct threading t = {.box = box.box, .v = v, .n = n};
+    struct slice object = account_object(box.account, room);
+    ASSERT(n <= MESSAGE_THREADS_MAX);
+    return (n > 1 ? kv_transact_large : kv_transact)(s->kv, object, thread_tx, &t);
 }
 
 int message_thread(struct store *s, struct mailbox_ref box, uint32_t uid, const struct message_relations *r,
                    uint64_t *thread)
 {
-    char room[KEY_ROOM];
-    struct threading t = {.box = box.box, .uid = uid, .r = r};
-    int e = kv_transact(s->kv, account_object(box.account, room), thread_tx, &t);
-    *thread = e ? 0 : t.thread;
+    struct message_threading one = {.uid = uid, .relations = *r};
+    int e = message_threads(s, box, &one, 1);
+    *thread = e ? 0 : one.thread;
     return e;
 }
