@@ -1,8 +1,11 @@
 """The running server is shut in, told to systemd, and started with sockets that were opened for it."""
+import base64
 import imaplib
 import os
+import poplib
 import re
 import shutil
+import smtplib
 import socket
 import subprocess
 import tempfile
@@ -47,6 +50,35 @@ def test_no_rights_are_left(home):
     for task in Path(f"/proc/{home.process.pid}/task").iterdir():
         text = (task / "status").read_text()
         assert filters(text) == OURS + 1 and f"CapEff:\t{'0' * 16}" in text
+
+
+def test_no_secret_comes_into_logs_traces_or_core_files(world):
+    """Right and wrong passwords over each protocol, a key of the API, and the private keys of the home: nothing of them is told."""
+    home = world.home("secrets.test", config='log_level = "debug"')
+    password, wrong = "planted-Qx7-right", "planted-Zk4-wrong"
+    home.tram("account", "add", "alice@secrets.test", input=password + "\n")
+    world.publish()
+    home.start()
+    key = home.tram("key", "add", "alice@secrets.test", "--name", "t", "--scope", "mail.send").stdout.split("\n")[0]
+    home.imap("alice", password).logout()
+    home.pop("alice", password).quit()
+    home.submission("alice", password).quit()
+    for attempt in (home.imap, home.pop, home.submission):
+        with pytest.raises((imaplib.IMAP4.error, poplib.error_proto, smtplib.SMTPException)):
+            attempt("alice", wrong)
+    for secret in (key, wrong):
+        subprocess.run(["curl", "-sk", "-H", f"Authorization: Bearer {secret}", "--data", "{}", f"https://{home.address}:{home.port(443)}/v1/send"], check=True, capture_output=True)
+    shown = [home.log.read_text(), home.tram("audit").stdout, home.tram("key", "list").stdout, home.tram("block", "list").stdout,
+             home.tram("account", "list", "secrets.test", "--json").stdout, home.tram("trace", "alice@secrets.test", ok=False).stderr]
+    plain = [password, wrong, key.split(".", 1)[1], *(re.sub(r"-----.*?-----|\s", "", (home.dir / "tls/key.pem").read_text()),)]
+    plain += [base64.b64encode(f"\0alice@secrets.test\0{p}".encode()).decode() for p in (password, wrong)]
+    for text in shown:
+        for secret in plain:
+            assert secret not in text and secret[-24:] not in text
+    assert "login" in shown[0] or "wrong" in shown[0], "the attempts themselves are told"
+    limits = Path(f"/proc/{home.process.pid}/limits").read_text()
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.M), limits
+    home.stop()
 
 
 # Each needs a module that libc loads when it is first asked for.
