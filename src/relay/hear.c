@@ -1,6 +1,7 @@
 /* hear.c - what another server says: its replies, and what follows from one. */
 #include <stdio.h>
 
+#include "base/text.h"
 #include "relay_i.h"
 
 enum { REPLY_MOST = 1024 * 1024 }; /* bytes of a reply that are put up with */
@@ -39,13 +40,22 @@ void verdict_error(struct verdict *v, struct arena *a, int e, const char *during
                          : e == ERR_SYNTAX || e == ERR_LIMIT || e == ERR_TOO_LONG ? "4.5.0"
                                                                                   : "4.4.2";
     if (e == ERR_REFUSED || e == ERR_UNREACHABLE) status = "4.4.1";
-    const char *what = e == ERR_SYNTAX || e == ERR_LIMIT || e == ERR_TOO_LONG
-                           ? "the other server speaks no SMTP"
-                           : err_text(e);
-    verdict_set(v, ATTEMPT_TEMPORARY, status, ar_printf(a, "%s%s%s", during, *during ? ": " : "", what));
+    const char *what =
+        e == ERR_SYNTAX || e == ERR_LIMIT || e == ERR_TOO_LONG ? "no SMTP is spoken there: " : "";
+    verdict_set(v, ATTEMPT_TEMPORARY, status,
+                ar_printf(a, "%s%s%s%s", during, *during ? ": " : "", what, err_text(e)));
 }
 
 /* ---- hearing ---- */
+
+/* Words that are no reply are the best that is known of what is wrong there. */
+static int no_reply(int e, struct slice line)
+{
+    char said[200], why[ERR_TEXT_MAX];
+    size_t n = foreign_text(said, sizeof said, sl_sub(line, 0, 150), true);
+    snprintf(why, sizeof why, "%s", err_text(e));
+    return err_set(e, "%s: \"%.*s\"", why, (int)n, said);
+}
 
 /* The next line, at most SMTP_REPLY_LINE_MAX bytes of it: what a peer adds to a line changes
  * nothing about its code. A line that came before the connection broke is there all the same. */
@@ -64,7 +74,7 @@ static int hear_line(struct peer *p, struct smtp_reply *r, size_t *heard)
             line = sl_sub(in, 0, n < SMTP_REPLY_LINE_MAX ? n : SMTP_REPLY_LINE_MAX);
             peer_said(p, sl_ends(line, SL("\r")) ? sl_sub(line, 0, line.n - 1) : line);
             done = smtp_reply_line(r, sl_ends(line, SL("\r")) ? sl_sub(line, 0, line.n - 1) : line);
-            if (done < 0) return done;
+            if (done < 0) return no_reply(done, sl_trim(line));
             first = false;
         }
         if (!first) conn_consume(c, last ? n + 1 : n), *heard += n;

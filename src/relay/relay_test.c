@@ -161,8 +161,12 @@ TEST(relay_servers_that_misbehave)
                     test_fail(__FILE__, __LINE__, "step %d \"%s\": result %d code %d: %.*s", x[i].step,
                               x[i].say, t.rcpt[k].result, t.rcpt[k].code, SLF(t.rcpt[k].reply));
             CHECK(t.rcpt[0].reply.n && t.rcpt[0].host.n);
-            if (x[i].code > 0 && !sl_chr(sl_cstr(x[i].say), '\r')) /* its words are kept */
+            if (x[i].code > 0 && sl_chr(sl_cstr(x[i].say), '\r') == SL_NONE) /* its words are kept */
                 CHECK_SL(t.rcpt[0].reply, x[i].say);
+            if (x[i].say[0] == 'h' || x[i].say[0] == '9') { /* and those that are no reply */
+                HAS(t.rcpt[0].reply, "no SMTP reply: \"");
+                CHECK(sl_find(t.rcpt[0].reply, sl_cstr(x[i].say)) != SL_NONE);
+            }
         }
     CHECK_INT(t.a.at_once, 0);
     end(&t);
