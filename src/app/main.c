@@ -26,9 +26,31 @@ static int prepare(const struct config *conf)
     return fenced_start(conf);
 }
 
-static int serve_home(void *arg)
+/* A function that runs while this serves. */
+struct meanwhile {
+    const struct cli_while *w;
+    struct core *core;
+    struct group serving, working;
+    int result;
+};
+
+static void work(void *arg)
 {
-    struct config *c = arg;
+    struct meanwhile *m = arg;
+    m->w->fn(m->w->arg, m->core);
+    group_cancel(&m->serving);
+}
+
+static void go_to_work(void *arg)
+{
+    struct meanwhile *m = arg;
+    m->result = group_go(&m->working, "trial", work, m);
+    if (m->result) group_cancel(&m->serving);
+}
+
+/* m: what else there is to do, or NULL. */
+static int serve_home_and(struct config *c, struct meanwhile *m)
+{
     struct arena a;
     struct slice certificate, key;
     struct node *n = xcalloc(1, sizeof *n);
@@ -38,7 +60,10 @@ static int serve_home(void *arg)
     if (!e) {
         e = core_certificate(&n->core, &a, &certificate, &key);
         if (!e) e = node_start(n, certificate, key);
-        if (!e) e = serve(n, true, say_ready, NULL);
+        if (m) m->core = &n->core;
+        if (!e) e = serve(n, true, m ? go_to_work : say_ready, m);
+        if (m) group_cancel(&m->working);
+        if (m) (void)group_wait(&m->working);
         node_stop(n);
     }
     ar_free(&a);
@@ -46,9 +71,28 @@ static int serve_home(void *arg)
     return e;
 }
 
+static int serve_home(void *conf) { return serve_home_and(conf, NULL); }
+
+static void serve_fiber(void *arg)
+{
+    struct meanwhile *m = arg;
+    int e = serve_home_and(m->w->conf, m);
+    if (e) m->result = e;
+}
+
+static int serve_while(void *arg)
+{
+    struct meanwhile m = {.w = arg};
+    group_init(&m.serving);
+    group_init(&m.working);
+    int e = group_go(&m.serving, "serve", serve_fiber, &m);
+    if (!e) e = group_wait(&m.serving);
+    return e ? e : m.result;
+}
+
 int main(int argc, char **argv)
 {
-    static const struct cli_server server = {prepare, serve_home};
+    static const struct cli_server server = {prepare, serve_home, serve_while};
     memory_begin();
     return cli_main(argc, argv, &server);
 }

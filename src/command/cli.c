@@ -12,6 +12,7 @@
 #include "control.h"
 #include "core/home.h"
 #include "core/upgrade.h"
+#include "go_on.h"
 #include "owner.h"
 #include "rt/file.h"
 #include "stdin_smtp.h"
@@ -305,11 +306,14 @@ static int task_main(void *arg)
     }
     int ahead = t->cmd->ahead ? t->cmd->ahead() : 0;
     if (ahead) return ahead;
-    if (t->cmd->needs == NEEDS_STORE) {
+    if (t->cmd->needs == NEEDS_STORE || t->cmd->needs == NEEDS_SERVER) {
         struct request r = request_of(t, NULL);
         e = control_call(t->socket, t->cmd, &r, &t->status, &t->error);
     }
     bool nobody = e == ERR_NOT_FOUND || e == ERR_REFUSED;
+    if (nobody && t->cmd->needs == NEEDS_SERVER)
+        return err_set(ERR_BUSY, "another command has the store of %s open; try again when it is over",
+                       t->home);
     if (nobody && !t->conf)
         return err_set(ERR_UNREACHABLE,
                        "the server of %s does not run, or serves only its owner "
@@ -333,7 +337,8 @@ static int go_home(struct task *t)
     int e = t->cmd->needs == NEEDS_NEW_HOME ? path_make(t->home) : 0;
     if (e) return e;
     if (chdir(t->home)) return err_errno(errno, "cannot enter the home %s", t->home);
-    return become_owner(t->cmd->needs == IS_SERVER);
+    bool serves = t->cmd->needs == IS_SERVER || t->cmd->needs == NEEDS_SERVER;
+    return become_owner(t->cmd->next ? OWNER_PORTS_FOR_ALL : serves ? OWNER_PORTS : OWNER_NOTHING);
 }
 
 /* Is this home somebody else's, whose server serves everybody? */
@@ -344,6 +349,18 @@ static int run_server(const struct cli_server *s, struct config *conf)
     int e = s->prepare(conf);
     return e ? e : run_first(0, s->serve, conf);
 }
+
+static void run_meanwhile(void *arg, struct core *core) { run_function(arg, core); }
+
+/* Commands tell what they find; the log of a server that runs for them would stand among it. */
+static int run_with_server(struct task *t, const struct cli_server *s)
+{
+    int e = s->prepare(&t->read);
+    log_set_level(LOG_ERROR);
+    return e ? e : run_first(0, s->serve_while, &(struct cli_while){&t->read, run_meanwhile, t});
+}
+
+static bool somebody_serves(void) { return path_unlocked("store/index/LOCK") == ERR_BUSY; }
 
 static int run_at_home(struct task *t, const struct cli_server *server)
 {
@@ -358,7 +375,9 @@ static int run_at_home(struct task *t, const struct cli_server *server)
         e = config_read(&t->a, "tram.conf", &t->read);
     t->conf = &t->read;
     if (e) return e;
-    return t->cmd->needs == IS_SERVER ? run_server(server, &t->read) : run_first(1, task_main, t);
+    if (t->cmd->needs == IS_SERVER) return run_server(server, &t->read);
+    if (t->cmd->needs == NEEDS_SERVER && !somebody_serves()) return run_with_server(t, server);
+    return run_first(1, task_main, t);
 }
 
 static void run_task(struct task *t, const struct cli_server *server)
@@ -506,6 +525,16 @@ static const struct command *take_command(int *argc, char ***argv, const char **
     return c;
 }
 
+static void go_on(struct task *t)
+{
+    if (t->error.n || t->status != EXIT_DONE || !t->cmd->next || arg_flag(t->args, "json")) return;
+    struct command_next n = t->cmd->next(t->args, t->reply);
+    if (!n.name) return;
+    int e = go_on_as(n.name, n.word);
+    fprintf(stderr, "tram: `tram %s %s` cannot begin: %s\n", n.name, n.word, err_text(e));
+    t->status = EXIT_COULD_NOT;
+}
+
 int cli_main(int argc, char **argv, const struct cli_server *server)
 {
     struct task t = {0};
@@ -533,6 +562,7 @@ int cli_main(int argc, char **argv, const struct cli_server *server)
         if (wants_json(argc, argv)) json_object_set_new(t.args, "json", json_true());
     }
     if ((t.cmd->needs != IS_SERVER && !smtp) || t.error.n) print_answer(&t);
+    go_on(&t);
     json_decref(t.args);
     json_decref(t.reply);
     buf_free(&t.error);

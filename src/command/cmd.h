@@ -20,7 +20,7 @@
     X(trace) X(watch) X(debug) X(dns_records) X(dns_check) X(dns_publish) X(check_spf) X(check_dkim) X(check_arc) X(check_message) X(send)   \
     X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(dmarc_report) X(dmarc_send_reports)                 \
     X(stats) X(verify) X(images) X(backup) X(restore) X(init) X(config_check) X(check_reply) \
-    X(send_test) X(sending_domain_add) X(sending_domain_list) X(sending_domain_show) X(sending_domain_set) \
+    X(send_test) X(try) X(sending_domain_add) X(sending_domain_list) X(sending_domain_show) X(sending_domain_set) \
     X(sending_domain_verify) X(sending_domain_remove) X(webhook_add) X(webhook_list) X(webhook_remove) X(webhook_resume) X(inbound_add) X(inbound_list) X(inbound_remove) \
     X(campaign_list) X(campaign_show) X(campaign_pause) X(campaign_resume) X(campaign_cancel) \
     X(suppression_list) X(suppression_add) X(suppression_remove) X(suppression_import) X(suppression_export) \
@@ -81,6 +81,7 @@ struct names {
 };
 MUST_CHECK int upgrade_check(struct request *r, const struct names *known);
 void print_upgrade_check(json_t *args, json_t *reply, struct buf *out);
+struct command_next setup_next(json_t *args, json_t *reply); /* cmd_setup.c */
 /* authority.c: may who asks run it with these arguments? ERR_DENIED. SUSPENDS. */
 MUST_CHECK int command_may(const struct command *c, struct request *r);
 /* Is a domain of the node theirs who ask? All are the operator's. SUSPENDS. */

@@ -10,7 +10,7 @@
 #include "rt/conn.h"
 #include "rt/file.h"
 
-enum { LINE_LONGEST = 1024, LOOK_AGAIN_S = 15 };
+enum { LINE_LONGEST = 1024, LOOK_AGAIN_S = 15, WAIT_AT_TERMINAL = 120 /* minutes */ };
 
 static bool at_terminal(void) { return isatty(STDIN_FILENO) && isatty(STDERR_FILENO); }
 
@@ -75,18 +75,53 @@ static int ask(struct request *r, const char *name, const char *question, struct
     return 0;
 }
 
+/* Who sits at the terminal publishes what is told, and waits for it. */
+static int ask_to_try(struct request *r)
+{
+    struct slice answer;
+    if (!at_terminal() || arg_flag(r->args, "try") || arg_number(r->args, "wait") ||
+        arg_flag(r->args, "json"))
+        return 0;
+    int e = read_answer(r, "Wait for the DNS, get a certificate and send a letter to itself then? yes or no",
+                        SL("yes"), &answer);
+    if (e || !sl_starts(answer, SL("y"))) return e;
+    json_object_set_new(r->args, "try", json_true());
+    reply_int(r->args, "wait", WAIT_AT_TERMINAL);
+    return 0;
+}
+
+static int authority_fits(struct slice url)
+{
+    int e = fetch_url_fits(url, false);
+    return e ? say_again(e) : 0;
+}
+
+/* Without a terminal none is asked for unless an option names it: it wants its terms agreed to. */
+static int ask_authority(struct request *r)
+{
+    struct slice answer, said = arg_slice(r->args, "acme");
+    if (said.n) return authority_fits(said);
+    if (!at_terminal()) return 0;
+    for (;;) {
+        int e = read_answer(r, "Who gives certificates, by ACME; its terms are agreed to (none: nobody)",
+                            SL("https://acme-v02.api.letsencrypt.org/directory"), &answer);
+        if (e || sl_eqi(answer, SL("none"))) return e;
+        if (authority_fits(answer) == 0) break;
+        fprintf(stderr, "%s\n", err_text(ERR_USAGE));
+    }
+    reply_text(r->args, "acme", answer);
+    return 0;
+}
+
 static int ask_all(struct request *r)
 {
-    struct slice authority = arg_slice(r->args, "acme");
     int e = ask(r, "domain", "Mail domain, such as example.org", SL(""), domain_fits);
     if (!e)
         e = ask(r, "hostname", "Full name of this host",
                 ar_cat(r->a, SL("mail."), arg_slice(r->args, "domain")), host_fits);
     if (!e) e = ask(r, "account", "First account: the part before the @", SL("postmaster"), account_fits);
-    if (!e && authority.n) {
-        e = fetch_url_fits(authority, false);
-        if (e) e = say_again(e);
-    }
+    if (!e) e = ask_authority(r);
+    if (!e) e = ask_to_try(r);
     return e ? e : read_password("Its password", r->args);
 }
 
@@ -166,11 +201,30 @@ static int wait_for_dns(struct request *r)
     return e;
 }
 
+/* What is to be published is told before anybody waits for it. */
+static void tell_records(struct request *r)
+{
+    struct buf out = BUF_INIT;
+    if (arg_flag(r->args, "json")) return;
+    print_dns_records(r->args, r->reply, &out);
+    buf_printf(
+        &out,
+        "\nPublish these lines in the DNS of %s. They are looked for every %d seconds, for %lld minutes "
+        "at most (Ctrl-C ends that; the same `tram setup` goes on).\n\n",
+        arg_text(r->args, "domain"), LOOK_AGAIN_S, (long long)arg_number(r->args, "wait"));
+    fwrite(out.p, 1, out.n, stdout);
+    fflush(stdout);
+    buf_free(&out);
+}
+
 static int in_the_home(struct request *r)
 {
     int e = make_account(r);
     if (!e) e = run_dns_records(r);
-    if (!e && arg_number(r->args, "wait")) e = wait_for_dns(r);
+    if (!e && arg_number(r->args, "wait")) {
+        tell_records(r);
+        e = wait_for_dns(r);
+    }
     if (!e) e = run_doctor(r);
     return e == NO ? 0 : e; /* the node does not run yet, and the DNS may show nothing */
 }
@@ -195,22 +249,38 @@ int run_setup(struct request *r)
     return 0;
 }
 
+/* Nothing is tried that the world cannot see: an authority that is asked in vain asks for patience the next
+ * time. */
+struct command_next setup_next(json_t *args, json_t *reply)
+{
+    if (!arg_flag(args, "try") || json_is_false(json_object_get(reply, "published")))
+        return (struct command_next){0};
+    return (struct command_next){"try", arg_text(reply, "account")};
+}
+
 void print_setup(json_t *args, json_t *reply, struct buf *out)
 {
     const char *home = arg_text(reply, "home"), *domain = arg_text(args, "domain");
-    print_dns_records(args, reply, out);
-    buf_str(out, "\n");
-    print_doctor(args, reply, out);
     const json_t *published = json_object_get(reply, "published");
+    bool tries = setup_next(args, reply).name;
+    if (!published) print_dns_records(args, reply, out); /* else they were told */
+    if (!published && !tries) buf_str(out, "\n");
+    if (!tries) print_doctor(args, reply, out);
     if (published)
         buf_printf(out, "\n%s\n",
                    json_is_true(published)
                        ? "The DNS shows all of it."
                        : "The DNS does not show all of it yet: `tram doctor` looks again.");
-    buf_printf(out,
-               "\nThe home %s is made, with the account %s.\nNext:\n"
-               "  publish the lines above in the DNS of %s, and the reverse name of the address\n"
-               "  tram -C %s serve        (or systemctl enable --now tram)\n"
-               "  tram -C %s doctor       says what is still wrong, the worst first\n",
-               home, arg_text(reply, "account"), domain, home, home);
+    buf_printf(out, "\nThe home %s is made, with the account %s.\n", home, arg_text(reply, "account"));
+    if (tries) {
+        buf_str(out, "It is tried now: a server runs until that is over.\n\n");
+        return;
+    }
+    buf_printf(
+        out,
+        "Next:\n"
+        "  publish the lines above in the DNS of %s, and the reverse name of the address\n"
+        "  tram -C %s serve        (or systemctl enable --now tram)\n"
+        "  tram -C %s try %s       gets the certificate, sends a letter to itself, says what is wrong\n",
+        domain, home, home, arg_text(reply, "account"));
 }

@@ -90,7 +90,11 @@ enum command_needs {
     NEEDS_HOME,     /* the home as working directory: always here */
     NEEDS_NEW_HOME, /* the same, made when it is missing */
     NEEDS_NOTHING,
-    IS_SERVER, /* runs the servers; has no functions */
+    NEEDS_SERVER, /* runs in the server; when none runs, one runs here meanwhile */
+    IS_SERVER,    /* runs the servers; has no functions */
+};
+struct command_next {
+    const char *name, *word; /* the command, and its argument */
 };
 struct command {
     const char *name, *help; /* "account add"; "makes an account with its mailboxes" */
@@ -116,6 +120,9 @@ struct command {
     json_t *(*answer)(struct request *r, json_t *question);
     /* Or NULL: what is left to do in the user's process when run has returned 0, wherever it ran. BLOCKS. */
     int (*after)(const struct config *conf, json_t *args);
+    /* Or NULL: which command goes on from here in place of this process, when this one was done; one without
+     * a name: none. Not with --json. */
+    struct command_next (*next)(json_t *args, json_t *reply);
     /* After the rows, if there are any; then the reply has the list only when it is empty. */
     void (*print)(json_t *args, json_t *reply, struct buf *out);
     const char *rows; /* the name of the list that comes by reply_row(), or NULL */

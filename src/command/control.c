@@ -206,7 +206,7 @@ static void answer_request(struct core *core, struct conn *c, const struct calle
     const struct command *cmd = command_named(json_string_value(json_object_get(q, "command")));
     struct wire_payload w = {
         .p.next = wire_next, .c = c, .ended = !json_is_true(json_object_get(q, "payload"))};
-    if (!cmd || cmd->needs != NEEDS_STORE) {
+    if (!cmd || (cmd->needs != NEEDS_STORE && cmd->needs != NEEDS_SERVER)) {
         answer(c, EXIT_WRONG_USE,
                SL("the server does not know this command: it may be another version of Tram"), NULL);
         return;

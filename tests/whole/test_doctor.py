@@ -4,7 +4,9 @@ import http.server
 import json
 import os
 import pty
+import re
 import select
+import socket
 import subprocess
 import threading
 import time
@@ -265,8 +267,47 @@ def test_who_sits_at_the_terminal_is_asked_again(tmp_path):
     answer(b"[mail.xn--mller-kva.test]:", "")
     answer(b"[postmaster]:", "a b")
     answer(b"[postmaster]:", "")
+    answer(b"/directory]:", "ftp://x")
+    answer(b"/directory]:", "None")
+    answer(b"[yes]:", "no")
     answer(b"password:", "one-long-secret")
     answer(b":", "one-long-secret")
     out, _ = command.communicate(timeout=100)
     os.close(main), os.close(terminal)
-    assert command.returncode == 0 and b"postmaster@xn--mller-kva.test" in out, (out, shown)
+    assert command.returncode == 0 and b"postmaster@xn--mller-kva.test" in out and b"only https://" in shown, (out, shown)
+
+
+def test_setup_tries_what_it_has_made(world):
+    address = next_address()
+    home = world.folder / "new.test"
+    words = [TRAM, "-C", str(home), "setup", "--domain", "new.test", "--account", "dora", "--listen", address, "--port-offset", str(OFFSET), "--zone", str(world.zone), "--wait", "5", "--try"]
+    command = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command.stdin.write("one-long-secret\n")
+    command.stdin.close()
+    told = ""
+    while "They are looked for" not in told:  # what is to be published is told before it is waited for
+        line = command.stdout.readline()
+        assert line, told + command.stderr.read()
+        told += line
+    assert " IN MX 10 mail.new.test." in told and command.poll() is None
+    world.write_zone(told[:told.index("Publish")])
+    rest = command.stdout.read()
+    assert "The DNS shows all of it." in rest, rest + command.stderr.read()
+    assert re.search(r"^right +dora@new.test +delivered", rest, re.M) and "answers" in rest and " IN MX " not in rest, rest
+    assert command.wait(60) == 1 and "self-signed" in rest, rest  # the certificate is nobody's yet, so the policy counts for nothing
+    tried = subprocess.run([TRAM, "-C", str(home), "try", "nobody@new.test"], capture_output=True, text=True, timeout=100)
+    assert tried.returncode != 0 and "nobody@new.test" in tried.stderr and "right" not in tried.stdout, tried
+
+
+def test_a_node_is_tried_by_the_server_that_runs(world):
+    home = world.home("four.test", accounts=["alice"])
+    world.publish()
+    home.start()
+    told = home.json("try", "alice@four.test", status=1)  # its certificate is nobody's
+    assert [(r["address"], r["event"], r["good"]) for r in told["recipients"]] == [("alice@four.test", "delivered", True)] and told["findings"], told
+    assert home.process.poll() is None
+    home.stop()
+    port = socket.create_server((home.address, home.port(143)))  # somebody else's
+    taken = home.tram("try", "alice@four.test", status=3)
+    assert "143" in taken.stderr, taken
+    port.close()

@@ -66,6 +66,8 @@ def test_setup_makes_a_node_and_the_world_finds_it(world):
     for m in world.machines:
         net.until(lambda: m.json("cert", "list")["certificates"][0]["from"].startswith("https://acme.test"), 60, "the certificate")
         net.until(lambda: not wrong(m), 200, "a node that is well")  # its web names come into the certificate, too
+        tried = m.tram("try", f"alice@{m.domain}").stdout
+        assert "right     the authority has given a certificate" in tried and re.search(rf"^right +alice@{m.domain} +delivered", tried, re.M), tried
 
 
 FIND = """
