@@ -116,8 +116,6 @@ int run_config_check(struct request *r)
     int e = config_read(r->a, "tram.conf", &c);
     if (!e) e = home_files_fit(&c, r->a);
     if (!e) e = check_certificate(r, &c);
-    if (!e && (e = home_look_at_files(&c, r->a)) != 0)
-        e = err_set(ERR_STATE, "%s", ar_cstr(r->a, sl_cstr(err_text(e))));
     /* What is wrong in a file is the answer, not wrong use of the command. */
     return e == ERR_SYNTAX || e == ERR_TOO_LONG || e == ERR_NOT_FOUND
                ? err_set(ERR_STATE, "%s", ar_cstr(r->a, sl_cstr(err_text(e))))

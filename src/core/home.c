@@ -123,39 +123,22 @@ int home_routes(const struct config *c, struct arena *a, struct relay_conf *out)
     return e;
 }
 
-/* As a start does. */
-static int look_at_authorities(const struct config *c, struct arena *a)
-{
-    struct tls_ctx *client = NULL, *server = NULL;
-    struct slice pem;
-    int e = home_tls_client(c, &client);
-    if (e) e = err_prefix(e, "tls_authorities");
-    if (!e) e = home_client_authorities(c, a, &pem);
-    if (!e && pem.n) e = tls_server_new(&server, NULL);
-    if (!e && pem.n && (e = tls_server_ask(server, pem)) != 0) e = err_prefix(e, "client_authorities");
-    tls_free(&client);
-    tls_free(&server);
-    return e;
-}
-
-int home_look_at_files(const struct config *c, struct arena *a)
-{
-    for (size_t i = 0; i < nsettings; i++) {
-        struct slice path, text;
-        if (settings[i].type != SETTING_PATH || settings[i].at == offsetof(struct config, zone)) continue;
-        memcpy(&path, (const char *)c + settings[i].at, sizeof path);
-        int e = path.n ? read_pem(a, path, &text) : 0;
-        if (e) return err_prefix(e, "%s", settings[i].name);
-    }
-    struct relay_conf routes = {0};
-    int e = home_routes(c, a, &routes);
-    return e ? e : look_at_authorities(c, a);
-}
-
 int home_certificate(const struct config *c, struct arena *a, struct slice *certificate, struct slice *key)
 {
     int e = read_named(a, "tls_certificate", c->tls_certificate, certificate);
     return e ? e : read_named(a, "tls_key", c->tls_key, key);
+}
+
+static int client_authorities_fit(const struct config *c, struct arena *a)
+{
+    struct tls_ctx *t = NULL;
+    struct slice pem;
+    int e = home_client_authorities(c, a, &pem);
+    if (e || !pem.n) return e;
+    e = tls_server_new(&t, NULL);
+    if (!e) e = tls_server_ask(t, pem);
+    tls_free(&t);
+    return e ? err_prefix(e, "client_authorities = \"%.*s\"", SLF(c->client_authorities)) : 0;
 }
 
 int home_files_fit(const struct config *c, struct arena *a)
@@ -167,7 +150,7 @@ int home_files_fit(const struct config *c, struct arena *a)
     struct people_conf people;
     int e = home_tls_client(c, &t);
     tls_free(&t);
-    if (!e) e = home_client_authorities(c, a, &pem);
+    if (!e) e = client_authorities_fit(c, a);
     if (!e) e = home_routes(c, a, &routes);
     if (!e) e = core_primary_read(c, a, &primary);
     if (!e) e = core_people(c, a, &people);

@@ -15,9 +15,6 @@ MUST_CHECK int home_init(const struct home_start *h);
 MUST_CHECK int home_tls_client(const struct config *c, struct tls_ctx **out);
 /* Who certifies people, for tls_server_ask(): PEM in the arena, empty when nobody does. BLOCKS. */
 MUST_CHECK int home_client_authorities(const struct config *c, struct arena *a, struct slice *out);
-/* Can the files that tram.conf names be read, and used for what they are? (A zone may come later; certificate
- * and key have home_judge_certificate().) The sentence names the setting. BLOCKS. */
-MUST_CHECK int home_look_at_files(const struct config *c, struct arena *a);
 /* The routes with their passwords, in the arena. BLOCKS. */
 MUST_CHECK int home_routes(const struct config *c, struct arena *a, struct relay_conf *out);
 /* Is each file there that tram.conf names, may it be read, and is it what it should be? ERR_STATE, with the

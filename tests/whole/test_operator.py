@@ -233,7 +233,7 @@ def test_a_certificate_that_no_client_would_take_is_told_and_one_that_cannot_be_
     assert refused.returncode == 3 and "cannot be served" in refused.stderr, refused.stderr
 
 
-@pytest.mark.parametrize("name", ["tls_authorities", "client_authorities", "dns_anchors", "dns_update_key", "ldap_password", "routes"])
+@pytest.mark.parametrize("name", ["tls_authorities", "client_authorities", "dns_anchors", "routes"])
 def test_files_that_tram_conf_names_are_looked_at(world, name):
     """What would end the start, or a letter, is told before."""
     home = world.home("one.test")
