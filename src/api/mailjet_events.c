@@ -32,9 +32,6 @@ enum { KINDS = COUNT_OF(kinds) };
 struct there {
     struct arena *a;
     struct webhook of[KINDS]; /* of each kind; without a name: none */
-    struct webhook wanted;    /* the one of this URL and version */
-    struct slice url;
-    enum webhook_form form;
 };
 
 static int look_at(void *arg, const struct webhook *h)
@@ -46,7 +43,6 @@ static int look_at(void *arg, const struct webhook *h)
     own.url = ar_dup(t->a, h->url);
     for (size_t k = 0; k < KINDS; k++)
         if (h->kinds & kinds[k].bits) t->of[k] = own;
-    if (sl_eq(h->url, t->url)) t->wanted = own;
     return 0;
 }
 
@@ -122,59 +118,31 @@ static int read_asked(const json_t *body, struct asked *out)
     return 0;
 }
 
-struct change {
-    unsigned add, remove;
-    bool off, one;
-};
-
-static void apply(void *arg, struct webhook *h)
+/* The kind is told to q->url, and to no other; empty: to none. */
+static int tell(struct http_call *c, size_t k, const struct asked *q, bool fresh)
 {
-    const struct change *x = arg;
-    h->kinds = (h->kinds & ~x->remove) | x->add | WEBHOOK_CHOSEN;
-    h->off = x->off;
-    h->form = x->one ? WEBHOOK_MAILJET_ONE : WEBHOOK_MAILJET;
-}
-
-/* It hears the kind from now on: the webhook of that URL, or a new one. */
-static int put(struct http_call *c, const struct there *t, size_t k, const struct asked *q)
-{
-    struct change x = {.add = kinds[k].bits, .off = q->off, .one = q->version == 1};
-    struct slice key;
-    if (t->wanted.name.n) return webhook_change(sends_of(c), account_of(c), t->wanted.name, apply, &x);
     uint64_t chance;
     rt_random(&chance, sizeof chance);
     struct webhook h = {.account = account_of(c),
                         .name = ar_printf(c->a, "mailjet-%016llx", (unsigned long long)chance),
                         .url = q->url,
-                        .kinds = WEBHOOK_CHOSEN};
-    apply(&x, &h);
-    return webhook_add(sends_of(c), &h, c->a, &key);
-}
-
-/* It hears the kind no more; without any it goes. */
-static int take_away(struct http_call *c, const struct webhook *h, size_t k)
-{
-    struct change x = {.remove = kinds[k].bits, .off = h->off, .one = h->form == WEBHOOK_MAILJET_ONE};
-    if (!(h->kinds & ~(kinds[k].bits | WEBHOOK_CHOSEN)))
-        return webhook_remove(sends_of(c), account_of(c), h->name);
-    return webhook_change(sends_of(c), account_of(c), h->name, apply, &x);
+                        .kinds = kinds[k].bits,
+                        .off = q->off,
+                        .form = q->version == 1 ? WEBHOOK_MAILJET_ONE : WEBHOOK_MAILJET};
+    return webhook_tell_only(sends_of(c), &h, fresh);
 }
 
 void mailjet_callback_create(struct http_call *c)
 {
     struct asked q;
-    struct there t = {0};
     size_t k = 0;
     json_t *body = api_body(c);
     if (!body) return;
     int e = read_asked(body, &q);
     if (!e && !kind_named(q.type, &k))
         e = err_set(ERR_USAGE, "EventType must be one of sent, open, click, bounce, blocked, spam, unsub");
-    t.url = q.url;
-    if (!e) e = look(c, &t);
-    if (!e && t.of[k].name.n)
-        e = err_set(ERR_EXISTS, "there is a Url for the EventType %s already: change it", kinds[k].name);
-    if (!e) e = put(c, &t, k, &q);
+    if (!e && !q.url.n) e = err_set(ERR_USAGE, "Url is missing");
+    if (!e) e = tell(c, k, &q, true);
     if (e) failed(c, e);
     else show(c, 201, k);
     json_decref(body);
@@ -189,7 +157,6 @@ void mailjet_callback_change(struct http_call *c)
     json_t *body = api_body(c);
     if (!body) return;
     int e = kind_named(c->param[0], &k) ? read_asked(body, &q) : ERR_NOT_FOUND;
-    t.url = e ? SL("") : q.url;
     if (!e) e = look(c, &t);
     if (!e && !t.of[k].name.n) e = ERR_NOT_FOUND;
     if (!e) {
@@ -197,10 +164,7 @@ void mailjet_callback_change(struct http_call *c)
         if (!q.url.n) q.url = h->url;
         if (!q.status.n) q.off = h->off;
         if (!json_object_get(body, "Version")) q.version = h->form == WEBHOOK_MAILJET_ONE ? 1 : 2;
-        bool same = sl_eq(q.url, h->url);
-        if (same) t.wanted = *h;
-        e = put(c, &t, k, &q); /* the new one first: no event is lost in between */
-        if (!e && !same) e = take_away(c, h, k);
+        e = tell(c, k, &q, false);
     }
     if (e) failed(c, e);
     else show(c, 200, k);
@@ -231,11 +195,8 @@ void mailjet_callback_list(struct http_call *c)
 
 void mailjet_callback_delete(struct http_call *c)
 {
-    struct there t = {0};
-    size_t k = 0;
-    int e = kind_named(c->param[0], &k) ? look(c, &t) : ERR_NOT_FOUND;
-    if (!e && !t.of[k].name.n) e = ERR_NOT_FOUND;
-    if (!e) e = take_away(c, &t.of[k], k);
+    size_t k;
+    int e = kind_named(c->param[0], &k) ? tell(c, k, &(struct asked){0}, false) : ERR_NOT_FOUND;
     if (e) failed(c, e);
     else http_answer(c, 204, NULL, SL(""));
 }

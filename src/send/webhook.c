@@ -196,27 +196,34 @@ static int write(struct adding *x, kv_fn *tx)
     return e;
 }
 
-int webhook_add(struct sends *s, const struct webhook *h, struct arena *a, struct slice *public)
+/* With a key that signs, which a row that tx adds is given. */
+static int write_with_key(struct adding *x, struct sends *s, const struct webhook *h, struct arena *a,
+                          struct slice *public, kv_fn *tx)
 {
     struct es256 *k = NULL;
     struct buf pem = BUF_INIT;
     struct webhook full = *h;
-    struct adding x;
     int e = name_fits(h->name);
     if (!e) e = fits(s, a, &full);
     if (!e) e = es256_new(&k);
     if (e) return e;
     es256_pem(k, &pem);
     *public = webhook_public_key(a, k);
-    begin(&x, s, h->account, h->name, a);
-    x.h = &full;
-    x.pem = buf_slice(&pem);
-    full.created = full.changed = x.now;
-    e = write(&x, add_tx);
+    begin(x, s, h->account, h->name, a);
+    x->h = &full;
+    x->pem = buf_slice(&pem);
+    full.created = full.changed = x->now;
+    e = write(x, tx);
     if (pem.p) wipe(pem.p, pem.n);
     buf_free(&pem);
     es256_free(&k);
     return e;
+}
+
+int webhook_add(struct sends *s, const struct webhook *h, struct arena *a, struct slice *public)
+{
+    struct adding x;
+    return write_with_key(&x, s, h, a, public, add_tx);
 }
 
 static int change_tx(struct kv_tx *tx, void *arg)
@@ -271,6 +278,93 @@ int webhook_remove(struct sends *s, struct slice account, struct slice name)
     int e = name_fits(name);
     struct adding x = {.key = key_of(&a, 'w', account, name), .place = key_of(&a, 'W', account, name)};
     if (!e) e = kv_transact(s->store->kv, SL(SENDS_OBJECT), remove_tx, &x);
+    ar_free(&a);
+    return e;
+}
+
+/* ---- kinds that are told to one URL ---- */
+
+struct only {
+    struct adding x; /* x.h: to whom, under a name that is new */
+    struct kv_tx *tx;
+    bool fresh, told;
+    struct slice found; /* the key of the one of that URL */
+};
+
+static struct slice place_of(struct arena *a, struct slice key)
+{
+    return ar_cat(a, SL("W"), sl_from(key, 1));
+}
+
+static int take_kinds(void *arg, struct slice key, struct slice value)
+{
+    struct only *o = arg;
+    struct webhook h = {0};
+    struct slice pem = {0};
+    struct buf b = BUF_INIT;
+    if (get_settings(value, &h, &pem) || h.form == WEBHOOK_SENDGRID) return 0;
+    unsigned taken = o->x.h->kinds & ~WEBHOOK_CHOSEN;
+    bool heard = h.kinds & taken;
+    o->told |= heard;
+    key = ar_dup(o->x.a, key);
+    if (sl_eq(h.url, o->x.h->url)) {
+        o->found = key;
+    } else if (heard && (h.kinds &= ~taken) & ~WEBHOOK_CHOSEN) {
+        h.changed = o->x.now;
+        put_settings(&b, &h, pem);
+        kv_tx_put_record(o->tx, key, &b);
+    } else if (heard) {
+        kv_tx_del(o->tx, key);
+        kv_tx_del(o->tx, place_of(o->x.a, key));
+    }
+    buf_free(&b);
+    return 0;
+}
+
+static void become(void *arg, struct webhook *h)
+{
+    const struct webhook *want = arg;
+    h->kinds |= want->kinds | WEBHOOK_CHOSEN;
+    h->form = want->form;
+    h->off = want->off;
+}
+
+static int only_tx(struct kv_tx *tx, void *arg)
+{
+    struct only *o = CONTAINER_OF((struct adding *)arg, struct only, x);
+    struct adding x = o->x;
+    struct arena a = {0};
+    o->tx = tx;
+    o->told = false;
+    o->found = SL("");
+    int e = kv_tx_scan(tx, x.prefix, kv_prefix_end(&a, x.prefix), take_kinds, o);
+    ar_free(&a);
+    if (e) return e;
+    if (o->told && o->fresh) return err_set(ERR_EXISTS, "there is a URL for these events already: change it");
+    if (!x.h->url.n) return o->told ? 0 : err_set(ERR_NOT_FOUND, "there is no URL for these events");
+    if (!o->found.n) return add_tx(tx, &x);
+    x.key = o->found;
+    x.place = place_of(x.a, x.key);
+    x.change = become;
+    x.arg = (void *)x.h;
+    return change_tx(tx, &x);
+}
+
+int webhook_tell_only(struct sends *s, const struct webhook *h, bool fresh)
+{
+    struct only o = {.fresh = fresh};
+    struct webhook full = *h;
+    struct arena a = {0};
+    struct slice public;
+    int e;
+    full.kinds |= WEBHOOK_CHOSEN;
+    if (h->url.n) {
+        e = write_with_key(&o.x, s, &full, &a, &public, only_tx);
+    } else {
+        begin(&o.x, s, h->account, h->name, &a);
+        o.x.h = &full;
+        e = write(&o.x, only_tx);
+    }
     ar_free(&a);
     return e;
 }

@@ -49,6 +49,12 @@ MUST_CHECK int webhook_resume(struct sends *s, struct slice account, struct slic
 typedef void webhook_change_fn(void *arg, struct webhook *h);
 MUST_CHECK int webhook_change(struct sends *s, struct slice account, struct slice name,
                               webhook_change_fn *change, void *arg);
+/* In Mailjet's forms a kind is told to one URL: those of h->kinds are from now on told to h->url, and to no
+ * other webhook of these forms, in one transaction. That is the one of that URL, whose form and off become
+ * h's, or a new one of h->name; one that is left without kinds goes. h->url empty: they are told to none.
+ * fresh: ERR_EXISTS when one of them is told already. ERR_NOT_FOUND: none was told, and there is no URL; else
+ * as webhook_add(). SUSPENDS. */
+MUST_CHECK int webhook_tell_only(struct sends *s, const struct webhook *h, bool fresh);
 /* In a. ERR_NOT_FOUND. SUSPENDS. */
 MUST_CHECK int webhook_get(struct sends *s, struct slice account, struct slice name, struct arena *a,
                            struct webhook *out);

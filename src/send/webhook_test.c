@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "event.h"
 #include "send_test.h"
 
 static int spoil_place(struct kv_tx *tx, void *key)
@@ -55,5 +56,64 @@ TEST(webhook_keeps_its_url_in_a_labels)
     CHECK_OK(webhook_change(x.s, id, SL("hook"), other_url, "https://\303\251.test/"));
     CHECK_OK(webhook_get(x.s, id, SL("hook"), &x.f.a, &got));
     CHECK_SL(got.url, "https://xn--9ca.test/");
+    send_fixture_end(&x);
+}
+
+static int count_opened(void *arg, const struct webhook *h)
+{
+    struct slice *url = arg;
+    if (!(h->kinds & 1u << EVENT_OPENED)) return 0;
+    *url = url->n ? SL("two") : h->url;
+    return 0;
+}
+
+static struct slice who_hears(struct send_fixture *x)
+{
+    struct slice url = SL("");
+    CHECK_OK(webhook_each(x->s, sl_cstr(x->account.id), count_opened, &url));
+    return ar_dup(&x->f.a, url);
+}
+
+/* Two that hear it, as calls that were cut off may have left them, are one after any of them. */
+TEST(webhook_tell_only_leaves_no_other_that_hears_the_kind)
+{
+    struct send_fixture x;
+    struct webhook h = {.form = WEBHOOK_MAILJET}, got;
+    struct slice key;
+    if (!send_fixture_begin(&x)) return;
+    h.account = sl_cstr(x.account.id);
+    static const char *const names[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) {
+        h.name = sl_cstr(names[i]);
+        h.url = ar_printf(&x.f.a, "https://%s.test/", names[i]);
+        h.kinds = WEBHOOK_CHOSEN | 1u << EVENT_OPENED | (i == 0 ? 1u << EVENT_CLICKED : 0);
+        if (i == 2) h.form = WEBHOOK_SENDGRID, h.kinds = WEBHOOK_CHOSEN;
+        CHECK_OK(webhook_add(x.s, &h, &x.f.a, &key));
+    }
+    CHECK_SL(who_hears(&x), "two");
+    h.form = WEBHOOK_MAILJET;
+    h.kinds = 1u << EVENT_OPENED;
+    h.name = SL("new");
+    CHECK_ERR(webhook_tell_only(x.s, &h, false), ERR_EXISTS); /* SendGrid's */
+    h.url = SL("https://b.test/");
+    CHECK_ERR(webhook_tell_only(x.s, &h, true), ERR_EXISTS);
+    CHECK_SL(who_hears(&x), "two"); /* nothing is half done */
+    h.off = true;
+    CHECK_OK(webhook_tell_only(x.s, &h, false));
+    CHECK_SL(who_hears(&x), "https://b.test/");
+    CHECK_OK(webhook_get(x.s, h.account, SL("b"), &x.f.a, &got));
+    CHECK(got.off);
+    CHECK_OK(webhook_get(x.s, h.account, SL("a"), &x.f.a, &got));
+    CHECK(got.kinds == (WEBHOOK_CHOSEN | 1u << EVENT_CLICKED));
+    h.url = SL("https://b\303\274cher.test/");
+    CHECK_OK(webhook_tell_only(x.s, &h, false));
+    CHECK_SL(who_hears(&x), "https://xn--bcher-kva.test/");
+    CHECK_ERR(webhook_get(x.s, h.account, SL("b"), &x.f.a, &got), ERR_NOT_FOUND);
+    h.kinds = 1u << EVENT_COMPLAINT;
+    CHECK_OK(webhook_tell_only(x.s, &h, true)); /* the same URL as somebody writes it */
+    h.url = SL("");
+    CHECK_OK(webhook_tell_only(x.s, &h, false));
+    CHECK_ERR(webhook_tell_only(x.s, &h, false), ERR_NOT_FOUND);
+    CHECK_SL(who_hears(&x), "https://xn--bcher-kva.test/");
     send_fixture_end(&x);
 }

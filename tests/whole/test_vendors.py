@@ -573,6 +573,19 @@ def test_mailjet_event_callbacks(home):
     for n in range(1, 8):
         assert call("DELETE", f"/{n}") == (204, None) and call("DELETE", f"/{n}")[0] == 404
     assert "mailjet-" not in home.tram("webhook", "list", "alice@one.test").stdout
+    # A URL is one however it is written; of calls at the same time one kind goes to one URL.
+    url = "https://bücher.two.test/mj"
+    for name in ("open", "click"):
+        assert call("POST", "", {"EventType": name, "Url": url})[0] == 201
+    status, changed = call("PUT", "/open", {"Url": url})
+    assert (status, changed["Data"][0]["Url"]) == (200, "https://xn--bcher-kva.two.test/mj")
+    assert home.tram("webhook", "list", "alice@one.test").stdout.count("xn--bcher-kva") == 1
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(lambda n: call("POST", "", {"EventType": "spam", "Url": f"https://{n}.two.test/"})[0], range(6)))
+    assert sorted(made) == [201] + [400] * 5
+    for name in ("open", "click", "spam"):
+        assert call("DELETE", "/" + name)[0] == 204
+    assert "mailjet-" not in home.tram("webhook", "list", "alice@one.test").stdout
 
 
 def test_mailjet_refuses_all_of_a_call(home):
