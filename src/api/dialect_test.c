@@ -131,6 +131,40 @@ TEST(sendgrid_says_what_is_wrong)
           "The values of custom_args must be strings");
 }
 
+/* A call with n times this in the place; then its faults, and what it took. */
+static void repeats(const char *tag, const char *more, int n, bool in_text, size_t faults, size_t most)
+{
+    struct sendgrid_mail m;
+    struct buf many = BUF_INIT, b = BUF_INIT;
+    for (int i = 0; i < n; i++) buf_str(&many, tag);
+    buf_printf(&b,
+               "{" TO "," FROM
+               ",\"subject\":\"S\",\"content\":[{\"type\":\"text/plain\",\"value\":\"x%.*s\"}],"
+               "\"tracking_settings\":{\"subscription_tracking\":{\"enable\":true,%s\"text\":\"x%.*s\"}}}",
+               SLF(in_text ? buf_slice(&many) : SL("")), more, SLF(in_text ? SL("") : buf_slice(&many)));
+    buf_char(&b, 0);
+    json_t *body = parsed(b.p);
+    sendgrid_mail_read(&m, body, NOW);
+    CHECK_INT(m.d.faults, 0);
+    sendgrid_mail_finish(&m);
+    CHECK_INT(m.d.faults, faults);
+    CHECK(m.d.a.used < most);
+    sendgrid_mail_end(&m);
+    json_decref(body);
+    buf_free(&many);
+    buf_free(&b);
+}
+
+/* Each tag becomes a link that is longer: a call does not grow by it without a bound. */
+TEST(sendgrid_links_to_leave_by_are_bounded)
+{
+    repeats("a", "\"substitution_tag\":\"a\",", 500, true, 0, 1 << 20);
+    repeats("a", "\"substitution_tag\":\"a\",", 501, true, 1, 1 << 20);
+    repeats("a", "\"substitution_tag\":\"a\",", 4 << 20, true, 1, 6 << 20);
+    repeats("<%%>", "", 500, false, 0, 1 << 20);
+    repeats("<%%>", "", 1 << 20, false, 1, 14 << 20);
+}
+
 TEST(sendgrid_takes_1000_personalizations_and_not_one_more)
 {
     for (int n = 1000; n <= 1001; n++) {

@@ -21,7 +21,8 @@ struct sendgrid_mail {
  * suspend. */
 void sendgrid_mail_read(struct sendgrid_mail *m, const json_t *body, int64_t now);
 void sendgrid_mail_end(struct sendgrid_mail *m);
-/* sendgrid_footer.c: once the template's texts are there, what comes behind them. */
+/* sendgrid_footer.c: once the template's texts are there, what comes behind them; its faults come to errors.
+ */
 void sendgrid_mail_finish(struct sendgrid_mail *m);
 
 /* sendgrid_errors.c: {"errors": [{"message", "field"}]}, as the published files have it (what a fault has not

@@ -1,6 +1,7 @@
 /* sendgrid_footer.c - what stands behind the texts of a mail/send, a template's too: mail_settings.footer,
  * and the link to leave by of tracking_settings.subscription_tracking. */
 #include "base/text.h"
+#include "send/unsubscribe.h"
 #include "sendgrid.h"
 
 #define LINK "<%asm_global_unsubscribe_raw_url%>" /* becomes the link: send/unsubscribe.h */
@@ -24,8 +25,9 @@ static void append(struct sendgrid_mail *m, struct slice text, struct slice html
     }
 }
 
-/* "<% click here %>" with the link, in HTML under these words; other tags stay. */
-static struct slice with_link(struct arena *a, struct slice text, bool html)
+/* "<% click here %>" with the link, in HTML under these words; other tags stay. *links: how many there are,
+ * of which no more than UNSUBSCRIBE_LINKS_MAX are written. */
+static struct slice with_link(struct arena *a, struct slice text, bool html, size_t *links)
 {
     struct buf b = BUF_INIT;
     for (size_t at; (at = sl_find(text, SL("<%"))) != SL_NONE;) {
@@ -34,6 +36,7 @@ static struct slice with_link(struct arena *a, struct slice text, bool html)
         struct slice words = sl_trim(sl_sub(text, at + 2, at + end));
         buf_put(&b, sl_sub(text, 0, at));
         if (sl_starts(words, SL("asm_"))) buf_put(&b, sl_sub(text, at, at + end + 2));
+        else if (++*links > UNSUBSCRIBE_LINKS_MAX) break;
         else if (html && words.n) buf_printf(&b, "<a href=\"%s\">%.*s</a>", LINK, SLF(words));
         else buf_str(&b, LINK);
         text = sl_from(text, at + end + 2);
@@ -44,29 +47,54 @@ static struct slice with_link(struct arena *a, struct slice text, bool html)
     return out;
 }
 
-static struct slice in_place(struct arena *a, struct slice text, struct slice tag)
+/* The link in place of the tag; *links as there. */
+static struct slice in_place(struct arena *a, struct slice text, struct slice tag, size_t *links)
 {
     struct buf b = BUF_INIT;
-    for (size_t at; (at = text.n ? sl_find(text, tag) : SL_NONE) != SL_NONE;
-         text = sl_from(text, at + tag.n)) {
-        buf_put(&b, sl_sub(text, 0, at));
+    struct slice rest = text;
+    for (size_t at; (at = rest.n ? sl_find(rest, tag) : SL_NONE) != SL_NONE;
+         rest = sl_from(rest, at + tag.n)) {
+        if (++*links > UNSUBSCRIBE_LINKS_MAX) break;
+        buf_put(&b, sl_sub(rest, 0, at));
         buf_str(&b, LINK);
     }
-    buf_put(&b, text);
-    struct slice out = ar_dup(a, buf_slice(&b));
+    if (b.n) buf_put(&b, rest);
+    struct slice out = b.n ? ar_dup(a, buf_slice(&b)) : text;
     buf_free(&b);
     return out;
+}
+
+static void too_many(struct sendgrid_mail *m, const char *path)
+{
+    dialect_fault(&m->d, path, ERR_LIMIT, "It stands for more than %d links to unsubscribe in one text.",
+                  UNSUBSCRIBE_LINKS_MAX);
+}
+
+static void tag_in_place(struct sendgrid_mail *m)
+{
+    for (size_t i = 0; i < m->send.nparts; i++) {
+        size_t links = 0;
+        struct slice *text = &m->send.part[i].text;
+        *text = in_place(&m->d.a, *text, m->leave_tag, &links);
+        if (links <= UNSUBSCRIBE_LINKS_MAX) continue;
+        too_many(m, "tracking_settings.subscription_tracking.substitution_tag");
+        return;
+    }
 }
 
 void sendgrid_mail_finish(struct sendgrid_mail *m)
 {
     struct arena *a = &m->d.a;
+    size_t in_text = 0, in_html = 0;
     append(m, m->footer.text, m->footer.html);
     if (!m->leaves) return;
-    if (m->leave_tag.n)
-        for (size_t i = 0; i < m->send.nparts; i++)
-            m->send.part[i].text = in_place(a, m->send.part[i].text, m->leave_tag);
-    else
-        append(m, with_link(a, m->leave.text.n ? m->leave.text : SL(LEAVE_TEXT), false),
-               with_link(a, m->leave.html.n ? m->leave.html : SL(LEAVE_HTML), true));
+    if (m->leave_tag.n) {
+        tag_in_place(m);
+        return;
+    }
+    struct slice text = with_link(a, m->leave.text.n ? m->leave.text : SL(LEAVE_TEXT), false, &in_text),
+                 html = with_link(a, m->leave.html.n ? m->leave.html : SL(LEAVE_HTML), true, &in_html);
+    if (in_text > UNSUBSCRIBE_LINKS_MAX) too_many(m, "tracking_settings.subscription_tracking.text");
+    if (in_html > UNSUBSCRIBE_LINKS_MAX) too_many(m, "tracking_settings.subscription_tracking.html");
+    append(m, text, html);
 }

@@ -60,7 +60,7 @@ void sendgrid_mail_send(struct http_call *c)
     if (!body) return;
     sendgrid_mail_read(&m, body, rt_wall_seconds());
     int e = m.d.faults ? 0 : look_up(c, &m);
-    if (!e) sendgrid_mail_finish(&m);
+    if (!e && !m.d.faults) sendgrid_mail_finish(&m);
     if (e) refused(c, e, SL_NONE);
     else if (m.d.faults) sendgrid_refuse(c, 400, json_incref(m.errors));
     else take(c, &m);

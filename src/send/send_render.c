@@ -91,19 +91,20 @@ static struct slice message_id(struct arena *a, const struct render *r, struct s
                 : ar_printf(a, "<%s@%.*s>", r->id.s, SLF(domain_of(from)));
 }
 
-static void put_unsubscribe(struct arena *a, const struct render *r, const struct send_hosts *at,
-                            struct compose *c)
+static int put_unsubscribe(struct arena *a, const struct render *r, const struct send_hosts *at,
+                           struct compose *c)
 {
     const struct send_addr *reader = send_reader(r->letter);
     bool wanted = r->head->stream == STREAM_BULK && !(r->head->options & SEND_NO_UNSUBSCRIBE);
-    if (!r->s) return;
+    if (!r->s) return 0;
     struct unsubscribe u = {.account = r->head->account,
                             .address = reader ? reader->address : SL(""),
                             .group = r->head->group,
                             .letter = {'u', r->name.send, r->name.page, r->name.number}};
-    c->text = unsubscribe_tags(r->s, a, reader ? &u : NULL, at, c->text);
-    c->html = unsubscribe_tags(r->s, a, reader ? &u : NULL, at, c->html);
-    if (wanted && reader) unsubscribe_fields(r->s, a, &u, at, c);
+    int e = unsubscribe_tags(r->s, a, reader ? &u : NULL, at, &c->text);
+    if (!e) e = unsubscribe_tags(r->s, a, reader ? &u : NULL, at, &c->html);
+    if (!e && wanted && reader) unsubscribe_fields(r->s, a, &u, at, c);
+    return e;
 }
 
 /* Whose reading it would be cannot be told of a letter for several. */
@@ -131,9 +132,9 @@ static int message_of(struct arena *a, const struct render *r, const struct send
     c->message_id = message_id(a, r, c->from.email);
     put_fields(a, c, &f.own, &f.common);
     put_parts(a, c, s, f.part);
-    put_unsubscribe(a, r, at, c);
-    put_tracking(a, r, at, c);
-    return 0;
+    e = put_unsubscribe(a, r, at, c);
+    if (!e) put_tracking(a, r, at, c);
+    return e;
 }
 
 /* A message that was handed over whole: what of its head only we may write goes, what is missing comes. */

@@ -139,6 +139,28 @@ static struct slice message_id(struct tester *t, const struct letter_id *send)
     return send_message_id(t->x.s, &t->x.f.a, &(struct send_ref){.send = *send}, SL("one.test"));
 }
 
+/* Each tag becomes a link of many more bytes: a letter has only so many of them. */
+TEST(send_letters_have_only_so_many_links_to_leave_by)
+{
+    struct tester t;
+    if (!begin(&t)) return;
+    struct arena *a = &t.x.f.a;
+    for (int more = 0; more < 2; more++) {
+        struct buf b = BUF_INIT;
+        for (int i = 0; i < UNSUBSCRIBE_LINKS_MAX + more; i++) buf_str(&b, "<%asm_preferences_url%>\r\n");
+        struct send_part part = {SL("text/plain"), ar_dup(a, buf_slice(&b))};
+        struct send s = test_send(&t.x);
+        struct send_letter l = test_letter(a, SL("b@two.test"));
+        struct send_taken done;
+        s.part = &part;
+        CHECK_OK(send_take(t.x.s, &s, &l, 1, a, &done));
+        if (!wait_for(&t, &done.id, "finished")) return;
+        CHECK_INT(show(&t, &done.id).delivered, !more);
+        buf_free(&b);
+    }
+    end(&t);
+}
+
 TEST(send_letters_are_whole_messages)
 {
     struct tester t;

@@ -76,47 +76,56 @@ static json_t *data_of(const struct send *s, const struct send_letter *l)
     return NULL;
 }
 
-static int fill(struct arena *a, const struct send *s, const struct text *t, const json_t *data,
-                const char *what, struct slice *out)
+struct filling {
+    struct arena *a;
+    const struct send *send;
+    json_t *data;
+    uint64_t made; /* bytes of all texts */
+};
+
+static int fill(struct filling *f, const struct text *t, const char *what, struct slice *out)
 {
     struct buf b = BUF_INIT;
     int e = t->error ? err_set(t->error, "%s", t->sentence) : 0;
     *out = t->source;
-    if (!e && t->compiled) e = template_render(t->compiled, data, &b);
-    else if (!e && s->language == SEND_SUBSTITUTIONS) e = template_replace(t->source, data, &b);
+    if (!e && t->compiled) e = template_render(t->compiled, f->data, &b);
+    else if (!e && f->send->language == SEND_SUBSTITUTIONS) e = template_replace(t->source, f->data, &b);
     else if (!e) return 0;
+    f->made += b.n;
+    if (!e && f->made > SEND_COMMON_MAX)
+        e = err_set(ERR_LIMIT, "the texts together become longer than %d bytes", SEND_COMMON_MAX);
     if (e) e = err_prefix(e, "%s", what);
-    else *out = ar_dup(a, buf_slice(&b));
+    else *out = ar_dup(f->a, buf_slice(&b));
     buf_free(&b);
     return e;
 }
 
-static int fill_fields(struct arena *a, const struct send *s, const struct send_fields *in,
-                       const struct text *t, const json_t *data, struct send_fields *out)
+static int fill_fields(struct filling *f, const struct send_fields *in, const struct text *t,
+                       struct send_fields *out)
 {
     char what[120];
     int e = 0;
-    out->v = ar_array(a, struct send_field, in->n);
+    out->v = ar_array(f->a, struct send_field, in->n);
     for (size_t i = 0; i < in->n && !e; i++) {
-        struct text own = t ? t[i] : compile(a, s, in->v[i].value, false);
+        struct text own = t ? t[i] : compile(f->a, f->send, in->v[i].value, false);
         out->v[i].name = in->v[i].name;
         snprintf(what, sizeof what, "the header %.*s", SLF(in->v[i].name));
-        e = fill(a, s, &own, data, what, &out->v[i].value);
+        e = fill(f, &own, what, &out->v[i].value);
     }
     out->n = in->n;
     return e;
 }
 
-static int fill_parts(struct arena *a, const struct texts *t, const json_t *data, struct send_part **out)
+static int fill_parts(struct filling *f, const struct texts *t, struct send_part **out)
 {
-    const struct send *s = t->send;
+    const struct send *s = f->send;
     char what[120];
     int e = 0;
-    *out = ar_array(a, struct send_part, s->nparts);
+    *out = ar_array(f->a, struct send_part, s->nparts);
     for (size_t i = 0; i < s->nparts && !e; i++) {
         (*out)[i].type = s->part[i].type;
         snprintf(what, sizeof what, "the part %.*s", SLF(s->part[i].type));
-        e = fill(a, s, &t->part[i], data, what, &(*out)[i].text);
+        e = fill(f, &t->part[i], what, &(*out)[i].text);
     }
     return e;
 }
@@ -124,13 +133,13 @@ static int fill_parts(struct arena *a, const struct texts *t, const json_t *data
 int texts_fill(struct arena *a, const struct texts *t, const struct send_letter *l, struct texts_filled *out)
 {
     const struct send *s = t->send;
-    json_t *data = data_of(s, l);
-    if (!data) return err_set(ERR_SYNTAX, "the data for the template is no JSON object");
+    struct filling f = {.a = a, .send = s, .data = data_of(s, l)};
+    if (!f.data) return err_set(ERR_SYNTAX, "the data for the template is no JSON object");
     struct text subject = l->subject.n ? compile(a, s, l->subject, false) : t->subject;
-    int e = fill(a, s, &subject, data, "the subject", &out->subject);
-    if (!e) e = fill_fields(a, s, &l->fields, NULL, data, &out->own);
-    if (!e) e = fill_fields(a, s, &s->fields, t->field, data, &out->common);
-    if (!e) e = fill_parts(a, t, data, &out->part);
-    json_decref(data);
+    int e = fill(&f, &subject, "the subject", &out->subject);
+    if (!e) e = fill_fields(&f, &l->fields, NULL, &out->own);
+    if (!e) e = fill_fields(&f, &s->fields, t->field, &out->common);
+    if (!e) e = fill_parts(&f, t, &out->part);
+    json_decref(f.data);
     return e;
 }

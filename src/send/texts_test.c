@@ -83,3 +83,27 @@ TEST(texts_failures)
     CHECK_SL(f.part[0].text, "Hi , all!");
     ar_free(&a);
 }
+
+/* Each text is within its own bound: all of them together are, too. */
+TEST(texts_of_a_letter_are_bounded_together)
+{
+    enum { PARTS = 12 };
+    struct arena a;
+    struct texts_filled f;
+    struct send_part part[PARTS];
+    struct send_letter l = {.data = SL("{}")};
+    ar_init(&a, 0);
+    char *marks = ar_alloc(&a, 6000), *value = ar_alloc(&a, 1000);
+    memset(marks, '#', 6000);
+    memset(value, 'x', 1000);
+    for (size_t i = 0; i < PARTS; i++) part[i] = (struct send_part){SL("text/x"), sl(marks, 6000)};
+    struct send s = {.language = SEND_SUBSTITUTIONS,
+                     .part = part,
+                     .nparts = PARTS,
+                     .data = ar_printf(&a, "{\"#\":\"%.1000s\"}", value)};
+    s.nparts = 11; /* 6,000,000 bytes each */
+    CHECK_OK(filled(&a, &s, &l, &f));
+    s.nparts = PARTS;
+    CHECK_ERR(filled(&a, &s, &l, &f), ERR_LIMIT);
+    ar_free(&a);
+}

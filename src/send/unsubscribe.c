@@ -196,30 +196,34 @@ static const struct {
             {"<%asm_global_unsubscribe_raw_url%>", true}, {"<%asm_global_unsubscribe_url%>", true},
             {"<%asm_preferences_raw_url%>", false},       {"<%asm_preferences_url%>", false}};
 
-struct slice unsubscribe_tags(struct sends *s, struct arena *a, const struct unsubscribe *u,
-                              const struct send_hosts *at, struct slice text)
+int unsubscribe_tags(struct sends *s, struct arena *a, const struct unsubscribe *u,
+                     const struct send_hosts *at, struct slice *text)
 {
     struct buf b = BUF_INIT;
-    struct slice rest = text, link[2] = {SL(""), SL("")};
-    if (!text.n || sl_find(text, SL(TAGS)) == SL_NONE) return text;
+    struct slice rest = *text, link[2] = {SL(""), SL("")};
+    size_t links = 0;
+    if (!text->n || sl_find(*text, SL(TAGS)) == SL_NONE) return 0;
     for (int all = 0; u && all < 2; all++) {
         struct unsubscribe of = *u;
         if (all) of.group = 0;
         link[all] = link_of(s, a, &of, at);
     }
-    for (size_t at_tag; (at_tag = sl_find(rest, SL(TAGS))) != SL_NONE;) {
+    for (size_t at_tag; (at_tag = sl_find(rest, SL(TAGS))) != SL_NONE && links <= UNSUBSCRIBE_LINKS_MAX;) {
         buf_put(&b, sl_sub(rest, 0, at_tag));
         rest = sl_from(rest, at_tag);
         size_t k = 0;
         while (k < COUNT_OF(tags) && !sl_starts(rest, sl_cstr(tags[k].tag))) k++;
         struct slice tag = k < COUNT_OF(tags) ? sl_cstr(tags[k].tag) : SL(TAGS);
+        links += k < COUNT_OF(tags);
         buf_put(&b, k < COUNT_OF(tags) ? link[tags[k].all] : tag);
         rest = sl_from(rest, tag.n);
     }
     buf_put(&b, rest);
-    struct slice out = ar_dup(a, buf_slice(&b));
+    if (links <= UNSUBSCRIBE_LINKS_MAX) *text = ar_dup(a, buf_slice(&b));
     buf_free(&b);
-    return out;
+    return links <= UNSUBSCRIBE_LINKS_MAX
+               ? 0
+               : err_set(ERR_LIMIT, "a text has more than %d links to unsubscribe", UNSUBSCRIBE_LINKS_MAX);
 }
 
 void unsubscribe_fields(struct sends *s, struct arena *a, const struct unsubscribe *u,

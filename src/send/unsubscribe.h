@@ -37,13 +37,14 @@ MUST_CHECK int unsubscribe_do(struct sends *s, const struct unsubscribe *u);
 MUST_CHECK int unsubscribe_undo(struct sends *s, const struct unsubscribe *u);
 /* Has the address left already? SUSPENDS. */
 MUST_CHECK int unsubscribe_is_done(struct sends *s, const struct unsubscribe *u, bool *done);
-/* The text with the link in place of SendGrid's tags: <%asm_group_unsubscribe_raw_url%> leaves the group of
- * u,
- * <%asm_global_unsubscribe_raw_url%> leaves all, <%asm_preferences_raw_url%> leads to the page with the
- * groups. u NULL, of a letter for several: they go. The text itself when it has none; else in a. */
+enum { UNSUBSCRIBE_LINKS_MAX = 500 }; /* of one text */
+/* Puts the link into the text in place of SendGrid's tags: <%asm_group_unsubscribe_raw_url%> leaves the group
+ * of u, <%asm_global_unsubscribe_raw_url%> leaves all, <%asm_preferences_raw_url%> leads to the page with the
+ * groups. u NULL, of a letter for several: they go. The text stays itself when it has none; else it is in a.
+ * ERR_LIMIT: there are too many. */
 struct send_hosts;
-struct slice unsubscribe_tags(struct sends *s, struct arena *a, const struct unsubscribe *u,
-                              const struct send_hosts *at, struct slice text);
+MUST_CHECK int unsubscribe_tags(struct sends *s, struct arena *a, const struct unsubscribe *u,
+                                const struct send_hosts *at, struct slice *text);
 /* List-Unsubscribe and List-Unsubscribe-Post (RFC 8058 section 3.1) for a letter that its reader may leave;
  * the fields are added to c, in a. at: the names of ours in it. */
 void unsubscribe_fields(struct sends *s, struct arena *a, const struct unsubscribe *u,
