@@ -13,9 +13,11 @@ void web_names_close(struct web_names **w);
 enum {
     CERTIFICATE_DOMAINS = 5000, /* are looked at, in the order of their names, */
     CERTIFICATE_ASKED = 32,     /* so many names at the same time, */
-    CERTIFICATE_ASKING_S = 60,  /* for so long; one that is silent is left alone for */
-    CERTIFICATE_SILENT_S = 600,
-    CERTIFICATE_HOSTS_EACH = 100 /* hosts of an account */
+    CERTIFICATE_ASKING_S = 60,  /* for so long, those first that have waited longest; one that is silent */
+    CERTIFICATE_SILENT_S =
+        600, /* is left alone for this, and comes after others as if it had been asked for */
+    CERTIFICATE_BEHIND_S = 21600, /* so much later */
+    CERTIFICATE_HOSTS_EACH = 100  /* hosts of an account */
 };
 /* The names to have certified together: the host's, and of the web names of each domain (mta-sts.,
  * autoconfig., autodiscover.) those that the DNS shows to lead to an address of ours, at most ACME_NAMES_MAX.

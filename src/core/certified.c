@@ -37,63 +37,112 @@ int core_leads_here(struct core *core, struct arena *a, struct slice name, enum 
 
 /* ---- web names ---- */
 
+/* What was heard of a name last, in a pointer, for a map: when, and where it leads. */
+struct heard {
+    int64_t at; /* seconds of rt_now(); -1: it was not asked for yet */
+    enum core_leads leads;
+};
+
+static void *heard_pack(struct heard h) { return (void *)((uintptr_t)(h.at + 1) << 2 | (uintptr_t)h.leads); }
+
+static struct heard heard_of(const struct map *m, struct slice name)
+{
+    uintptr_t p = (uintptr_t)map_get(m, name);
+    return p ? (struct heard){(int64_t)(p >> 2) - 1, (enum core_leads)(p & 3)}
+             : (struct heard){-1, LEADS_UNKNOWN};
+}
+
 struct web_names {
     struct lock lock;
-    struct map silent; /* those of which the DNS said nothing: until when they are left alone, seconds */
-    struct buf more;   /* those that lead here and do not fit into the node's certificate, each in a line */
+    struct map heard; /* of those that were asked for */
+    struct buf more;  /* those that lead here and do not fit into the node's certificate, each in a line */
+    size_t unasked, left_out; /* what was told last */
 };
 
 void web_names_open(struct web_names **out)
 {
     *out = xcalloc(1, sizeof **out);
-    map_init(&(*out)->silent, false);
+    map_init(&(*out)->heard, false);
 }
 
 void web_names_close(struct web_names **w)
 {
     if (!*w) return;
-    map_free(&(*w)->silent);
+    map_free(&(*w)->heard);
     buf_free(&(*w)->more);
     free(*w);
     *w = NULL;
-}
-
-static bool is_left_alone(struct web_names *w, struct slice name)
-{
-    lock_take(&w->lock);
-    uintptr_t until = (uintptr_t)map_get(&w->silent, name);
-    bool yes = until && rt_now() / RT_S < (int64_t)until;
-    if (until && !yes) map_del(&w->silent, name);
-    lock_release(&w->lock);
-    return yes;
-}
-
-static void leave_alone(struct web_names *w, struct slice name)
-{
-    lock_take(&w->lock);
-    map_put(&w->silent, name, (void *)(uintptr_t)(rt_now() / RT_S + CERTIFICATE_SILENT_S));
-    lock_release(&w->lock);
 }
 
 /* Many names, some at the same time. */
 struct asking {
     struct core *core;
     const struct slice *name;
-    enum core_leads *to;
+    struct heard *of;      /* each name */
+    struct asking_turn *v; /* all, in the order in which they are asked for */
     size_t n, next;
     int64_t end;
 };
+struct asking_turn {
+    int64_t turn;
+    size_t i; /* of the name */
+};
+
+static bool is_left_alone(const struct heard *h)
+{
+    return h->at >= 0 && h->leads == LEADS_UNKNOWN && rt_now() / RT_S < h->at + CERTIFICATE_SILENT_S;
+}
+
+static int by_turn(const void *x, const void *y)
+{
+    const struct asking_turn *a = x, *b = y;
+    if (a->turn != b->turn) return a->turn < b->turn ? -1 : 1;
+    return a->i < b->i ? -1 : a->i > b->i;
+}
+
+/* Who has waited longest comes first, and who was silent waits longer: when the time is too short for all,
+ * the next look goes on where this one ends, and the dead keep nobody from being asked for. */
+static void line_up(struct asking *x, struct arena *a)
+{
+    struct web_names *w = x->core->web;
+    x->of = ar_array(a, struct heard, x->n + 1);
+    x->v = ar_array(a, struct asking_turn, x->n + 1);
+    lock_take(&w->lock);
+    for (size_t i = 0; i < x->n; i++) x->of[i] = heard_of(&w->heard, x->name[i]);
+    lock_release(&w->lock);
+    for (size_t i = 0; i < x->n; i++) {
+        bool silent = x->of[i].at >= 0 && x->of[i].leads == LEADS_UNKNOWN;
+        x->v[i] = (struct asking_turn){x->of[i].at + (silent ? CERTIFICATE_BEHIND_S : 0), i};
+    }
+    if (x->n) qsort(x->v, x->n, sizeof *x->v, by_turn);
+}
+
+/* What was heard of names that are no longer ours is forgotten. */
+static void keep_heard(const struct asking *x)
+{
+    struct web_names *w = x->core->web;
+    struct map m, old;
+    map_init(&m, false);
+    for (size_t i = 0; i < x->n; i++)
+        if (x->of[i].at >= 0) map_put(&m, x->name[i], heard_pack(x->of[i]));
+    lock_take(&w->lock);
+    old = w->heard;
+    w->heard = m;
+    lock_release(&w->lock);
+    map_free(&old);
+}
 
 static void ask_some(void *arg)
 {
     struct asking *x = arg;
     struct arena a = {0};
-    while (x->next < x->n && !fiber_canceled()) {
-        size_t i = x->next++;
+    enum core_leads leads;
+    while (x->next < x->n && rt_now() < x->end && !fiber_canceled()) {
+        size_t i = x->v[x->next++].i;
         ar_reset(&a);
-        if (rt_now() >= x->end || is_left_alone(x->core->web, x->name[i])) continue;
-        if (core_leads_here(x->core, &a, x->name[i], &x->to[i])) break;
-        if (x->to[i] == LEADS_UNKNOWN) leave_alone(x->core->web, x->name[i]);
+        if (is_left_alone(&x->of[i])) continue;
+        if (core_leads_here(x->core, &a, x->name[i], &leads)) break;
+        x->of[i] = (struct heard){rt_now() / RT_S, leads};
         fiber_breathe();
     }
     ar_free(&a);
@@ -114,19 +163,39 @@ static int by_name(const void *x, const void *y)
     return sl_cmp(*(const struct slice *)x, *(const struct slice *)y);
 }
 
-/* In the order of their names: another start of the program must not choose others. */
-static size_t web_names_of(struct core *core, struct arena *a, struct slice **out)
+/* In the order of their names: another start of the program must not choose others. *left_out: domains that
+ * are too many. */
+static size_t web_names_of(struct core *core, struct arena *a, struct slice **out, size_t *left_out)
 {
     static const char *const web[] = {"mta-sts.", "autoconfig.", "autodiscover."};
     struct slice *domain;
     size_t ndomains, n = 0;
     directory_domains(core->store->directory, a, &domain, &ndomains);
     if (ndomains) qsort(domain, ndomains, sizeof *domain, by_name);
-    if (ndomains > CERTIFICATE_DOMAINS) ndomains = CERTIFICATE_DOMAINS;
+    *left_out = ndomains > CERTIFICATE_DOMAINS ? ndomains - CERTIFICATE_DOMAINS : 0;
+    ndomains -= *left_out;
     *out = ar_array(a, struct slice, ndomains * COUNT_OF(web) + 1);
     for (size_t i = 0; i < ndomains; i++)
         for (size_t k = 0; k < COUNT_OF(web); k++) (*out)[n++] = ar_cat(a, sl_cstr(web[k]), domain[i]);
     return n;
+}
+
+static void tell_unasked(struct web_names *w, const struct asking *x, size_t left_out)
+{
+    size_t unasked = 0;
+    for (size_t i = 0; i < x->n; i++) unasked += x->of[i].at < 0;
+    lock_take(&w->lock);
+    bool news = unasked && unasked != w->unasked, news_left_out = left_out && left_out != w->left_out;
+    w->unasked = unasked;
+    w->left_out = left_out;
+    lock_release(&w->lock);
+    if (news)
+        log_warn("acme",
+                 "of %zu of %zu web names the DNS was not asked yet in %d seconds: the next look does",
+                 unasked, x->n, CERTIFICATE_ASKING_S);
+    if (news_left_out)
+        log_warn("acme", "the web names of %zu domains get no certificate: those of the first %d by name do",
+                 left_out, CERTIFICATE_DOMAINS);
 }
 
 /* The first ones stand in the node's certificate. */
@@ -136,9 +205,10 @@ static void sort_out(struct web_names *w, struct arena *a, const struct asking *
     lock_take(&w->lock);
     buf_clear(&w->more);
     for (size_t i = 0; i < x->n; i++) {
-        if (x->to[i] == LEADS_UNKNOWN) out->silent[out->nsilent++] = x->name[i];
-        else if (x->to[i] == LEADS_HERE && out->n < ACME_NAMES_MAX) out->v[out->n++] = x->name[i];
-        else if (x->to[i] == LEADS_HERE) buf_printf(&w->more, "%.*s\n", SLF(x->name[i]));
+        enum core_leads leads = x->of[i].leads;
+        if (leads == LEADS_UNKNOWN) out->silent[out->nsilent++] = x->name[i];
+        else if (leads == LEADS_HERE && out->n < ACME_NAMES_MAX) out->v[out->n++] = x->name[i];
+        else if (leads == LEADS_HERE) buf_printf(&w->more, "%.*s\n", SLF(x->name[i]));
     }
     lock_release(&w->lock);
 }
@@ -147,16 +217,19 @@ int core_certificate_names(void *ctx, struct arena *a, struct acme_names *out)
 {
     struct core *core = ctx;
     struct slice *name;
+    size_t left_out;
     struct asking x = {.core = core, .end = rt_now() + CERTIFICATE_ASKING_S * RT_S};
-    x.n = web_names_of(core, a, &name);
+    x.n = web_names_of(core, a, &name, &left_out);
     x.name = name;
-    x.to = ar_array(a, enum core_leads, x.n + 1);
-    for (size_t i = 0; i < x.n; i++) x.to[i] = LEADS_UNKNOWN;
     *out = (struct acme_names){.v = ar_array(a, struct slice, ACME_NAMES_MAX), .n = 1};
     out->v[0] = core->conf->hostname;
+    line_up(&x, a);
     int e = ask_all(&x);
-    if (!e) sort_out(core->web, a, &x, out);
-    return e;
+    keep_heard(&x);
+    if (e) return e;
+    tell_unasked(core->web, &x, left_out);
+    sort_out(core->web, a, &x, out);
+    return 0;
 }
 
 /* ---- of customers' hosts ---- */
