@@ -29,11 +29,13 @@ void api_open(struct api **out, struct core *core)
     add(x, &api_tracking);
     add(x, &api_discovery);
     x->document = api_document(x);
+    http_gzip(&x->document_zipped, sl_cstr(x->document));
 }
 
 void api_close(struct api **x)
 {
     free((*x)->document);
+    buf_free(&(*x)->document_zipped);
     free(*x);
     *x = NULL;
 }

@@ -8,6 +8,7 @@ enum { API_GROUPS_MAX = 9 };
 struct api {
     struct core *core;
     char *document;                          /* openapi.json */
+    struct buf document_zipped;              /* with gzip */
     struct http_group group[API_GROUPS_MAX]; /* with ctx: this */
     const struct http_group *list[API_GROUPS_MAX];
     size_t n;

@@ -78,7 +78,7 @@ static void mta_sts(struct http_call *c)
         return;
     }
     if (!take_domain(c, sl_from(host, 8), &d)) return;
-    http_file(c, "text/plain", own_mta_sts(api_of(c)->core->conf, c->a, &d));
+    http_file(c, "text/plain", own_mta_sts(api_of(c)->core->conf, c->a, &d), SL(""));
 }
 
 /* ---- Thunderbird: config-v1.1.xml ---- */
@@ -113,7 +113,7 @@ static void autoconfig(struct http_call *c)
                    way, servers[i].type, SLF(host), port(c, servers[i].port), servers[i].security, way);
     }
     buf_str(&b, "  </emailProvider>\n</clientConfig>\n");
-    http_file(c, "text/xml; charset=utf-8", buf_slice(&b));
+    http_file(c, "text/xml; charset=utf-8", buf_slice(&b), SL(""));
     buf_free(&b);
 }
 

@@ -218,4 +218,8 @@ char *api_document(const struct api *x)
     return text;
 }
 
-void api_openapi(struct http_call *c) { http_file(c, "application/json", sl_cstr(api_of(c)->document)); }
+void api_openapi(struct http_call *c)
+{
+    const struct api *x = api_of(c);
+    http_file(c, "application/json", sl_cstr(x->document), buf_slice(&x->document_zipped));
+}

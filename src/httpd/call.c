@@ -39,12 +39,19 @@ static void find(struct exchange *x, unsigned *methods)
 }
 
 /* The group in whose form an address that is no route is refused: the longest prefix. */
+/* Whole segments: what is under /v3/send is not /v3/senders. */
+static bool is_under(struct slice path, struct slice prefix)
+{
+    struct slice rest = sl_from(path, prefix.n);
+    return sl_starts(path, prefix) && (!rest.n || rest.p[0] == '/' || prefix.p[prefix.n - 1] == '/');
+}
+
 static void find_group(struct exchange *x)
 {
     size_t longest = 0;
     for (size_t g = 0; g < x->s->server->conf.ngroups; g++) {
         const struct http_group *y = x->s->server->conf.group[g];
-        if (!y->prefix || strlen(y->prefix) < longest || !sl_starts(x->r->path, sl_cstr(y->prefix))) continue;
+        if (!y->prefix || strlen(y->prefix) < longest || !is_under(x->r->path, sl_cstr(y->prefix))) continue;
         longest = strlen(y->prefix);
         x->call.group = y;
     }

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "httpd_i.h"
 
-enum { ZIP_LEAST = 1024, ZIP_MOST = 4 << 20, GZIP = 15 + 16 };
+enum { GZIP = 15 + 16 };
 
 static struct slice asked(struct http_call *c, const char *name)
 {
@@ -77,24 +77,17 @@ static bool takes_gzip(struct http_call *c)
     return false;
 }
 
-struct zipping {
-    struct arena *a;
-    struct slice in, out; /* out empty: it is no shorter */
-};
-
-static int zip(void *arg)
+void http_gzip(struct buf *out, struct slice in)
 {
-    struct zipping *x = arg;
     z_stream z = {0};
-    char *to = ar_alloc(x->a, x->in.n);
-    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP, 8, Z_DEFAULT_STRATEGY) != Z_OK) return 0;
-    z.next_in = (Bytef *)x->in.p;
-    z.avail_in = (uInt)x->in.n;
-    z.next_out = (Bytef *)to;
-    z.avail_out = (uInt)x->in.n;
-    if (deflate(&z, Z_FINISH) == Z_STREAM_END) x->out = sl(to, z.total_out);
+    buf_clear(out);
+    if (deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP, 8, Z_DEFAULT_STRATEGY) != Z_OK) return;
+    z.next_out = (Bytef *)buf_space(out, in.n);
+    z.next_in = (Bytef *)in.p;
+    z.avail_in = (uInt)in.n;
+    z.avail_out = (uInt)in.n;
+    if (deflate(&z, Z_FINISH) == Z_STREAM_END) out->n = z.total_out;
     deflateEnd(&z);
-    return 0;
 }
 
 /* ---- the answer ---- */
@@ -105,26 +98,24 @@ static bool is_changed(struct http_call *c, struct slice tag)
     return !list.n || !is_among(list, tag, false);
 }
 
-void http_file(struct http_call *c, const char *type, struct slice body)
+void http_file(struct http_call *c, const char *type, struct slice body, struct slice zipped)
 {
     unsigned long long hash = hash_stable(body, false);
     struct slice tag = ar_printf(c->a, "\"%016llx-%zx\"", hash, body.n), match = asked(c, "If-Match");
-    struct zipping z = {.a = c->a, .in = body};
+    struct slice tag_zipped = ar_printf(c->a, "\"%016llx-%zx-gzip\"", hash, body.n);
     uint64_t from = 0, to = 0;
     enum range part = range_of(c, tag, body.n, &from, &to);
-    bool zips = part == RANGE_NONE && body.n >= ZIP_LEAST && body.n <= ZIP_MOST && takes_gzip(c);
-    if (zips) (void)!offload_for(POOL_SIGN, guard_asker(c->visit), zip, &z);
     http_field(c, "Cache-Control", SL("no-cache")); /* kept, and asked about each time */
     http_field(c, "Vary", SL("Accept-Encoding"));
     http_field(c, "Accept-Ranges", SL("bytes"));
-    if (match.n && !is_among(match, tag, true)) {
+    if (match.n && !is_among(match, tag, true) && !(zipped.n && is_among(match, tag_zipped, true))) {
         http_fail(c, 412, "it is another one by now (If-Match)");
         return;
     }
-    if (z.out.n) {
-        tag = ar_printf(c->a, "\"%016llx-%zx-gzip\"", hash, body.n);
+    if (part == RANGE_NONE && zipped.n && takes_gzip(c)) {
+        tag = tag_zipped;
         http_field(c, "Content-Encoding", SL("gzip"));
-        body = z.out;
+        body = zipped;
     }
     http_field(c, "ETag", tag);
     if (!is_changed(c, tag)) {

@@ -105,8 +105,11 @@ void http_field(struct http_call *c, const char *name, struct slice value);
 /* The whole answer. type: of its content, or NULL when it has none. SUSPENDS. */
 void http_answer(struct http_call *c, int status, const char *type, struct slice body);
 /* The whole answer, 200, of what stays the same until it changes: its ETag is of the bytes, conditions, one
- * range and gzip are heard (RFC 9110 sections 8.4, 13, 14). For routes of GET. SUSPENDS. */
-void http_file(struct http_call *c, const char *type, struct slice body);
+ * range and gzip are heard (RFC 9110 sections 8.4, 13, 14). zipped: what http_gzip() made of it, once and not
+ * for each who asks, or empty. For routes of GET. SUSPENDS. */
+void http_file(struct http_call *c, const char *type, struct slice body, struct slice zipped);
+/* Empty when it would be no shorter. Takes the processor for milliseconds. */
+void http_gzip(struct buf *out, struct slice in);
 /* The answer to a failure, in the form of its group. */
 void http_fail(struct http_call *c, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The status that fits an error of base/err.h, for http_fail(c, http_status_of(e), "%s", err_text(e)). */

@@ -92,6 +92,8 @@ def test_files_are_told_by_halves_zipped_and_not_again(home):
     status, fields, zipped = ask("Accept-Encoding: br, gzip;q=0.5")
     assert status == 200 and fields["Content-Encoding"] == "gzip" and gzip.decompress(zipped) == whole and len(zipped) < n / 4 and fields["ETag"] != tag
     assert ask("Accept-Encoding: gzip", f"If-None-Match: {fields['ETag']}")[0] == 304
+    # It is zipped once, and each form has a tag that conditions know.
+    assert ask("Accept-Encoding: gzip", f"If-Match: {fields['ETag']}")[::2] == (200, zipped) and ask("Accept-Encoding: gzip", 'If-Match: "x"')[0] == 412
     for no in ("Accept-Encoding: gzip;q=0", "Accept-Encoding: gzipped", "Accept-Encoding: identity"):
         assert ask(no)[1]["Content-Encoding"] is None, no
     for same in (tag, f'"x", {tag}', f"W/{tag}", "*"):

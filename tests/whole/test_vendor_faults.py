@@ -200,7 +200,7 @@ def test_json_that_is_none_is_told_in_each_form(home, body):
 @pytest.mark.parametrize("path", ["/v3/subusers", "/v3/teammates", "/v3/ips", "/v3/ips/pools", "/v3/ips/warmup", "/v3/whitelabel/ips", "/v3/whitelabel/dns/email", "/v3/marketing/contacts", "/v3/marketing/lists",
                                   "/v3/marketing/singlesends", "/v3/designs", "/v3/verified_senders", "/v3/validations/email", "/v3/messages", "/v3/devices/stats",
                                   "/v3/clients/stats", "/v3/geo/stats", "/v3/mailbox_providers/stats", "/v3/browsers/stats", "/v3/alerts", "/v3/sso/integrations", "/v3/access_settings/whitelist",
-                                  "/v3/user/settings/enforced_tls", "/v3/user/profile"])
+                                  "/v3/user/settings/enforced_tls", "/v3/user/profile", "/v3/senders", "/v3/senders/1"])
 def test_sendgrid_says_what_is_not_offered(home, path):
     status, _, answer = v.ask(home, "GET", path, None, {"Authorization": f"Bearer {home.key}"})
     assert status == 404 and "SendGrid is not offered" in answer["errors"][0]["message"], answer
