@@ -222,9 +222,8 @@ static int close_page(struct send_writer *w)
 
 struct claiming {
     struct slice key, digest;
-    struct letter_id id; /* in: a new one; out: whose it is */
+    struct letter_id own, id; /* own: of who asks, who holds it; id: whose it is */
     int64_t now;
-    bool found;
 };
 
 static int claim_tx(struct kv_tx *tx, void *arg)
@@ -242,13 +241,12 @@ static int claim_tx(struct kv_tx *tx, void *arg)
         if (r.tag == 'd') digest = r.field;
         if (r.tag == 't') when = (int64_t)rec_u64(&r);
     }
-    x->found = !e && id.s[0] && when > x->now - SEND_IDEMPOTENCY_S;
+    bool found = !e && id.s[0] && when > x->now - SEND_IDEMPOTENCY_S;
     if (e == ERR_NOT_FOUND) e = 0;
-    if (!e && x->found && !sl_eq(digest, x->digest))
+    if (!e && found && !sl_eq(digest, x->digest))
         e = err_set(ERR_EXISTS, "this key of idempotency was used for another request");
-    if (!e && x->found) {
-        x->id = id;
-    } else if (!e) {
+    x->id = found ? id : x->own;
+    if (!e && !found) {
         send_claim_put(&b, &x->id, x->digest, x->now);
         kv_tx_put_record(tx, x->key, &b);
     }
@@ -299,27 +297,49 @@ static int hold_in_turn(struct send_writer *w)
     return e;
 }
 
+static int claim_row(struct send_writer *w, struct claiming *x)
+{
+    x->own = w->id;
+    return kv_transact(w->s->store->kv, SL(SENDS_OBJECT), claim_tx, x);
+}
+
+/* Until the row names a send that is held here. Our own is held before anybody can know of it; who waited for
+ * another's looks again, for that one may have failed, and have taken the row away. *first: it is new. */
+static int claim_and_hold(struct send_writer *w, struct claiming *x, bool *first)
+{
+    *first = true;
+    w->marked = send_hold(w->s, &w->id);
+    int e = claim_row(w, x);
+    while (!e && strcmp(x->id.s, w->id.s) != 0) {
+        *first = false;
+        send_let_go(w->s, &w->id);
+        w->id = x->id;
+        e = hold_in_turn(w);
+        if (!e) e = claim_row(w, x);
+    }
+    return e;
+}
+
 /* Under the caller's key: is this the first time? A first time that was cut off is begun again under its id,
  * which nobody was told. */
 static int claim(struct send_writer *w, struct slice key, struct arena *a, struct send_taken *done)
 {
-    struct claiming x = {.digest = w->digest, .id = w->id, .now = rt_wall_seconds()};
+    struct claiming x = {.digest = w->digest, .now = rt_wall_seconds()};
     struct buf hex = BUF_INIT;
     uint8_t sum[HASH_MAX];
+    bool first;
     hash_once(HASH_SHA256, key, sum);
     hex_encode(&hex, sl((const char *)sum, 16));
     w->head.claim = ar_dup(&w->a, buf_slice(&hex));
     w->head.claimed = w->digest;
     x.key = send_key_claim(&w->a, w->head.account, w->head.claim);
     buf_free(&hex);
-    int e = kv_transact(w->s->store->kv, SL(SENDS_OBJECT), claim_tx, &x);
-    if (e) return e;
-    w->id = x.id;
-    e = hold_in_turn(w);
+    int e = claim_and_hold(w, &x, &first);
     if (e) return e;
     w->claim = x.key;
-    e = answer_of(w, a, done); /* also of who was first: another may have been quicker */
-    if (e != ERR_NOT_FOUND || !x.found) return e == ERR_NOT_FOUND ? 0 : e;
+    if (first) return 0;
+    e = answer_of(w, a, done);
+    if (e != ERR_NOT_FOUND) return e;
     char object[24];
     send_object(&w->id, object);
     return kv_erase(w->s->store->kv, sl_cstr(object), SL(" "), SL(""));

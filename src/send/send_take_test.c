@@ -156,6 +156,48 @@ TEST(send_take_under_one_key_is_one_send)
     send_fixture_end(&x);
 }
 
+struct taking {
+    struct send_fixture *x;
+    const struct send *s;
+    const struct send_letter *l;
+    struct send_taken t;
+    bool began;
+};
+
+static void take_fiber(void *arg)
+{
+    struct taking *t = arg;
+    t->began = true;
+    CHECK_OK(send_take(t->x->s, t->s, t->l, 1, &t->x->f.a, &t->t));
+}
+
+/* Who waited for one that fails is the one that is remembered under the key. */
+TEST(send_take_after_one_that_failed_is_remembered)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct send_writer *w;
+    struct send_taken t, again;
+    struct send_letter l = test_letter(a, SL("b@two.test"));
+    struct send s = test_send(&x);
+    struct taking second = {.x = &x, .s = &s, .l = &l};
+    struct group g;
+    group_init(&g);
+    s.idempotency = SL("key"), s.digest = SL("d");
+    CHECK_OK(send_begin(x.s, &s, a, &w, &t));
+    CHECK_OK(group_go(&g, "second", take_fiber, &second));
+    while (!second.began) CHECK_OK(fiber_sleep(RT_MS));
+    CHECK_OK(fiber_sleep(100 * RT_MS));            /* it waits */
+    CHECK_ERR(send_commit(&w, a, &t), ERR_SYNTAX); /* without a recipient */
+    CHECK_OK(group_wait(&g));
+    CHECK(!second.t.before);
+    CHECK_OK(send_take(x.s, &s, &l, 1, a, &again));
+    CHECK(again.before && !strcmp(again.id.s, second.t.id.s));
+    CHECK_INT(objects_of_sends(&x), 1);
+    send_fixture_end(&x);
+}
+
 TEST(send_take_leaves_the_suppressed_out)
 {
     struct send_fixture x;
