@@ -16,7 +16,7 @@ struct world {
     int64_t took;
     uint64_t body;
     struct filter_answer mail_said, rcpt_said, said;
-    bool failed, done;
+    bool failed, done, hurried;
 };
 
 /* ---- a filter that is well until the letter's end ---- */
@@ -91,6 +91,16 @@ static int replace_body(void *arg, struct slice bytes)
     return w->body > 10 << 20 ? err_set(ERR_TOO_LONG, "too large") : 0;
 }
 
+/* A session whose time others have used up. */
+static void come_without_time(struct world *w, const struct filter_client *client, struct arena *a)
+{
+    struct filter_talk *t = filter_talk_new(&w->set, client);
+    int64_t before = deadline_narrow(rt_now());
+    CHECK_INT(filter_mail(t, SL("a@one.test"), a).code, 451);
+    deadline_restore(before);
+    filter_talk_free(&t);
+}
+
 static int mail_main(void *arg)
 {
     struct world *w = arg;
@@ -101,6 +111,7 @@ static int mail_main(void *arg)
         .field = &one, .nfield = 1, .read = read_body, .replace = replace_body, .arg = w};
     struct filter_changes changes;
     CHECK(ip_parse(SL("198.51.100.1"), &client.peer));
+    if (w->hurried) come_without_time(w, &client, &a);
     struct filter_talk *t = filter_talk_new(&w->set, &client);
     int64_t begun = rt_now();
     CHECK_INT(filter_connect(t, &a).code, 0);
@@ -178,6 +189,18 @@ TEST(filter_behind_a_black_hole_is_given_a_rest)
     world_run(&w, false);
     CHECK_INT(w.mail_said.code, 451);
     CHECK(w.took < 5 * RT_S);
+}
+
+/* What failed for want of the session's own time says nothing of the filter: the next letter asks it. */
+TEST(filter_is_not_given_a_rest_because_a_session_had_no_time)
+{
+    struct world w;
+    world_begin(&w, SLOW, "");
+    w.hurried = true;
+    world_run(&w, true);
+    CHECK_INT(w.mail_said.code, 0);
+    CHECK_INT(w.said.code, 0);
+    CHECK(!w.failed);
 }
 
 TEST(filter_lines_of_the_configuration)

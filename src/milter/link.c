@@ -96,12 +96,16 @@ int link_open(struct filter_link *k)
 {
     ASSERT(!k->c);
     if (is_resting(k->f)) return err_set(ERR_REFUSED, "it could not be reached a moment ago");
+    /* who comes when others used up the session's time says nothing about this one */
+    int64_t whole = DEADLINE_IN(k->f->timeout_s * RT_S < FILTER_DIAL ? k->f->timeout_s * RT_S : FILTER_DIAL);
     int64_t before = narrow(k, FILTER_DIAL);
+    bool hurried = before < whole;
     int e = conn_dial(&k->c, &k->f->at, NULL);
     deadline_restore(before);
     if (e) k->c = NULL;
     if (!e) e = agree(k);
-    if (e && e != ERR_CANCELED) __atomic_store_n(&k->f->resting, rt_now() + FILTER_REST, __ATOMIC_RELAXED);
+    if (e && e != ERR_CANCELED && !(hurried && e == ERR_TIMEOUT))
+        __atomic_store_n(&k->f->resting, rt_now() + FILTER_REST, __ATOMIC_RELAXED);
     return e;
 }
 
