@@ -116,6 +116,12 @@ static void put_prefix(struct intake_letter *l, int64_t now, struct buf *out, ui
 
 /* ---- commit ---- */
 
+/* The fact counts, whatever MAIL declared: text can go anywhere. */
+static bool is_binary(const struct intake_letter *l)
+{
+    return l->binary && (l->seen.broken || (l->seen.last && l->seen.last != '\n'));
+}
+
 static struct letter letter_of(struct intake_letter *l, uint32_t skip, size_t head_size, int64_t now)
 {
     return (struct letter){
@@ -127,7 +133,7 @@ static struct letter letter_of(struct intake_letter *l, uint32_t skip, size_t he
         .head_size = (uint32_t)head_size,
         .received = now,
         .eight_bit = l->eight_bit,
-        .binary = l->binary,
+        .binary = is_binary(l),
         .smtputf8 = l->international,
         .junk = l->junk_words || (l->judged && l->verdict.disposition == MAILAUTH_QUARANTINE),
         .stream = l->stream,

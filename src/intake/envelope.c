@@ -55,6 +55,7 @@ struct intake_refusal intake_begin(struct intake_letter *l, const struct intake 
     l->envid = ar_dup(&l->a, s->envid);
     l->smtputf8 = s->smtputf8;
     l->binary = s->binary;
+    l->seen = (struct intake_lines){0};
     l->size_said = s->size;
     l->wants = s->wants;
     l->international = !is_ascii(s->local);
@@ -144,7 +145,6 @@ static void add_routes(struct intake_letter *l, const struct intake_to *to, stru
         l->forward[l->nforward++] = address;
     }
     for (size_t i = 0; i < routes->n; i++) add_route(l, address, &routes->v[i], to->notify, orcpt);
-    l->international |= !is_ascii(to->local);
 }
 
 /* Filters may take a recipient away: then the routes of the others are looked up again. */

@@ -3,9 +3,21 @@
 
 /* ---- bytes ---- */
 
+static void look_for_lines(struct intake_lines *t, struct slice run)
+{
+    for (size_t i = 0; i < run.n && !t->broken; i++) {
+        char c = run.p[i];
+        bool ends = c == '\n';
+        t->column = ends ? 0 : t->column + (c != '\r');
+        t->broken = !c || ends != (t->last == '\r') || t->column > INTAKE_LINE_MAX;
+        t->last = c;
+    }
+}
+
 static void body_bytes(struct intake_letter *l, struct slice run)
 {
     if (!run.n || l->refusal.code) return;
+    if (l->binary) look_for_lines(&l->seen, run);
     if (!l->eight_bit) l->eight_bit = !is_ascii(run);
     if (l->auth) mailauth_body(l->auth, run);
     if (l->signing) signing_body(l->pass, run);

@@ -122,6 +122,13 @@ struct intake_refusal {
     struct slice text;
 };
 
+/* Is the body of a letter that was declared BINARYMIME text after all? */
+struct intake_lines {
+    bool broken; /* it is none: a NUL, half a line end, a line that is too long */
+    char last;   /* byte; 0: none yet */
+    size_t column;
+};
+
 /* A letter on its way in. A session keeps one for all its letters: {0} at first, intake_free() at last. */
 struct intake_letter {
     const struct intake *in; /* NULL: none is under way */
@@ -154,7 +161,8 @@ struct intake_letter {
     struct slice message_id, subject; /* within their limits, once the header section is there */
     size_t head_seen;                 /* how far the search for the empty line has come */
     bool head_done, eight_bit, smtputf8, binary;
-    bool international; /* an address or the header section needs SMTPUTF8 */
+    struct intake_lines seen;
+    bool international; /* the sender or the header section needs SMTPUTF8; a recipient only for itself */
     int edits;
     struct slice from_domain; /* of the first author, in A-labels; empty for strangers */
     struct body_writer *body;

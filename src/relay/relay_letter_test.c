@@ -240,6 +240,11 @@ TEST(relay_passes_dsn_and_8bit_on)
     t.letter.sender = SL("");
     relay_deliver(t.relay, &t.at);
     HAS(sl_cstr(t.a.log), "MAIL FROM:<>|");
+    prepare(&t, "two.test",
+            "ok@two.test \xC3\xA4@two.test"); /* needed for a recipient alone: of an alias, say */
+    relay_deliver(t.relay, &t.at);
+    HAS(sl_cstr(t.a.log),
+        "MAIL FROM:<alice@one.test> SMTPUTF8|RCPT TO:<ok@two.test>|RCPT TO:<\xC3\xA4@two.test>|");
     end(&t);
 }
 

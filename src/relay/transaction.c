@@ -81,7 +81,15 @@ static void put_wants(struct talk *t, struct buf *b)
     if (t->p->ext & SMTP_EXT_MT_PRIORITY) buf_printf(b, " MT-PRIORITY=%d", w->priority);
 }
 
-static void put_mail(struct talk *t, struct buf *b, struct slice sender)
+/* RFC 6531 section 3.4: also when only a recipient needs it. */
+static bool needs_utf8(const struct talk *t, const struct slice *address)
+{
+    bool needs = t->src->smtputf8;
+    for (size_t i = 0; i < t->n; i++) needs |= !is_ascii(address[i]);
+    return needs;
+}
+
+static void put_mail(struct talk *t, struct buf *b, struct slice sender, const struct slice *address)
 {
     const struct letter *l = t->at->letter;
     const struct letter_source *src = t->src;
@@ -90,7 +98,7 @@ static void put_mail(struct talk *t, struct buf *b, struct slice sender)
     if (ext & SMTP_EXT_SIZE) buf_printf(b, " SIZE=%llu", (unsigned long long)src->size);
     if (src->binary) buf_str(b, " BODY=BINARYMIME");
     else if (src->eight_bit && ext & SMTP_EXT_8BITMIME) buf_str(b, " BODY=8BITMIME");
-    if (src->smtputf8 && ext & SMTP_EXT_SMTPUTF8) buf_str(b, " SMTPUTF8");
+    if (ext & SMTP_EXT_SMTPUTF8 && needs_utf8(t, address)) buf_str(b, " SMTPUTF8");
     if (ext & SMTP_EXT_DSN && l->ret.n) buf_printf(b, " RET=%.*s", SLF(l->ret));
     if (ext & SMTP_EXT_DSN && l->envid.n) {
         buf_str(b, " ENVID=");
@@ -584,7 +592,7 @@ void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_l
         return;
     }
     t.prdr = p->ext & SMTP_EXT_PRDR && t.n > 1;
-    put_mail(&t, &commands, sender);
+    put_mail(&t, &commands, sender, address);
     if (p->ext & SMTP_EXT_PIPELINING) pipelined(&t, address, &commands);
     else step_by_step(&t, address, &commands);
     buf_free(&commands);

@@ -75,6 +75,36 @@ TEST(extension_binarymime)
     world_end(&w);
 }
 
+/* What was declared binary and is text may go to any server. */
+TEST(extension_binarymime_that_is_text_is_text)
+{
+    static char longest[999 + 3];
+    static const struct {
+        const char *body;
+        bool binary;
+    } x[] = {{"", false},        {"a\r\n", false},  {"a\r\n\r\n.\r\n\xe4\r\n", false},
+             {"a", true},        {"a\n", true},     {"\r\r\n", true},
+             {"a\rb\r\n", true}, {"\na\r\n", true}, {"a\r", true},
+             {longest, true}};
+    struct world w;
+    struct client cl;
+    memset(longest, 'x', sizeof longest - 3);
+    memcpy(longest + sizeof longest - 3, "\r\n", 3);
+    world_begin(&w, NULL);
+    hello(&cl, &w, SMTPD_MX);
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        CHECK_SL(mail(&cl, "carol@one.test", " BODY=BINARYMIME"), "250 2.1.0 Sender is fine");
+        rcpt(&cl, "bob@home.test");
+        CHECK(sl_starts(chunk(&cl, SL("From: carol@one.test\r\n\r\n"), ""), SL("250 ")));
+        for (const char *p = x[i].body; *p; p++) CHECK(sl_starts(chunk(&cl, sl(p, 1), ""), SL("250 ")));
+        CHECK(sl_starts(chunk(&cl, SL(""), " LAST"), SL("250 2.0.0 Accepted as ")));
+        CHECK_INT(handed.binary, x[i].binary);
+        CHECK_SL(sl_from(handed.bytes, handed.head_size), x[i].body);
+    }
+    client_close(&cl);
+    world_end(&w);
+}
+
 TEST(extension_binarymime_has_a_header_of_lines)
 {
     static const char *const heads[] = {"From: carol@one.test\nSubject: x\r\n\r\n",
