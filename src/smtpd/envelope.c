@@ -185,12 +185,21 @@ static bool brake(struct smtpd_session *s)
     return e == 0;
 }
 
-/* An honest list holds addresses that are gone: they have a budget of their own. */
+/* Who names nobody here, or asks for mail to be passed on, may be probing. That a mailbox is full or switched
+ * off, that a list is for its members, or an alias in a circle, is no fault of who sends. */
+static bool is_probe(const struct intake_refusal *no)
+{
+    return no->code >= 500 && (strcmp(no->enhanced, "5.1.1") == 0 || strcmp(no->enhanced, "5.7.1") == 0);
+}
+
+/* An honest list holds addresses that are gone: they have a budget of their own. Who is only put off, for
+ * limits and troubles of ours, is to hear that of each recipient. */
 static void refuse_rcpt(struct smtpd_session *s, const struct intake_refusal *no)
 {
     unsigned before = s->errors;
-    s->refused++;
-    if (no->code >= 500 && !brake(s)) return;
+    if (no->code >= 500) s->refused++;
+    else s->put_off++;
+    if (is_probe(no) && !brake(s)) return;
     smtpd_refuse(s, no);
     s->errors = before;
 }
@@ -203,7 +212,7 @@ void smtpd_rcpt(struct smtpd_session *s, struct smtp_command *c)
         reply_syntax(s, e);
     } else if (s->tx.letter.nsaid >= smtpd_rcpts_max(s)) { /* RFC 5321 section 4.5.3.1.10 */
         smtpd_reply(s, 452, "4.5.3", "Too many recipients; send another letter to the others");
-        s->refused++;
+        s->put_off++;
     } else if (fold_path(s, &c->path, s->tx.smtputf8)) {
         struct intake_to to = {
             .local = c->path.local, .domain = c->path.domain, .notify = opts.notify, .orcpt = opts.orcpt};

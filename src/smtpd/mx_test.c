@@ -288,6 +288,61 @@ TEST(mx_full_mailboxes_are_told_at_rcpt)
     }
 }
 
+/* A full mailbox for each of many recipients, none of whom is taken: no fault of who sends. */
+TEST(mx_full_mailboxes_end_no_session)
+{
+    struct world w;
+    struct client cl;
+    struct account alice;
+    full_for_good = false;
+    world_begin(&w, over_quota);
+    CHECK_OK(account_get(w.store->directory, &w.a, SL("alice@home.test"), &alice));
+    CHECK_OK(account_set_quota(w.store, alice.id, 1000));
+    for (int k = 0; k < 2; k++) {
+        client_open(&cl, &w, k ? SMTPD_LMTP : SMTPD_MX);
+        talk(&cl, k ? "LHLO mail.one.test" : "EHLO mail.one.test");
+        CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> SIZE=1001"), SL("250 ")));
+        for (int i = 0; i < 300; i++)
+            CHECK(sl_starts(talk(&cl, "RCPT TO:<alice@home.test>"), SL("452 4.2.2 ")));
+        CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"), SL("250 ")));
+        CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("250 ")));
+        client_close(&cl);
+    }
+    world_end(&w);
+}
+
+/* That a mailbox is switched off is no fault of who writes to it: the network is not counted as one that
+ * guesses at recipients. */
+TEST(mx_refusals_for_our_reasons_are_no_probes)
+{
+    struct world w;
+    struct client cl;
+    struct guard *g;
+    struct guard_visit visit;
+    struct ip ip;
+    world_begin(&w, NULL);
+    guard_open(&g, &(struct guard_conf){100, 100});
+    CHECK(ip_parse(SL("192.0.2.1"), &ip));
+    CHECK_OK(guard_enter(g, &visit, &ip, GUARD_WORLD));
+    w.visit = &visit;
+    CHECK_OK(account_disable(w.store->directory, SL("alice@home.test"), true));
+    client_open(&cl, &w, SMTPD_MX);
+    talk(&cl, "EHLO mail.one.test");
+    talk(&cl, "MAIL FROM:<carol@one.test>");
+    size_t known = 0;
+    for (int i = 0; i < 2 * GUARD_PROBES_FREE; i++) {
+        CHECK(sl_starts(talk(&cl, "RCPT TO:<alice@home.test>"), SL("550 5.2.1 ")));
+        if (!known) known = guard_entries(g); /* what the trace is told is counted as well */
+        CHECK_INT(guard_entries(g), known);
+    }
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<nobody@home.test>"), SL("550 5.1.1 ")));
+    CHECK_INT(guard_entries(g), known + 1);
+    client_close(&cl);
+    world_end(&w);
+    guard_leave(&visit);
+    guard_close(&g);
+}
+
 TEST(mx_judges_senders)
 {
     struct world w;
@@ -767,6 +822,12 @@ TEST(mx_international_letters)
     talk(&cl, "RCPT TO:<alice@home.test>");
     CHECK(sl_starts(send_letter(&cl, SL("From: carol@one.test\r\n\r\nx\r\n.\r\n")), SL("250 ")));
     CHECK(!handed.smtputf8);
+    /* needed by one recipient only, of which the way to the others knows nothing */
+    talk(&cl, "MAIL FROM:<carol@one.test> SMTPUTF8");
+    talk(&cl, "RCPT TO:<alice@home.test>");
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<j\xc3\xb6rg@xn--bcher-kva.test>"), SL("250 ")));
+    CHECK(sl_starts(send_letter(&cl, SL("From: carol@one.test\r\n\r\nx\r\n.\r\n")), SL("250 ")));
+    CHECK(!handed.smtputf8 && handed.nrcpt == 2);
     client_close(&cl);
     world_end(&w);
 }

@@ -185,7 +185,8 @@ static void one_command(struct smtpd_session *s)
 static void check_budgets(struct smtpd_session *s)
 {
     if (s->over) return;
-    bool refused = s->refused >= (s->tx.letter.nsaid ? SMTPD_REFUSED_TX : SMTPD_REFUSED_MAX);
+    bool refused = s->refused >= (s->tx.letter.nsaid ? SMTPD_REFUSED_TX : SMTPD_REFUSED_MAX) ||
+                   s->put_off >= SMTPD_REFUSED_TX;
     if (refused || (s->errors >= SMTPD_ERRORS_MAX && !s->tx.letter.nsaid)) {
         log_info(s->who, "closed: too many refused commands");
         smtpd_reply(s, 421, "4.7.0", "Too many errors; the connection is closed");
@@ -211,10 +212,12 @@ static void check_memory(struct smtpd_session *s)
 static void tell_session(const struct smtpd_session *s)
 {
     char number[5][24];
-    const uint64_t counts[5] = {s->letters, s->errors + s->refused, (uint64_t)((rt_now() - s->began) / RT_MS),
-                                conn_bytes_in(s->c), conn_bytes_out(s->c)};
+    const uint64_t counts[5] = {s->letters, s->errors + s->refused + s->put_off,
+                                (uint64_t)((rt_now() - s->began) / RT_MS), conn_bytes_in(s->c),
+                                conn_bytes_out(s->c)};
     for (int i = 0; i < 5; i++) snprintf(number[i], sizeof number[i], "%llu", (unsigned long long)counts[i]);
-    enum log_level level = s->letters || s->errors || s->refused || s->logged_in ? LOG_INFO : LOG_DEBUG;
+    enum log_level level =
+        s->letters || s->errors || s->refused || s->put_off || s->logged_in ? LOG_INFO : LOG_DEBUG;
     LOG_EVENT(level, s->who, {"event", SL("session")}, {"helo", sl_cstr(s->helo)},
               {"tls", s->tls ? sl_cstr(s->tls_info.version) : SL("")},
               {"login", s->logged_in ? s->account.address : SL("")}, {"letters", sl_cstr(number[0])},

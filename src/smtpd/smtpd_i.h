@@ -10,9 +10,10 @@
 #include "wire/smtp.h"
 
 enum {
-    SMTPD_ERRORS_MAX = 20,    /* refused commands of a session, recipients apart */
-    SMTPD_REFUSED_MAX = 100,  /* recipients refused, */
-    SMTPD_REFUSED_TX = 10000, /* and while some of a letter are accepted, which a 421 would lose */
+    SMTPD_ERRORS_MAX = 20,   /* refused commands of a session, recipients apart */
+    SMTPD_REFUSED_MAX = 100, /* recipients refused, */
+    SMTPD_REFUSED_TX =
+        10000,             /* and while some of a letter are accepted, which a 421 would lose; and put off */
     SMTPD_COST_MAX = 100,  /* of commands (the table says what each costs) since the last accepted letter */
     SMTPD_LOGINS_MAX = 3,  /* failed logins; RFC 4954 section 4 */
     SMTPD_LINE_MX = 16384, /* bytes of a line of a letter that are put up with from the world */
@@ -63,7 +64,7 @@ struct smtpd_session {
     struct account account;
     struct authority authority;
     char mechanism[24]; /* of the login */
-    unsigned errors, refused, cost, failed_logins, letters;
+    unsigned errors, refused, put_off, cost, failed_logins, letters;
     int64_t began, progress;   /* progress: when it last led to something */
     struct group *g;           /* what it is parked in, */
     int64_t until;             /* and how long */

@@ -475,6 +475,29 @@ TEST(submission_within_limits)
     limits_end(&w);
 }
 
+/* The budget of a session counts faults of its client, not our limits: each recipient hears when to come
+ * again, the session goes on, and a letter is taken. */
+TEST(recipients_that_are_put_off_cost_no_session)
+{
+    struct world w;
+    struct client cl;
+    struct sender_limits change;
+    world_begin(&w, limited);
+    for (int k = 0; k < SENDER_LIMITS; k++) change.v[k] = SENDER_AS_IT_IS;
+    change.v[SENDER_FRESH_DAY] = 1;
+    change.v[SENDER_RCPTS_HOUR] = SENDER_UNLIMITED;
+    CHECK_OK(account_set_limits(w.store->directory, SL("alice@home.test"), &change));
+    alice(&cl, &w);
+    CHECK(sl_starts(send_to(&cl, "RCPT TO:<carol@one.test>"), SL("250 ")));
+    CHECK_SL(talk(&cl, "MAIL FROM:<alice@home.test>"), "250 2.1.0 Sender is fine");
+    for (int i = 0; i < 300; i++)
+        CHECK(sl_starts(talk(&cl, "RCPT TO:<dave@one.test>"), SL("450 4.7.1 The limit is reached: 1 new ")));
+    CHECK_SL(talk(&cl, "RCPT TO:<carol@one.test>"), "250 2.1.5 Recipient is fine");
+    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n")), SL("250 ")));
+    client_close(&cl);
+    limits_end(&w);
+}
+
 /* What a session read when it began is not what binds. */
 TEST(limits_that_are_changed_bind_sessions_that_are_open)
 {

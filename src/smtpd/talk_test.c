@@ -110,7 +110,7 @@ static void open_tls(struct world *w)
 static void session(struct serving *s, struct conn *c)
 {
     struct world *w = s->ctx;
-    smtpd_session(w->smtpd, (enum smtpd_kind)(s - w->door), c, &s->sessions, NULL);
+    smtpd_session(w->smtpd, (enum smtpd_kind)(s - w->door), c, &s->sessions, w->visit);
 }
 
 void world_begin(struct world *w, void (*change)(struct world *))

@@ -20,6 +20,7 @@ struct world {
     struct smtpd_conf conf;
     struct smtpd *smtpd;
     struct serving door[SMTPD_DOORS]; /* by enum smtpd_kind */
+    struct guard_visit *visit;        /* of all sessions; or NULL */
     struct arena a;
 };
 void world_begin(struct world *w, void (*change)(struct world *));
