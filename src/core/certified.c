@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "crypto/cert.h"
 #include "directory/sending_domain.h"
 
 /* Without addresses that the world sees nothing can be told: then any that is there will do. */
@@ -198,19 +199,44 @@ static void tell_unasked(struct web_names *w, const struct asking *x, size_t lef
                  left_out, CERTIFICATE_DOMAINS);
 }
 
-/* The first ones stand in the node's certificate. */
-static void sort_out(struct web_names *w, struct arena *a, const struct asking *x, struct acme_names *out)
+/* Which silent names the present certificate is for. A damaged one is for none. */
+static int hold_places(const struct asking *x, struct arena *a, bool *holds)
 {
+    struct acme_kept k;
+    int e = acme_kept(x->core->store->kv, a, SL(""), &k);
+    for (size_t i = 0; !e && k.chain_pem.n && i < x->n; i++) {
+        if (x->of[i].leads != LEADS_UNKNOWN) continue;
+        holds[i] = cert_is_for(k.chain_pem, x->name[i]);
+        fiber_breathe();
+    }
+    return err_is_damage(e) ? 0 : e;
+}
+
+/* The first ones stand in the node's certificate. None takes the place of one that is silent for a while:
+ * that would be a certificate without it, and one more when it is heard of again. */
+static int sort_out(struct asking *x, struct arena *a, struct acme_names *out)
+{
+    struct web_names *w = x->core->web;
+    bool *holds = ar_array(a, bool, x->n + 1);
+    int e = hold_places(x, a, holds);
+    if (e) return e;
     out->silent = ar_array(a, struct slice, x->n + 1);
     lock_take(&w->lock);
     buf_clear(&w->more);
-    for (size_t i = 0; i < x->n; i++) {
+    for (size_t i = 0, places = out->n; i < x->n; i++) {
         enum core_leads leads = x->of[i].leads;
-        if (leads == LEADS_UNKNOWN) out->silent[out->nsilent++] = x->name[i];
-        else if (leads == LEADS_HERE && out->n < ACME_NAMES_MAX) out->v[out->n++] = x->name[i];
-        else if (leads == LEADS_HERE) buf_printf(&w->more, "%.*s\n", SLF(x->name[i]));
+        if (leads == LEADS_UNKNOWN) {
+            out->silent[out->nsilent++] = x->name[i];
+            places += holds[i];
+        } else if (leads == LEADS_HERE && places < ACME_NAMES_MAX) {
+            out->v[out->n++] = x->name[i];
+            places++;
+        } else if (leads == LEADS_HERE) {
+            buf_printf(&w->more, "%.*s\n", SLF(x->name[i]));
+        }
     }
     lock_release(&w->lock);
+    return 0;
 }
 
 int core_certificate_names(void *ctx, struct arena *a, struct acme_names *out)
@@ -228,8 +254,7 @@ int core_certificate_names(void *ctx, struct arena *a, struct acme_names *out)
     keep_heard(&x);
     if (e) return e;
     tell_unasked(core->web, &x, left_out);
-    sort_out(core->web, a, &x, out);
-    return 0;
+    return sort_out(&x, a, out);
 }
 
 /* ---- of customers' hosts ---- */

@@ -5,6 +5,8 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "certificate.h"
+#include "kv/record.h"
+#include "rt/tls.h"
 #include "sim/sim.h"
 
 enum { DOMAINS = 1500, EACH = 3, SILENT_EACH = 100 };
@@ -167,6 +169,46 @@ static int run_last(void *arg)
     return 0;
 }
 
+static int certify_tx(struct kv_tx *tx, void *chain)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, 1);
+    rec_put(&b, 'c', buf_slice(chain));
+    kv_tx_put_record(tx, SL("c"), &b);
+    buf_free(&b);
+    return 0;
+}
+
+/* One of the hundred is silent for a while: it has its place when it is back, and nobody had it. */
+static int run_place(void *arg)
+{
+    struct world *w = arg;
+    struct acme_names names, then;
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    struct slice *others;
+    size_t n;
+    begin(w);
+    CHECK_OK(core_certificate_names(&w->core, &w->a, &names));
+    CHECK_OK(tls_self_signed(names.v, names.n, 30, &chain, &key));
+    CHECK_OK(kv_transact(w->core.store->kv, SL("_acme"), certify_tx, &chain));
+    w->silent = true;
+    CHECK_OK(core_certificate_names(&w->core, &w->a, &then));
+    CHECK_INT(then.n, ACME_NAMES_MAX - EACH);
+    CHECK(sl_eq(then.v[then.n - 1], SL("autodiscover.d0032.test")));
+    CHECK(is_among(then.silent, then.nsilent, "mta-sts.d0029.test"));
+    CHECK_OK(core_certificate_others(&w->core, &w->a, &others, &n));
+    CHECK(is_among(others, n, "mta-sts.d0033.test"));
+    w->silent = false;
+    CHECK_OK(fiber_sleep(CERTIFICATE_SILENT_S * RT_S));
+    CHECK_OK(core_certificate_names(&w->core, &w->a, &then));
+    CHECK_INT(then.n, names.n);
+    for (size_t i = 0; i < then.n; i++) CHECK(sl_eq(then.v[i], names.v[i]));
+    buf_free(&chain);
+    buf_free(&key);
+    end(w);
+    return 0;
+}
+
 static void play(const struct world *as, int (*fn)(void *))
 {
     struct world *w = xcalloc(1, sizeof *w);
@@ -196,4 +238,8 @@ TEST(names_behind_many_dead_ones_have_their_turn)
 {
     play(&(struct world){.domains = DOMAINS, .silent = true, .each = 15, .from = 1497, .here = DOMAINS},
          run_last);
+}
+TEST(a_silent_name_keeps_its_place_in_the_certificate)
+{
+    play(&(struct world){.domains = 100, .each = 30, .here = 40}, run_place);
 }
