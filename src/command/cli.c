@@ -410,20 +410,51 @@ static int take_args(struct task *t, int argc, char **argv)
     return e ? e : command_ask(t->cmd, t->args);
 }
 
-/* Called as sendmail(8) it is `tram send`; -bp and -q (with whatever behind it), which mean the queue, are
- * commands of their own. */
+/* ---- sendmail(8) ---- */
+
+/* What is asked of it beside sending. */
+struct sendmail_asks {
+    bool list, retry; /* -bp; -q with whatever behind it */
+    bool smtp;        /* -bs */
+    bool aliases;     /* -bi, -I */
+};
+
+static bool takes_value(const struct command *c, char letter)
+{
+    for (const struct arg *g = c->args; g->name; g++)
+        if (g->from == FROM_OPTION && g->name[0] == letter && !g->name[1]) return g->type != ARG_FLAG;
+    return letter && strchr(c->idle.with, letter);
+}
+
+/* The options in front of the first word, as command_parse() reads those of `send`: a value is none. */
+static struct sendmail_asks sendmail_asks(int argc, char **argv)
+{
+    const struct command *c = command_named("send");
+    struct sendmail_asks x = {0};
+    for (int i = 0; i < argc && argv[i][0] == '-' && argv[i][1] && argv[i][1] != '-'; i++) {
+        const char *p = argv[i] + 1;
+        x.aliases |= strcmp(p, "I") == 0;
+        while (*p && !takes_value(c, *p) && !strchr(c->idle.glued, *p)) p++;
+        x.retry |= *p == 'q';
+        if (!*p || !takes_value(c, *p)) continue;
+        const char *value = p[1] ? p + 1 : i + 1 < argc ? argv[++i] : "";
+        if (*p != 'b') continue;
+        x.list |= strcmp(value, "p") == 0;
+        x.smtp |= strcmp(value, "s") == 0;
+        x.aliases |= strcmp(value, "i") == 0;
+    }
+    return x;
+}
+
+/* Called as sendmail it is `tram send`; what means the queue are commands of their own. */
 static const struct command *as_sendmail(int *argc, char ***argv)
 {
-    bool list = false, retry = false;
-    for (int i = 0; i < *argc && (*argv)[i][0] == '-' && (*argv)[i][1] != '-'; i++) {
-        list |= strcmp((*argv)[i], "-bp") == 0;
-        retry |= strncmp((*argv)[i], "-q", 2) == 0;
-    }
-    if (!list && !retry) return command_named("send");
+    struct sendmail_asks x = sendmail_asks(*argc, *argv);
+    if (!x.list && !x.retry) return command_named("send");
     static char *all[] = {(char *)"--all"};
-    *argc = list ? 0 : 1;
+    *argc = x.list ? 0 : 1;
     *argv = all;
-    return command_named(list ? "queue list" : "queue retry");
+    return command_named(x.list ? "queue list" : "queue retry");
 }
 
 /* ---- sendmail -bs ---- */
@@ -475,24 +506,24 @@ static int hand_over(void *ctx, const struct stdin_smtp_letter *l, struct buf *w
     return t.status;
 }
 
-static bool wants_smtp(int argc, char **argv)
+static const char *called_as(char **argv)
 {
     const char *self = strrchr(argv[0], '/');
-    bool smtp = false;
-    for (int i = 1; i < argc && argv[i][0] == '-'; i++) smtp |= strcmp(argv[i], "-bs") == 0;
-    return smtp && strcmp(self ? self + 1 : argv[0], "sendmail") == 0;
+    return self ? self + 1 : argv[0];
+}
+
+static bool wants_smtp(int argc, char **argv)
+{
+    return strcmp(called_as(argv), "sendmail") == 0 && sendmail_asks(argc - 1, argv + 1).smtp;
 }
 
 /* newaliases(1) and its spellings: aliases are in the store, there is no file of which a table is to be made.
  */
 static bool wants_new_aliases(int argc, char **argv)
 {
-    const char *self = strrchr(argv[0], '/');
-    self = self ? self + 1 : argv[0];
-    bool asked = strcmp(self, "newaliases") == 0;
-    for (int i = 1; i < argc && strcmp(self, "sendmail") == 0; i++)
-        asked |= strcmp(argv[i], "-bi") == 0 || strcmp(argv[i], "-I") == 0;
-    return asked;
+    const char *self = called_as(argv);
+    return strcmp(self, "newaliases") == 0 ||
+           (strcmp(self, "sendmail") == 0 && sendmail_asks(argc - 1, argv + 1).aliases);
 }
 
 static int speak_smtp(struct task *t, const struct cli_server *server)
@@ -508,8 +539,7 @@ static int speak_smtp(struct task *t, const struct cli_server *server)
 static const struct command *take_command(int *argc, char ***argv, const char **home)
 {
     static char *help[] = {(char *)"help"};
-    const char *self = strrchr((*argv)[0], '/');
-    self = self ? self + 1 : (*argv)[0];
+    const char *self = called_as(*argv);
     *home = getenv("TRAM_HOME");
     --*argc, ++*argv;
     if (strcmp(self, "sendmail") == 0) return as_sendmail(argc, argv);

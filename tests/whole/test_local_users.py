@@ -70,6 +70,20 @@ def test_every_user_of_the_machine_sends_as_themselves(machine):
     assert as_user(home, 0, "sendmail", "alice", input=b"From: alice@one.test\nSubject: root\n\nhi\n")[0] == 0
 
 
+def test_a_value_of_an_option_of_sendmail_is_no_option(machine):
+    """What would send says that nobody serves; what would not, has ended well and a letter would be gone."""
+    def said(*words):
+        return as_user(machine, 65534, "sendmail", *words, input=b"Subject: x\n\nhi\n")
+    for words in (("-F", "-I", "alice"), ("-F", "-bi", "alice"), ("-oi", "-F", "-bp", "alice"), ("-F", "-q", "alice"), ("-iF", "-I", "alice"), ("-N", "never", "-X", "-I", "alice"),
+                  ("-t", "--", "-I"), ("--", "-bi"), ("alice", "-I"), ("-iV", "-bs", "alice"), ("-F", "-bs", "alice"), ("-f", "nobody@one.test", "-F-bi", "alice")):
+        status, told, why = said(*words)
+        assert status == 3 and "does not run" in why and not told, (words, status, told, why)
+    for words in (("-bi",), ("-I",), ("-b", "i"), ("-oA/etc/aliases", "-bi"), ("-F", "-x", "-ibi")):
+        assert said(*words) == (0, "", ""), words
+    for words in (("-bs",), ("-f", "nobody@one.test", "-bs"), ("-ibs",)):
+        assert said(*words)[1].startswith("220 "), words
+
+
 def test_every_user_sees_their_own_letters_and_does_nothing_else(machine):
     home, nobody = machine, 65534
     home.start()
