@@ -244,7 +244,10 @@ static int gather_text(struct appending *p, struct buf *text, size_t *end)
         buf_put(text, line);
         *end = text->n;
         p->announced = imap_line_literal(line, &p->literal);
-        if (!p->announced) return 0;
+        if (!p->announced) {
+            while (*end > start && text->p[*end - 1] == ' ') --*end; /* a blank too many */
+            return 0;
+        }
         *end = start + p->literal.at;
         if (p->failed || !ends_in_url(sl_sub(line, 0, p->literal.at))) return 0;
         if (text->n > IMAPD_COMMAND_MAX) p->failed = err_set(ERR_LIMIT, "the command is too long");

@@ -9,7 +9,7 @@ TEST(imapd_append)
     TALK(c, "1 APPEND nothing {5}", "1 NO [TRYCREATE] there is no such mailbox\n");
     TALK(c, "2 APPEND INBOX {2000000}", "2 NO [TOOBIG] ~\n");
     TALK(c, "3 APPEND INBOX", "3 BAD ~\n");
-    TALK(c, "4 APPEND INBOX (\\Recent) {5}", "+ go ahead\n");
+    TALK(c, "4 APPEND INBOX (a*) {5}", "+ go ahead\n");
     TALK(c, "hello", "4 BAD ~\n");
     TALK(c, "5 APPEND {5}", "+ go ahead\n");
     TALK(c, "INBOX (\\Draft) {6}", "+ go ahead\n");
@@ -44,6 +44,57 @@ TEST(imapd_append)
     CHECK(sl_startsi(buf_slice(&got), SL("* 5 FETCH (FLAGS (\\Recent \\Seen) BODY[] {900000}\n")));
     buf_free(&lf);
     free(big);
+    bye(&c);
+    stop();
+}
+
+/* "(MESSAGES )", "NOOP "; and flags as a FETCH told them, \Recent included. */
+TEST(imapd_takes_blanks_too_many)
+{
+    start();
+    struct conn *c = login();
+    TALK(c, "1 APPEND  INBOX ( \\Recent  \\Seen ) {6+}\r\na: b\r\n ", "1 OK [APPENDUID ~ 1] appended\n");
+    TALK(c, "2 APPEND INBOX {6+}\r\na: c\r\n  ( ) {6+}\r\na: d\r\n  ", "2 OK [APPENDUID ~ 2:3] appended\n");
+    static const char *const harmless[] = {
+        "SELECT INBOX ",
+        "SELECT  INBOX ( CONDSTORE ) ",
+        "NOOP  ",
+        "CHECK ",
+        "CAPABILITY ",
+        "NAMESPACE ",
+        "LIST  \"\"  *  RETURN  ( STATUS ( MESSAGES  UNSEEN ) ) ",
+        "LIST ( ) \"\" ( INBOX ) ",
+        "STATUS INBOX ( MESSAGES ) ",
+        "ID ( \"name\"  \"x\" ) ",
+        "ID NIL ",
+        "ENABLE  CONDSTORE ",
+        "FETCH 1 FLAGS ",
+        "UID FETCH  1:*  ( UID  BODY.PEEK[HEADER.FIELDS ( Subject )] ) ",
+        "FETCH 1 ( FLAGS )  ( CHANGEDSINCE 1 ) ",
+        "STORE 1  +FLAGS  ( \\Recent \\Flagged ) ",
+        "STORE 1 +FLAGS \\Seen ",
+        "SEARCH  RETURN ( )  ( SEEN  FLAGGED )  ALL ",
+        "SEARCH OR ( SEEN ) ( FLAGGED ) ",
+        "SORT ( REVERSE  DATE ) UTF-8  ALL ",
+        "THREAD REFERENCES  UTF-8 ALL ",
+        "COPY 1  Drafts ",
+        "GETQUOTAROOT INBOX ",
+        "SUBSCRIBE INBOX ",
+        "UID EXPUNGE 1:* ",
+        "EXPUNGE ",
+    };
+    for (size_t i = 0; i < COUNT_OF(harmless); i++) {
+        conn_printf(c, "h %s\r\n", harmless[i]);
+        CHECK_OK(conn_flush(c));
+        read_until(c, SL("h "));
+        size_t at = sl_rchr(sl_sub(buf_slice(&got), 0, got.n - 1), '\n');
+        if (!sl_starts(sl_from(buf_slice(&got), at == SL_NONE ? 0 : at + 1), SL("h OK ")))
+            test_fail(__FILE__, __LINE__, "\"%s\" is answered \"%.*s\"", harmless[i], SLF(buf_slice(&got)));
+    }
+    TALK(c, "3 SEARCH FLAGGED ", "* SEARCH 1\n3 OK ~\n");
+    TALK(c, "4 STATUS INBOX  ", "4 BAD ~\n");
+    TALK(c, "5 FETCH 1 ( ) ", "5 BAD ~\n");
+    TALK(c, "6 STORE 1 FLAGS ", "6 BAD ~\n");
     bye(&c);
     stop();
 }

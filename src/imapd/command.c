@@ -272,15 +272,15 @@ static void cmd_id(struct imapd_session *s, struct imap_in *in)
 static void cmd_enable(struct imapd_session *s, struct imap_in *in)
 {
     bool utf8 = false, rev2 = false, condstore = false, qresync = false, uidonly = false;
+    imap_sp(in);
     do {
-        imap_sp(in);
         struct slice name = imap_atom(in);
         utf8 |= sl_eqi(name, SL("UTF8=ACCEPT"));
         rev2 |= sl_eqi(name, SL("IMAP4rev2"));
         condstore |= sl_eqi(name, SL("CONDSTORE"));
         qresync |= sl_eqi(name, SL("QRESYNC"));
         uidonly |= sl_eqi(name, SL("UIDONLY"));
-    } while (imap_more(in));
+    } while (imap_skip(in, ' '));
     if (imapd_args_bad(s, in)) return;
     buf_str(&s->out, "* ENABLED");
     if (utf8 && !s->utf8) buf_str(&s->out, " UTF8=ACCEPT");

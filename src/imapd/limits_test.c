@@ -45,7 +45,7 @@ TEST(imapd_quota)
          "7 NO [NOPERM] limits of an account are set by the operator (tram account set)\n");
     TALK(c, "7b SETQUOTA account ()", "7b NO [NOPERM] ~\n");
     TALK(c, "7c SETQUOTA account (STORAGE)", "7c BAD ~\n");
-    TALK(c, "7d SETQUOTA account (STORAGE 1 )", "7d BAD ~\n");
+    TALK(c, "7d SETQUOTA account (STORAGE 1 STORAGE)", "7d BAD ~\n");
     TALK(c, "8 CAPABILITY",
          "* CAPABILITY ~ QUOTA QUOTASET QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTA=RES-MAILBOX ~ "
          "APPENDLIMIT=1048576 ~\n8 OK ~\n");

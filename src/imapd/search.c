@@ -70,11 +70,11 @@ void imapd_cmd_search(struct imapd_session *s, struct imap_in *in)
 void imapd_cmd_cancelupdate(struct imapd_session *s, struct imap_in *in)
 {
     bool all = true;
+    imap_sp(in);
     do {
-        imap_sp(in);
         struct slice tag = imap_string(in);
         if (!in->code) all &= imapd_context_cancel(s, tag);
-    } while (imap_more(in));
+    } while (imap_skip(in, ' '));
     if (imapd_args_bad(s, in)) return;
     if (all) imapd_ok(s, NULL, "no further updates");
     else imapd_no(s, "CANNOT", "no search with such a tag is being updated");

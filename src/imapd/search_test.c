@@ -73,7 +73,7 @@ TEST(imapd_comparator)
     TALK(c, "21 COMPARATOR \"a b\"", "21 BAD ~\n");
     TALK(c, "22 COMPARATOR \"**\"", "22 BAD ~\n");
     TALK(c, "23 COMPARATOR \"\"", "23 BAD ~\n");
-    TALK(c, "24 COMPARATOR i;octet ", "24 BAD ~\n");
+    TALK(c, "24 COMPARATOR i;octet (", "24 BAD ~\n");
     TALK(c, "25 COMPARATOR +default", "* COMPARATOR i;unicode-casemap\n25 OK ~\n");
     TALK(c, "26 COMPARATOR \"*ascii*map\" \"i;*\"",
          "* COMPARATOR i;ascii-casemap (i;unicode-casemap i;ascii-casemap i;octet)\n26 OK ~\n");

@@ -58,8 +58,8 @@ void imap_fail(struct imap_in *in, int code, const char *why);
 
 bool imap_more(const struct imap_in *in);       /* no error, and something is left */
 bool imap_at(const struct imap_in *in, char c); /* the next byte is c */
-bool imap_skip(struct imap_in *in, char c);     /* takes c when it is next */
-void imap_need(struct imap_in *in, char c);     /* c must be next */
+bool imap_skip(struct imap_in *in, char c); /* takes c when it is next; of blanks all, when more follows */
+void imap_need(struct imap_in *in, char c); /* c must be next; of blanks all are taken */
 static inline void imap_sp(struct imap_in *in) { imap_need(in, ' '); }
 bool imap_skip_word(struct imap_in *in, struct slice word); /* takes the atom when it is next, case ignored */
 

@@ -190,13 +190,11 @@ static void take_flag(struct imap_in *in, struct imap_flags *f)
         add_keyword(in, f, imap_run(in, imap_is_atom, "a flag was expected"));
         return;
     }
-    size_t at = in->at;
     struct slice name = imap_atom(in);
     for (unsigned i = 0; i < COUNT_OF(names); i++)
         if (sl_eqi(name, names[i])) f->system |= 1u << i;
-    if (!sl_eqi(name, SL("Recent"))) return;
-    in->at = at; /* RFC 3501 section 2.3.2: a client cannot alter it */
-    imap_fail(in, ERR_SYNTAX, "\\Recent cannot be set");
+    /* \Recent and what is not known: nothing is kept (RFC 3501 section 2.3.2). Whoever moves messages hands
+     * on the flags that a FETCH told, and the message is not to be lost by that. */
 }
 
 static struct imap_flags flags_until(struct imap_in *in, bool bracket)
@@ -262,8 +260,8 @@ struct imap_append imap_append_options(struct imap_in *in)
 struct imap_piece imap_append_piece(struct imap_in *in, bool first)
 {
     struct imap_piece p = {0};
+    if (!first && !imap_at(in, ')')) imap_sp(in);
     if (!first && imap_skip(in, ')')) return p;
-    if (!first) imap_sp(in);
     p.utf8 = imap_skip_word(in, SL("UTF8"));
     if (p.utf8 || imap_skip_word(in, SL("TEXT"))) {
         p.kind = IMAP_PIECE_TEXT;

@@ -65,7 +65,7 @@ TEST(imap_bad_strings_name_the_place)
     in = cursor(SL("{3}\r\na\0c"));
     imap_astring(&in);
     check_wrong(&in, "byte 6: a literal may not hold NUL");
-    in = cursor(SL("ab  cd"));
+    in = cursor(SL("ab (cd"));
     imap_atom(&in);
     imap_sp(&in);
     imap_atom(&in);
@@ -163,8 +163,8 @@ TEST(imap_sets)
     CHECK_SL(set_text("3291:*", 100), "100:3291");
     CHECK_SL(set_text("1,2,3,3,1:2", 9), "1:3");
     CHECK_SL(set_text("4294967295,1:4294967295", 9), "1:4294967295");
-    static const char *const bad[] = {"",      "0",          "1,", ",1", "1:", "a",
-                                      "1:2:3", "4294967296", "1 ", "-1", "$1"};
+    static const char *const bad[] = {"",      "0",          "1,",  ",1", "1:", "a",
+                                      "1:2:3", "4294967296", "1 2", "-1", "$1"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK_SL(set_text(bad[i], 9), "bad");
     struct imap_in in = cursor(SL("$"));
     CHECK(imap_set(&in).saved);
@@ -256,9 +256,7 @@ TEST(imap_store)
     s = imap_store_args(&in);
     CHECK_OK(imap_done(&in));
     CHECK(s.conditional && s.unchanged_since == 12121230045);
-    static const char *const bad[] = {"FLAGS",        "FLAGS ",           "FLAG (x)",
-                                      "+ FLAGS (x)",  "FLAGS (\\Recent)", "FLAGS (a",
-                                      "FLAGS (a  b)", "FLAGS (a*)"};
+    static const char *const bad[] = {"FLAGS", "FLAGS ", "FLAG (x)", "+ FLAGS (x)", "FLAGS (a", "FLAGS (a*)"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         in = cursor(sl_cstr(bad[i]));
         imap_store_args(&in);
@@ -319,7 +317,6 @@ TEST(imap_fetch)
                                       "BODY[]<1.2",
                                       "BODY[HEADER.FIELDS]",
                                       "BODY[HEADER.FIELDS ()]",
-                                      "(FLAGS  UID)",
                                       "BODY.PEEK",
                                       "(ALL)",
                                       "BINARY[TEXT]",
@@ -375,11 +372,22 @@ TEST(imap_search)
     CHECK(search(SL("MODSEQ \"/flags/\\\\draft\" all 620162338"), 0).modseq);
     CHECK_SL(search(SL("HEADER Message-ID \"\""), 0).key->field, "Message-ID");
     CHECK_SL(search(SL("UNKEYWORD $Junk"), 0).key->child->text, "$Junk");
-    static const char *const bad[] = {
-        "",         "FOO",       "NOT",           "OR ALL",         "OR ALL ",
-        "(ALL",     "()",        "ALL ",          "ALL)",           "FROM",
-        "BEFORE x", "LARGER -1", "CHARSET UTF-8", "RETURN MIN ALL", "RETURN (FOO) ALL",
-        "UID",      "ALL  ALL",  "KEYWORD \"x\""};
+    static const char *const bad[] = {"",
+                                      "FOO",
+                                      "NOT",
+                                      "OR ALL",
+                                      "OR ALL ",
+                                      "(ALL",
+                                      "()",
+                                      "ALL)",
+                                      "FROM",
+                                      "BEFORE x",
+                                      "LARGER -1",
+                                      "CHARSET UTF-8",
+                                      "RETURN MIN ALL",
+                                      "RETURN (FOO) ALL",
+                                      "UID",
+                                      "KEYWORD \"x\""};
     for (size_t i = 0; i < COUNT_OF(bad); i++) search(sl_cstr(bad[i]), ERR_SYNTAX);
     ar_free(&ar);
 }
