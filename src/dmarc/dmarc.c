@@ -312,7 +312,7 @@ static int severity(const struct dmarc_result *r)
 int dmarc_check(struct dns *d, struct arena *a, const struct dmarc_authors *from,
                 const struct dmarc_evidence *e, struct dmarc_result *out)
 {
-    ASSERT(d && e && from->n <= DMARC_AUTHORS_MAX);
+    ASSERT(d && e && from->n <= DMARC_AUTHORS_MAX + 1);
     int code = 0;
     *out = (struct dmarc_result){.from_state = from->state};
     if (from->state != DMARC_FROM_ONE && from->state != DMARC_FROM_SEVERAL) return no_author(from, a, out);
