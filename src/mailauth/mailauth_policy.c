@@ -75,6 +75,18 @@ static bool arc_vouches(const struct mailauth_ctx *ctx, const struct mailauth_ve
     return false;
 }
 
+/* A chain that only a silent DNS broke bears the name of a trusted sealer: with an answer it may vouch. For
+ * the chain the failure is final (section 5.2.1), for the letter, which can come again, it is not. */
+static bool arc_may_vouch(const struct mailauth_ctx *ctx, const struct mailauth_verdict *v)
+{
+    const struct arc_result *arc = &v->arc;
+    bool trusted = false;
+    if (!ctx->trusts_sealer || !arc->temporary || v->dmarc.from_state != DMARC_FROM_ONE) return false;
+    for (size_t i = 0; i < arc->n; i++)
+        trusted |= ctx->trusts_sealer(ctx->trusts_arg, arc->set[i].seal_domain);
+    return trusted;
+}
+
 /* ---- one rule after another; true: it decided ---- */
 
 static bool by_iprev(const struct mailauth_ctx *ctx, struct arena *a, struct mailauth_verdict *v)
@@ -116,6 +128,12 @@ static bool fail_by_dmarc(const struct mailauth_ctx *ctx, struct arena *a, struc
         set_aside(v, "local_policy", SL("DMARC policies are only recorded here"));
         return false;
     }
+    if (!ctx->policy.temperror_accept && arc_may_vouch(ctx, v)) {
+        decide(
+            a, v, MAILAUTH_DEFER, "4.4.3",
+            ar_printf(a, "The seals of a trusted forwarder cannot be checked now: %.*s", SLF(v->arc.reason)));
+        return true;
+    }
     if (d->applied == DMARC_P_REJECT)
         decide(a, v, MAILAUTH_REJECT, "5.7.1",
                ar_printf(a, "Email rejected per DMARC policy for %.*s: %.*s", SLF(d->author), SLF(d->why)));
@@ -152,15 +170,22 @@ static bool by_dmarc(const struct mailauth_ctx *ctx, struct arena *a, struct mai
     return true;
 }
 
-/* A good signature by the domain of the return path, or by a domain above it. */
-static bool signed_for(const struct mailauth_verdict *v, struct slice domain)
+/* A good signature by the domain of the return path, or by a domain above it; later: one that may turn out to
+ * be good, when the DNS answers. */
+static bool signed_for(const struct mailauth_verdict *v, struct slice domain, bool later)
 {
     for (size_t i = 0; i < v->dkim.n; i++) {
-        struct slice d = v->dkim.v[i].domain;
-        if (mailauth_vouches(&v->dkim.v[i]) && sl_chr(d, '.') != SL_NONE && domain_within(domain, d))
-            return true;
+        const struct dkim_sig_result *s = &v->dkim.v[i];
+        bool counts = later ? s->result == DKIM_TEMPERROR : mailauth_vouches(s);
+        if (counts && sl_chr(s->domain, '.') != SL_NONE && domain_within(domain, s->domain)) return true;
     }
     return false;
+}
+
+static bool try_again(struct arena *a, struct mailauth_verdict *v, const char *what, struct slice why)
+{
+    decide(a, v, MAILAUTH_DEFER, "4.4.3", ar_printf(a, "%s cannot be checked now: %.*s", what, SLF(why)));
+    return true;
 }
 
 static void refuse_spf(struct arena *a, struct mailauth_verdict *v, const struct spf_result *s,
@@ -174,19 +199,20 @@ static void refuse_spf(struct arena *a, struct mailauth_verdict *v, const struct
 static bool by_spf(const struct mailauth_ctx *ctx, struct arena *a, struct mailauth_verdict *v)
 {
     const struct spf_result *from = &v->spf, *helo = &v->spf_helo;
-    if (ctx->policy.spf_accept || signed_for(v, from->domain)) return false;
+    const bool wait = !ctx->policy.temperror_accept; /* for what may change the result, and nothing else */
+    if (ctx->policy.spf_accept || signed_for(v, from->domain, false)) return false;
     if (from->code == SPF_FAIL) {
+        if (wait && signed_for(v, from->domain, true))
+            return try_again(a, v, "A signature", SL("the DNS gives no answer about its key"));
         refuse_spf(a, v, from, "MAIL FROM");
         return true;
     }
+    if (from->code == SPF_TEMPERROR && wait) return try_again(a, v, "SPF", from->problem);
     if (helo->code == SPF_FAIL && from->code != SPF_PASS) {
         refuse_spf(a, v, helo, "HELO");
         return true;
     }
-    if (from->code != SPF_TEMPERROR || ctx->policy.temperror_accept) return false;
-    decide(a, v, MAILAUTH_DEFER, "4.4.3",
-           ar_printf(a, "SPF cannot be checked now: %.*s", SLF(from->problem)));
-    return true;
+    return false;
 }
 
 void mailauth_decide(const struct mailauth_ctx *ctx, struct arena *a, struct mailauth_verdict *v)

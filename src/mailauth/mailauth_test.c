@@ -615,3 +615,52 @@ TEST(mailauth_a_silent_record_does_not_hold_up_what_passes_in_any_case)
     }
     ar_free(&a);
 }
+
+static bool trusts_seals(void *arg, struct slice domain)
+{
+    (void)arg;
+    return sl_eq(domain, SL("list.example"));
+}
+
+/* No letter comes back for good while an answer that is still to come could have it taken. */
+TEST(mailauth_no_final_word_while_the_dns_is_silent)
+{
+    static const struct dmarc_result none = {.code = DMARC_NONE, .from_state = DMARC_FROM_ONE},
+                                     fails = {.code = DMARC_FAIL,
+                                              .from_state = DMARC_FROM_ONE,
+                                              .published = DMARC_P_REJECT,
+                                              .applied = DMARC_P_REJECT};
+    static const struct {
+        enum spf_code spf, helo;
+        enum dkim_result dkim;
+        const char *signer;
+        bool arc;
+        const char *sealer;
+        enum mailauth_disposition want, lax;
+    } x[] = {
+        {SPF_FAIL, SPF_NONE, DKIM_TEMPERROR, "down.example", false, "", MAILAUTH_DEFER, MAILAUTH_REJECT},
+        {SPF_FAIL, SPF_NONE, DKIM_TEMPERROR, "else.example", false, "", MAILAUTH_REJECT, MAILAUTH_REJECT},
+        {SPF_FAIL, SPF_NONE, DKIM_FAIL, "down.example", false, "", MAILAUTH_REJECT, MAILAUTH_REJECT},
+        {SPF_FAIL, SPF_NONE, DKIM_PASS, "down.example", false, "", MAILAUTH_ACCEPT, MAILAUTH_ACCEPT},
+        {SPF_TEMPERROR, SPF_FAIL, DKIM_FAIL, "", false, "", MAILAUTH_DEFER, MAILAUTH_REJECT},
+        {SPF_NONE, SPF_FAIL, DKIM_FAIL, "", false, "", MAILAUTH_REJECT, MAILAUTH_REJECT},
+        {SPF_NONE, SPF_NONE, DKIM_FAIL, "", true, "list.example", MAILAUTH_DEFER, MAILAUTH_REJECT},
+        {SPF_NONE, SPF_NONE, DKIM_FAIL, "", true, "else.example", MAILAUTH_REJECT, MAILAUTH_REJECT},
+    };
+    struct arena a = {0};
+    for (size_t i = 0; i < 2 * COUNT_OF(x); i++) {
+        size_t k = i / 2;
+        struct mailauth_ctx ctx = {.hostname = SL("mx.test"), .trusts_sealer = trusts_seals};
+        ctx.policy.temperror_accept = i % 2;
+        struct dkim_sig_result s = {.result = x[k].dkim, .domain = sl_cstr(x[k].signer)};
+        struct arc_set set = {.seal_domain = sl_cstr(x[k].sealer)};
+        struct mailauth_verdict v = {.spf = {.code = x[k].spf, .domain = SL("mail.down.example")},
+                                     .spf_helo = {.code = x[k].helo, .domain = SL("helo.example")},
+                                     .dkim = {.v = &s, .n = 1},
+                                     .dmarc = x[k].arc ? fails : none};
+        if (x[k].arc) v.arc = (struct arc_result){.status = ARC_FAIL, .temporary = true, .set = &set, .n = 1};
+        mailauth_decide(&ctx, &a, &v);
+        CHECK_INT(v.disposition, i % 2 ? x[k].lax : x[k].want);
+    }
+    ar_free(&a);
+}
