@@ -130,6 +130,15 @@ static bool plain_ascii(struct slice d)
     return true;
 }
 
+/* A-labels that the rules of IDNA2008 would not make, of emoji and of older rules, stand in the DNS, and the
+ * DNS is asked for them (RFC 5891 section 5.4 is about U-labels): what is no punycode at all is none. */
+static bool is_of_others(int e)
+{
+    return e != IDN2_OK && e != IDN2_MALLOC && e != IDN2_PUNYCODE_BAD_INPUT &&
+           e != IDN2_PUNYCODE_BIG_OUTPUT && e != IDN2_PUNYCODE_OVERFLOW && e != IDN2_ENCODING_ERROR &&
+           e != IDN2_TOO_BIG_DOMAIN && e != IDN2_TOO_BIG_LABEL;
+}
+
 int dns_to_ascii(struct arena *a, struct slice domain, struct slice *out)
 {
     if (domain.n && domain.p[domain.n - 1] == '.') domain.n--;
@@ -145,6 +154,10 @@ int dns_to_ascii(struct arena *a, struct slice domain, struct slice *out)
     uint8_t *ascii = NULL;
     int e =
         idn2_lookup_u8((const uint8_t *)ar_cstr(a, domain), &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+    if (plain_ascii(domain) && is_of_others(e) && dns_name_ok(domain)) {
+        *out = ar_lower(a, domain);
+        return 0;
+    }
     if (e != IDN2_OK) return err_set(ERR_SYNTAX, "%.*s is no domain: %s", SLF(domain), idn2_strerror(e));
     *out = ar_lower(a, sl_cstr((char *)ascii));
     idn2_free(ascii);

@@ -307,6 +307,12 @@ TEST(dns_names)
     CHECK_SL(out, "xn--fsq.jp");
     CHECK_SL(dns_to_unicode(&a, SL("mail.test")), "mail.test");
     CHECK_SL(dns_to_unicode(&a, SL("xn--\xff.test")), "xn--\xff.test");
+    /* what others registered is theirs: emoji, names of IDNA2003, hyphens beside an A-label */
+    static const char *const theirs[] = {"xn--i-7iq.ws", "xn--ls8h.la", "r3---sn-abc.xn--bcher-kva.test"};
+    for (size_t i = 0; i < COUNT_OF(theirs); i++) {
+        CHECK_OK(dns_to_ascii(&a, sl_cstr(theirs[i]), &out));
+        CHECK_SL(out, theirs[i]);
+    }
     static const char *const bad[] = {"",
                                       ".",
                                       "a b.com",
