@@ -58,11 +58,12 @@ static bool look(struct backup_mx *b, struct arena *a, struct backup_mx_domain *
     return told;
 }
 
+/* hurried: who asked had no time left for an answer, which says nothing of the domain. */
 static void keep(struct backup_mx *b, struct backup_mx_domain *d, struct slice address,
-                 const struct backup_mx_said *s)
+                 const struct backup_mx_said *s, bool hurried)
 {
     bool lasts = s->word == BACKUP_MX_TAKES || s->word == BACKUP_MX_REFUSES;
-    bool silent = s->word == BACKUP_MX_SILENT && !fiber_canceled(); /* else we went, not they */
+    bool silent = s->word == BACKUP_MX_SILENT && !hurried && !fiber_canceled(); /* else we went, not they */
     struct known *k = lasts ? xmalloc(sizeof *k + s->text.n) : NULL;
     if (k) {
         *k = (struct known){rt_now() + (s->word == BACKUP_MX_TAKES ? good_for : bad_for), s->word, s->text.n};
@@ -104,7 +105,7 @@ int backup_mx_judge(struct backup_mx *b, struct arena *a, struct backup_mx_domai
         int64_t before = deadline_narrow(DEADLINE_IN(PATIENCE));
         b->ask(b->ctx, a, d->name, address, &s);
         deadline_restore(before);
-        keep(b, d, address, &s);
+        keep(b, d, address, &s, before <= rt_now());
     }
     switch (s.word) {
     case BACKUP_MX_TAKES: return 0;

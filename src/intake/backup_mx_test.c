@@ -85,6 +85,21 @@ TEST(a_silent_primary_is_not_asked_again_and_gets_so_much_unseen)
     end(&f);
 }
 
+/* One session without time left does not have the domain's mail taken unseen. */
+TEST(a_primary_is_not_silent_because_a_session_had_no_time)
+{
+    struct fixture f;
+    begin(&f);
+    f.p.word = BACKUP_MX_SILENT;
+    int64_t before = deadline_narrow(rt_now());
+    CHECK_OK(backup_mx_judge(&f.b, &f.a, f.d, SL("bob@two.test")));
+    deadline_restore(before);
+    f.p.word = BACKUP_MX_REFUSES;
+    CHECK_ERR(backup_mx_judge(&f.b, &f.a, f.d, SL("eve@two.test")), ERR_NOT_FOUND);
+    CHECK_INT(f.p.asked, 2);
+    end(&f);
+}
+
 TEST(what_strangers_ask_is_bounded)
 {
     struct fixture f;

@@ -1,6 +1,7 @@
 /* relay_test.c - the relay against made-up servers that answer in every way, good and bad: which one gets the
  * letter, and what each recipient hears. */
 #include "relay_test.h"
+#include "probe.h"
 
 TEST(relay_delivers_and_keeps_the_connection)
 {
@@ -291,6 +292,29 @@ TEST(relay_what_a_server_cannot_take)
     CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
     CHECK(sl_find(sl_cstr(t.a.log), SL("\r")) == SL_NONE);
     CHECK_INT(t.a.sessions, 2);
+    end(&t);
+}
+
+/* Who answers, only not about this address, is not silent: that would be remembered against all of the
+ * domain. */
+TEST(relay_that_asks_tells_silence_about_an_address_from_a_silent_server)
+{
+    static const struct {
+        const char *mail, *rcpt;
+        enum relay_word want;
+    } x[] = {{NULL, NULL, RELAY_TAKES},
+             {NULL, DROP, RELAY_LATER},
+             {NULL, RESET, RELAY_LATER},
+             {DROP, NULL, RELAY_SILENT}};
+    struct tester t;
+    struct relay_said said;
+    REQUIRE(begin(&t));
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        t.a.say[MAIL] = x[i].mail;
+        t.a.say[RCPT] = x[i].rcpt;
+        relay_verify(&t.conf, &t.arena, SL("two.test"), SL("ok@two.test"), &said);
+        CHECK_INT(said.word, x[i].want);
+    }
     end(&t);
 }
 

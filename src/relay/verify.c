@@ -44,6 +44,7 @@ static void ask(struct peer *p, struct arena *a, struct slice address, struct re
     int code = step(p, a, utf8 ? SL("MAIL FROM:<> SMTPUTF8\r\n") : SL("MAIL FROM:<>\r\n"), &r, out);
     bool asked = code / 100 == 2;
     if (asked) code = step(p, a, ar_printf(a, "RCPT TO:<%.*s>\r\n", SLF(address)), &r, out);
+    if (asked && !code) out->word = RELAY_LATER; /* it answers, if not about this address */
     if (!code) return;
     say(out, asked ? word_of(&r) : RELAY_LATER,
         ar_printf(a, "%s says: %d %.*s", p->host, r.code, SLF(printable(a, r.text, 200))));
