@@ -20,6 +20,12 @@ struct telling {
     char key[KV_KEY_MAX + 1];
     bool again;  /* there may be more events than it has seen */
     bool failed; /* it is to be called again, at a time that is in its row */
+    /* Events that were read with those of the last call, behind `after`: one that wants a call for each does
+     * not have a hundred read anew for it. */
+    struct arena kept;
+    const struct event *event;
+    size_t left;
+    uint64_t after;
 };
 
 /* ---- one call ---- */
@@ -127,6 +133,26 @@ static int not_taken(struct sends *s, struct webhook *h, int why, struct arena *
     return webhook_failed(s, h);
 }
 
+static int read_events(struct telling *t, const struct webhook *h)
+{
+    struct event *v;
+    if (t->left && t->after == h->after) return 0;
+    t->left = 0;
+    ar_reset(&t->kept);
+    int e = event_read(t->s, h->account, h->after, WEBHOOK_BATCH, &t->kept, &v, &t->left);
+    t->event = v;
+    return e;
+}
+
+/* Those that were taken are behind it. */
+static int go_past(struct telling *t, const struct webhook *h, size_t took)
+{
+    t->after = t->event[took - 1].id;
+    t->event += took;
+    t->left -= took;
+    return webhook_moved(t->s, h, t->after);
+}
+
 /* One batch; *more: there may be another. */
 static int tell_batch(struct telling *t, struct arena *a, bool *more)
 {
@@ -134,21 +160,22 @@ static int tell_batch(struct telling *t, struct arena *a, bool *more)
     struct slice row, body, key = sl_cstr(t->key);
     struct webhook h, signing;
     struct es256 *k = NULL;
-    struct event *v;
     size_t n = 0, took = 0;
     *more = false;
     int e = kv_get(s->store->kv, SL(SENDS_OBJECT), key, a, &row);
     if (!e) e = webhook_read(s, key, row, a, &h, NULL);
-    if (!e && !h.off && !h.paused && is_due(&h, rt_wall_seconds()))
-        e = event_read(s, h.account, h.after, WEBHOOK_BATCH, a, &v, &n);
-    if (!e && n) e = webhook_body(s, &h, v, n, a, &body, &took);
+    if (!e && !h.off && !h.paused && is_due(&h, rt_wall_seconds())) {
+        e = read_events(t, &h);
+        n = t->left;
+    }
+    if (!e && n) e = webhook_body(s, &h, t->event, n, a, &body, &took);
     if (!e && n && body.n && !h.bare)
         e = webhook_read(s, key, row, a, &signing, &k); /* only now: it takes long */
     if (!e && n) {
         int why = body.n ? call(s, &h, k, body, a) : 0;
         if (why == ERR_CANCELED) e = why;
         else if (why) t->failed = (e = not_taken(s, &h, why, a)) == 0; /* its row says when again */
-        else e = webhook_moved(s, &h, v[took - 1].id);
+        else e = go_past(t, &h, took);
         *more = !e && !why;
     }
     es256_free(&k);
@@ -169,6 +196,7 @@ static void teller(void *arg)
     if (e && e != ERR_NOT_FOUND && e != ERR_CANCELED)
         log_warn("send", "the webhook %s cannot be told now: %s", t->key, err_text(e));
     ar_free(&a);
+    ar_free(&t->kept);
     map_del(&t->s->telling, sl_cstr(t->key));
     if (t->failed) sends_wake(t->s, SENDS_HOOKS);
     free(t);
