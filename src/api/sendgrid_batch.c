@@ -64,7 +64,7 @@ static void change(struct http_call *c, struct slice batch, const json_t *body, 
         return;
     }
     int e = act(c, batch, what);
-    if (e == ERR_LIMIT) http_fail(c, 400, "%s", err_text(e));
+    if (e == ERR_LIMIT || e == ERR_STATE) http_fail(c, 400, "%s", err_text(e));
     else if (e) api_failed(c, e);
     else if (status == 204) http_answer(c, 204, NULL, SL(""));
     else api_json(c, status, status_json(batch, what));
@@ -90,7 +90,7 @@ void sendgrid_scheduled_list(struct http_call *c)
 {
     json_t *list = json_array();
     enum send_action said = SEND_RESUME;
-    int e = c->nparams ? send_batch_said(sends_of(c), account_of(c), c->param[0], &said)
+    int e = c->nparams ? send_batch_said(sends_of(c), account_of(c), c->param[0], 0, &said)
                        : send_batch_each(sends_of(c), account_of(c), list_one, list);
     if (said != SEND_RESUME) (void)!list_one(list, c->param[0], said);
     if (!e) api_json(c, 200, json_incref(list));

@@ -1,7 +1,6 @@
 /* sendgrid_send.c - POST /v3/mail/send: judged whole, taken whole or not at all, 202. */
 #include "base/text.h"
 #include "rt/rt.h"
-#include "send/send_batch.h"
 #include "sendgrid.h"
 
 /* What sending refused, in this form. */
@@ -43,12 +42,6 @@ static void take(struct http_call *c, struct sendgrid_mail *m)
         return;
     }
     bool sandbox = m->send.options & SEND_SANDBOX;
-    e = send_batch_keep(api_of(c)->core->sends, sl_cstr(c->key.account->id), m->send.batch, &s.taken.id,
-                        SL("over the API of SendGrid, to its batch"));
-    if (e) {
-        refused(c, e, SL_NONE);
-        return;
-    }
     if (!sandbox) http_field(c, "X-Message-Id", sl_cstr(s.taken.id.s));
     http_answer(c, sandbox ? 200 : 202, NULL, SL(""));
 }

@@ -54,6 +54,13 @@ static int look_at(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
+static bool is_canceled(struct kv_tx *tx, struct slice key)
+{
+    struct slice row;
+    struct said s;
+    return kv_tx_get(tx, key, &row) == 0 && get_said(row, &s) == 0 && s.what == SEND_CANCEL;
+}
+
 static int say_tx(struct kv_tx *tx, void *arg)
 {
     struct saying *x = arg;
@@ -64,6 +71,8 @@ static int say_tx(struct kv_tx *tx, void *arg)
         kv_tx_del(tx, x->key);
         return 0;
     }
+    if (x->said.what == SEND_PAUSE && is_canceled(tx, x->key))
+        return err_set(ERR_STATE, "the batch is canceled");
     int e = kv_tx_scan(tx, SL("b/"), SL("b0"), look_at, x);
     if (!e && x->n >= SEND_BATCHES_MAX)
         e = err_set(ERR_LIMIT, "%d batches of the account are paused or canceled: let some go on",
@@ -87,7 +96,8 @@ int send_batch_put(struct sends *s, struct slice account, struct slice batch, en
     return e;
 }
 
-int send_batch_said(struct sends *s, struct slice account, struct slice batch, enum send_action *out)
+int send_batch_said(struct sends *s, struct slice account, struct slice batch, int64_t since,
+                    enum send_action *out)
 {
     struct arena a = {0};
     struct slice row;
@@ -96,7 +106,7 @@ int send_batch_said(struct sends *s, struct slice account, struct slice batch, e
     int e = send_batch_is(batch)
                 ? kv_get(s->store->kv, object_of(&a, account), ar_cat(&a, SL("b/"), batch), &a, &row)
                 : ERR_NOT_FOUND;
-    if (!e && !(e = get_said(row, &said))) *out = said.what;
+    if (!e && !(e = get_said(row, &said)) && said.when > since) *out = said.what;
     ar_free(&a);
     return e == ERR_NOT_FOUND ? 0 : e;
 }

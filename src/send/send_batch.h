@@ -7,19 +7,19 @@ enum {
     SEND_BATCHES_MAX = 1000, /* of an account, that are paused or canceled */
     SEND_BATCH_KEEP_S = 30 * 86400,
 };
+#define SEND_BATCH_WHY "over the API of SendGrid, to its batch"
 /* To all of its sends; those that have ended, or are so already, stay as they are. SEND_RESUME: nothing is
- * said to it any more, and those that are paused go on. ERR_LIMIT, ERR_SYNTAX: it is no name of a batch. */
+ * said to it any more, and those that are paused go on. The first failure is given; the others are told
+ * nevertheless. ERR_LIMIT, ERR_SYNTAX: it is no name of a batch; ERR_STATE: it is canceled, which no pause
+ * undoes. */
 MUST_CHECK int send_batch_act(struct sends *s, struct slice account, struct slice batch,
                               enum send_action what, struct slice why);
-/* After a send of the batch was taken, before it is answered: what was said to the batch at that very moment
- * is said to it. */
-MUST_CHECK int send_batch_keep(struct sends *s, struct slice account, struct slice batch,
-                               const struct letter_id *id, struct slice why);
 /* The row alone, which sends that are taken see. As send_batch_act(). */
 MUST_CHECK int send_batch_put(struct sends *s, struct slice account, struct slice batch,
                               enum send_action what);
-/* What is said to it: SEND_PAUSE, SEND_CANCEL, or SEND_RESUME for nothing. */
-MUST_CHECK int send_batch_said(struct sends *s, struct slice account, struct slice batch,
+/* What was said to it later than `since` (unix seconds): SEND_PAUSE, SEND_CANCEL, or SEND_RESUME for nothing.
+ * A send that is to be run asks so, too (send_run.c): it may not have heard it. */
+MUST_CHECK int send_batch_said(struct sends *s, struct slice account, struct slice batch, int64_t since,
                                enum send_action *out);
 /* Those to which something is said, by name; each()'s non-zero value ends the walk. */
 typedef int send_batch_fn(void *arg, struct slice batch, enum send_action said);

@@ -12,6 +12,7 @@
 #include "base/civil.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "send_batch.h"
 #include "standing.h"
 
 #define PAUSE_AFTER_ERROR (2 * RT_S)
@@ -158,6 +159,67 @@ static int know_state(struct sends *s, const struct letter_id *id)
     return e;
 }
 
+/* ---- orders ---- */
+
+struct ordering {
+    struct send_order order;
+    unsigned from; /* states that it may be in, as bits */
+};
+
+static int order_tx(struct kv_tx *tx, void *arg)
+{
+    const struct ordering *x = arg;
+    struct slice row;
+    struct send_order o = {0};
+    struct buf b = BUF_INIT;
+    int e = kv_tx_get(tx, SL("h"), &row);
+    if (!e) e = kv_tx_get(tx, SL("s"), &row);
+    else if (e == ERR_NOT_FOUND) return err_set(e, "there is no such send");
+    if (!e) e = send_order_get(row, &o);
+    if (e && e != ERR_NOT_FOUND) return e;
+    if (!(x->from & 1u << o.state)) {
+        static const char *const words[] = {"under way", "paused", "canceled", "finished"};
+        return err_set(ERR_STATE, "the send is %s", words[o.state]);
+    }
+    send_order_put(&b, &x->order);
+    kv_tx_put_record(tx, SL("s"), &b);
+    buf_free(&b);
+    return 0;
+}
+
+static int put_order(struct sends *s, const struct letter_id *id, enum send_state state, unsigned from,
+                     struct slice why)
+{
+    char object[24];
+    struct ordering x = {{state, rt_wall_seconds(), why}, from};
+    send_object(id, object);
+    return kv_transact(s->store->kv, sl_cstr(object), order_tx, &x);
+}
+
+static const struct move {
+    enum send_state to;
+    unsigned from;
+} moves[] = {[SEND_PAUSE] = {SEND_PAUSED, 1u << SEND_RUNS},
+             [SEND_RESUME] = {SEND_RUNS, 1u << SEND_PAUSED},
+             [SEND_CANCEL] = {SEND_CANCELED, 1u << SEND_RUNS | 1u << SEND_PAUSED}};
+
+/* ---- reading a send ---- */
+
+/* What was said to its batch later than to it: the power may have been cut before it heard of it, or it was
+ * taken at that moment. */
+static int hear_batch(struct sends *s, const struct letter_id *id, const struct send_head *h,
+                      struct send_order *o)
+{
+    enum send_action said;
+    int e = send_batch_said(s, h->account, h->batch, o->since, &said);
+    if (e || said == SEND_RESUME) return e;
+    const struct move *m = &moves[said];
+    if (!(m->from & 1u << o->state)) return 0;
+    e = put_order(s, id, m->to, m->from, SL(SEND_BATCH_WHY));
+    if (!e) o->state = m->to, o->since = rt_wall_seconds();
+    return e == ERR_STATE ? 0 : e; /* know_state() sees the newer one */
+}
+
 /* Reads a send that is to be run. */
 static int load(struct sends *s, const struct letter_id *id)
 {
@@ -172,6 +234,7 @@ static int load(struct sends *s, const struct letter_id *id)
     int e = send_head_read(s, id, &a, &h);
     if (!e) e = send_count_read(s, r->object, &a, &r->count);
     if (!e) e = send_order_read(s, r->object, &a, &o);
+    if (!e) e = hear_batch(s, id, &h, &o);
     if (!e && h.account.n >= sizeof r->account) e = ERR_CORRUPT;
     if (!e && !run_find(s, id)) { /* nor was it loaded meanwhile */
         memcpy(r->account, h.account.p, h.account.n);
@@ -221,42 +284,7 @@ static int look_at(struct sends *s, const struct kv_row *row, struct arena *a, v
 
 static int look(struct sends *s) { return sends_each_row(s, "a", SL(""), look_at, NULL); }
 
-/* ---- orders ---- */
-
-struct ordering {
-    struct send_order order;
-    unsigned from; /* states that it may be in, as bits */
-};
-
-static int order_tx(struct kv_tx *tx, void *arg)
-{
-    const struct ordering *x = arg;
-    struct slice row;
-    struct send_order o = {0};
-    struct buf b = BUF_INIT;
-    int e = kv_tx_get(tx, SL("h"), &row);
-    if (!e) e = kv_tx_get(tx, SL("s"), &row);
-    else if (e == ERR_NOT_FOUND) return err_set(e, "there is no such send");
-    if (!e) e = send_order_get(row, &o);
-    if (e && e != ERR_NOT_FOUND) return e;
-    if (!(x->from & 1u << o.state)) {
-        static const char *const words[] = {"under way", "paused", "canceled", "finished"};
-        return err_set(ERR_STATE, "the send is %s", words[o.state]);
-    }
-    send_order_put(&b, &x->order);
-    kv_tx_put_record(tx, SL("s"), &b);
-    buf_free(&b);
-    return 0;
-}
-
-static int put_order(struct sends *s, const struct letter_id *id, enum send_state state, unsigned from,
-                     struct slice why)
-{
-    char object[24];
-    struct ordering x = {{state, rt_wall_seconds(), why}, from};
-    send_object(id, object);
-    return kv_transact(s->store->kv, sl_cstr(object), order_tx, &x);
-}
+/* ---- what holds a send ---- */
 
 /* It waits for a word of its sender. */
 static int pause_run(struct sends *s, struct run *r, struct slice why)
@@ -561,12 +589,6 @@ static int state_arrives(void *arg)
 
 int send_act(struct sends *s, const struct letter_id *id, enum send_action what, struct slice why)
 {
-    static const struct {
-        enum send_state to;
-        unsigned from;
-    } moves[] = {[SEND_PAUSE] = {SEND_PAUSED, 1u << SEND_RUNS},
-                 [SEND_RESUME] = {SEND_RUNS, 1u << SEND_PAUSED},
-                 [SEND_CANCEL] = {SEND_CANCELED, 1u << SEND_RUNS | 1u << SEND_PAUSED}};
     int e = put_order(s, id, moves[what].to, moves[what].from, why);
     if (!e && s->started) {
         e = rt_call(0, state_arrives, &(struct state_word){s, id});

@@ -3,6 +3,7 @@
 #include "event.h"
 #include "mail/head.h"
 #include "queue/own_test.h"
+#include "send_batch.h"
 #include "send_test.h"
 #include "suppression.h"
 #include "unsubscribe.h"
@@ -200,6 +201,40 @@ TEST(send_letters_are_whole_messages)
           sl_find(buf_slice(&t.text), SL("c@three")) == SL_NONE);
     CHECK(sl_find(buf_slice(&t.text), message_id(&t, &done.id)) != SL_NONE);
     buf_free(&big);
+    end(&t);
+}
+
+/* What was said to its batch, and not to it before the power was cut, it hears when it is to be run; what was
+ * said to itself later stands. */
+TEST(send_hears_what_was_said_to_its_batch)
+{
+    struct tester t;
+    if (!begin(&t)) return;
+    struct slice account = sl_cstr(t.x.account.id);
+    struct send s = test_send(&t.x);
+    struct send_letter l = test_letter(&t.x.f.a, SL("b@two.test"));
+    struct send_taken canceled, paused, free_;
+    sends_stop(t.x.s);
+    t.x.s->stopping = false;
+    s.batch = SL("stopped");
+    CHECK_OK(send_take(t.x.s, &s, &l, 1, &t.x.f.a, &canceled));
+    s.batch = SL("held");
+    CHECK_OK(send_take(t.x.s, &s, &l, 1, &t.x.f.a, &paused));
+    s.batch = SL("other");
+    CHECK_OK(send_take(t.x.s, &s, &l, 1, &t.x.f.a, &free_));
+    CHECK_OK(send_batch_put(t.x.s, account, SL("stopped"), SEND_CANCEL));
+    CHECK_OK(send_batch_put(t.x.s, account, SL("held"), SEND_PAUSE));
+    CHECK_OK(sends_start(t.x.s, t.q));
+    if (!wait_for(&t, &free_.id, "finished") || !wait_for(&t, &canceled.id, "canceled") ||
+        !wait_for(&t, &paused.id, "paused"))
+        return;
+    CHECK_INT(t.seen, 1);
+    sends_stop(t.x.s);
+    t.x.s->stopping = false;
+    CHECK_OK(send_act(t.x.s, &paused.id, SEND_RESUME, SL("its sender")));
+    CHECK_OK(sends_start(t.x.s, t.q));
+    if (!wait_for(&t, &paused.id, "finished")) return;
+    CHECK_INT(t.seen, 2);
     end(&t);
 }
 

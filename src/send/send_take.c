@@ -14,7 +14,6 @@
 
 #define HOLD_WAIT (20 * RT_S)
 #define HOLD_LOOK (RT_S / 50)
-#define BATCH_WHY "over the API of SendGrid, to its batch"
 
 struct waiting { /* a row that is not written yet */
     struct slice key, value;
@@ -138,7 +137,7 @@ static void put_order(struct kv_tx *tx, const struct send_writer *w)
     struct buf b = BUF_INIT;
     const struct send_order o = {.state = w->said == SEND_CANCEL ? SEND_CANCELED : SEND_PAUSED,
                                  .since = w->head.taken,
-                                 .why = SL(BATCH_WHY)};
+                                 .why = SL(SEND_BATCH_WHY)};
     send_order_put(&b, &o);
     kv_tx_put_record(tx, SL("s"), &b);
     buf_free(&b);
@@ -609,7 +608,7 @@ int send_commit(struct send_writer **wp, struct arena *a, struct send_taken *out
     int e = w->failed;
     if (!e && !w->head.numbers) e = err_set(ERR_SYNTAX, "there is no recipient");
     if (!e && w->page.n) e = close_page(w);
-    if (!e) e = send_batch_said(w->s, w->head.account, w->head.batch, &w->said);
+    if (!e) e = send_batch_said(w->s, w->head.account, w->head.batch, 0, &w->said);
     if (!e) e = flush_counted(w);
     if (e && e != ERR_UNKNOWN) {
         send_abandon(wp);

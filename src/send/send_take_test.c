@@ -1,5 +1,6 @@
 /* send_take_test.c - sends are taken whole or not at all, once under one key, with the suppressed left out.
  */
+#include "send_batch.h"
 #include "send_test.h"
 #include "suppression.h"
 
@@ -220,6 +221,51 @@ TEST(send_take_leaves_the_suppressed_out)
     s.options = SEND_BYPASS_BOUNCES;
     CHECK_OK(send_take(x.s, &s, l, 2, a, &t));
     CHECK_INT(t.recipients, 2);
+    send_fixture_end(&x);
+}
+
+static enum send_state state_of(struct send_fixture *x, const struct letter_id *id)
+{
+    struct send_order o = {0};
+    char object[24];
+    send_object(id, object);
+    CHECK_OK(send_order_read(x->s, object, &x->f.a, &o));
+    return o.state;
+}
+
+/* Each of its sends hears it, for which nothing of it is read but its row in the list: damage of one hides
+ * nothing. Other sends do not hear it. What is canceled stays so. */
+TEST(send_batch_is_told_to_its_sends_alone)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct slice account = sl_cstr(x.account.id);
+    static const char *const batch[] = {"a", "b", "", "a", "ab"};
+    struct send_taken t[5];
+    struct send_letter l = test_letter(a, SL("b@two.test"));
+    struct send s = test_send(&x);
+    enum send_action said;
+    char object[24];
+    s.campaign = SL("a");
+    for (size_t i = 0; i < COUNT_OF(t); i++) {
+        s.batch = sl_cstr(batch[i]);
+        CHECK_OK(send_take(x.s, &s, &l, 1, a, &t[i]));
+    }
+    send_object(&t[0].id, object);
+    put_row(&x, object, "h", SL("damage"));
+    CHECK_OK(send_batch_act(x.s, account, SL("a"), SEND_PAUSE, SL("why")));
+    for (size_t i = 0; i < COUNT_OF(t); i++)
+        CHECK_INT(state_of(&x, &t[i].id), strcmp(batch[i], "a") ? SEND_RUNS : SEND_PAUSED);
+    CHECK_OK(send_batch_act(x.s, account, SL("a"), SEND_CANCEL, SL("why")));
+    CHECK_ERR(send_batch_act(x.s, account, SL("a"), SEND_PAUSE, SL("why")), ERR_STATE);
+    CHECK_OK(send_batch_said(x.s, account, SL("a"), 0, &said));
+    CHECK_INT(said, SEND_CANCEL);
+    CHECK_INT(state_of(&x, &t[3].id), SEND_CANCELED);
+    CHECK_OK(send_batch_said(x.s, account, SL("a"), rt_wall_seconds() + 1, &said));
+    CHECK_INT(said, SEND_RESUME);
+    CHECK_OK(send_batch_act(x.s, account, SL("a"), SEND_RESUME, SL("why")));
+    CHECK_OK(send_batch_act(x.s, account, SL("a"), SEND_PAUSE, SL("why")));
     send_fixture_end(&x);
 }
 

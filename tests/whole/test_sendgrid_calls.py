@@ -170,7 +170,7 @@ def around(call):
     call("PATCH", parse + "/alice@one.test", {"send_raw": True})
     call("DELETE", parse + "/alice@one.test")
     today = datetime.datetime.now(datetime.timezone.utc).date()
-    assert call("GET", f"/v3/user/webhooks/parse/stats?start_date={today}") == [{"date": str(today), "stats": [{"metrics": {"received": 0}}]}]
+    assert call("GET", f"/v3/user/webhooks/parse/stats?start_date={today}&end_date={today}") == [{"date": str(today), "stats": [{"metrics": {"received": 0}}]}]
     for where in ("/v3/tracking_settings", "/v3/mail_settings"):
         for name in (s["name"] for s in call("GET", where)["result"]):
             call("GET", f"{where}/{name}")

@@ -188,6 +188,8 @@ def test_sendgrid_batches(home):
     assert sendgrid(home, f"/v3/user/scheduled_sends/{batch}", method="GET")[2] == [{"batch_id": batch, "status": "pause"}]
     assert sendgrid(home, f"/v3/user/scheduled_sends/{batch}", {"status": "cancel"}, "PATCH")[0] == 204
     assert sendgrid(home, f"/v3/user/scheduled_sends/{batch}", {"status": "stop"}, "PATCH")[0] == 400
+    assert sendgrid(home, f"/v3/user/scheduled_sends/{batch}", {"status": "pause"}, "PATCH")[0] == 400  # what is canceled stays so
+    assert sendgrid(home, "/v3/user/scheduled_sends", {"batch_id": batch, "status": "pause"})[0] == 400
     assert {"batch_id": batch, "status": "cancel"} in sendgrid(home, "/v3/user/scheduled_sends", method="GET")[2]
 
 
