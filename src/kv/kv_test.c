@@ -430,3 +430,18 @@ EACH_ENGINE(kv_reads_without_end_hold_no_loop)
     CHECK(others);
     CHECK_OK(group_wait(&g));
 }
+
+/* The same where nothing is found. */
+EACH_ENGINE(kv_reads_that_find_nothing_hold_no_loop)
+{
+    struct group g;
+    struct slice v;
+    bool others = false;
+    CHECK_OK(kv_transact(s->kv, SL("u:x"), put_many, NULL));
+    group_init(&g);
+    CHECK_OK(group_go(&g, "another", take_turn, &others));
+    for (int i = 0; i < 100 * ERASED && !others; i++)
+        CHECK_ERR(kv_get(s->kv, SL("u:x"), SL("none"), &s->a, &v), ERR_NOT_FOUND);
+    CHECK(others);
+    CHECK_OK(group_wait(&g));
+}

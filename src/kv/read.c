@@ -49,7 +49,7 @@ static int run_with(struct read *r, int (*thread)(void *))
 {
     int e = through_gate(r, fiber_current() ? KV_READ_CACHED : KV_READ_DISK);
     if (e == KV_WOULD_BLOCK) return told(r, offload(thread, r));
-    if (e >= 0) fiber_breathe(); /* who reads on and on has it in memory, most likely */
+    if (e >= 0 || e == ERR_NOT_FOUND) fiber_breathe(); /* who reads on and on has it in memory, most likely */
     return e;
 }
 static int read_run(struct read *r) { return run_with(r, read_on_thread); }
