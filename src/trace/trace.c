@@ -1,14 +1,20 @@
 /* trace.c - events of letters, and finding letters by what people know of them.
  *
  * A day's objects begin with t:<day>, day = the letter's first day as 5 hex digits of days since 1970; it is
- * forgotten as a whole. t:<day>.e<hour>, the letter's first hour, so that all events of a letter lie
- * together: e/<letter>/<time>/<n>      event; time in microseconds, 14 hex digits t:<day>.i<digit>, the first
- * digit of the hash, so that each question is asked of one object of a day: a/<hash>/<later letter> letters
- * by address: hash of it in lower case m/<hash>/<later letter>    letters by Message-ID without <>
- *   s/<hash>/<later letter>    letters by the session that handed them over
- * Older programs wrote all of it to t:<day>, where it is read as well. The letter's id is complemented in the
- * last three, so that the newest comes first. The value of an index row holds what was hashed. What belongs
- * to a transaction is told with it (kv_tx_note), the rest is written as kv_note. */
+ * forgotten as a whole. The events of a letter lie together, by its first hour:
+ *
+ * - t:<day>.e<hour>, key e/<letter>/<time>/<n>: an event, or several; time in microseconds, 14 hex digits
+ *
+ * Indexes are told apart by the first digit of the hash, so that each question is asked of one object of a
+ * day. The letter's id is complemented there, so that the newest comes first; the value holds what was
+ * hashed.
+ *
+ * - t:<day>.i<digit>, key a/<hash>/<later letter>: letters by address, hash of it in lower case
+ * - t:<day>.i<digit>, key m/<hash>/<later letter>: letters by Message-ID without <>
+ * - t:<day>.i<digit>, key s/<hash>/<later letter>: letters by the session that handed them over
+ *
+ * Older programs wrote all of it to t:<day>, where it is read as well. What belongs to a transaction is told
+ * with it (kv_tx_note), the rest is written as kv_note. */
 #include "trace.h"
 
 #include <stdarg.h>
@@ -618,6 +624,17 @@ static int scan_window(struct window *w, int64_t begin, int64_t end)
     return 0;
 }
 
+/* Back from `end` over what has nothing: to the end of the newest day that there is, or stays in its midst;
+ * INT64_MIN: there is none. Microseconds. Later days are taken away. */
+static int64_t over_gap(struct days *days, int64_t end)
+{
+    const int64_t whole = DAY_SECONDS * (int64_t)1000000;
+    while (days->n && days->v[days->n - 1] * whole >= end) days->n--;
+    if (!days->n) return INT64_MIN;
+    int64_t over = (days->v[days->n - 1] + 1) * whole;
+    return over < end ? over : end;
+}
+
 int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, struct arena *a,
                struct letter_id **out, size_t *n, size_t *damaged)
 {
@@ -633,6 +650,7 @@ int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, stru
     if (e == 0) e = days_of(t, a, &days);
     if (e == 0 && days.n) oldest = days.v[0] * DAY_SECONDS * 1000000;
     if (e == 0 && oldest < f->since * 1000000) oldest = f->since * 1000000;
+    if (e == 0) end = over_gap(&days, end);
     while (e == 0 && *n < limit && end > oldest) { /* wider and wider, back in time, an hour at most */
         int64_t begin = end - span, full = (end - 1) / hour * hour;
         if (begin < full) begin = full;
@@ -640,7 +658,7 @@ int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, stru
         w.n = 0;
         e = scan_window(&w, begin, end);
         for (size_t i = w.n; e == 0 && i-- > 0 && *n < limit;) (*out)[(*n)++] = w.v[i];
-        end = begin;
+        end = over_gap(&days, begin);
         if (span < hour) span *= 4;
         fiber_breathe();
     }

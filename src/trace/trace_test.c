@@ -274,6 +274,27 @@ TEST(the_newest_letters_by_time_domain_and_host)
     fixture_end(&f);
 }
 
+/* A clock that was wrong once made a day of 1970: the half a million hours since are not looked at. */
+TEST(the_newest_letters_are_found_over_a_gap_of_half_a_century)
+{
+    struct fixture f;
+    struct letter_id first, *id;
+    size_t n, damaged;
+    REQUIRE(fixture_begin(&f));
+    letter_id_floor(&first, INT64_C(100000) * 1000000);
+    trace_addf(f.t, &first, TRACE_RECEIVED, SL(""), "from mail.peer.test");
+    struct letter_id new = letter_at(&f, 5, "c@two.test", "to mx.far.test");
+    struct letter_id later = letter_at(&f, -3 * 86400, "c@two.test", "to mx.far.test");
+    struct arena a;
+    ar_init(&a, 1 << 20);
+    CHECK_OK(trace_last(f.t, &(struct trace_filter){0}, 5, &a, &id, &n, &damaged));
+    REQUIRE(n == 2);
+    CHECK(!ar_over(&a)); /* of rows that are not there */
+    CHECK(!strcmp(id[0].s, new.s) && !strcmp(id[1].s, first.s) && strcmp(id[0].s, later.s) != 0);
+    ar_free(&a);
+    fixture_end(&f);
+}
+
 TEST(letters_of_a_session)
 {
     struct fixture f;
