@@ -98,7 +98,9 @@ void imapd_failed(struct imapd_session *s, int e)
 bool imapd_args_bad(struct imapd_session *s, struct imap_in *in)
 {
     int e = imap_done(in);
-    if (!e && memory_refuses(&s->a)) e = err_set(ERR_TOO_LONG, "the command takes too much memory");
+    unsigned junk = s->junk;
+    if (!e && memory_refuses(&s->a)) e = err_set(ERR_LIMIT, "the command takes too much memory");
     if (e) imapd_bad(s, "%s", err_text(e));
+    if (e == ERR_LIMIT) s->junk = junk; /* a limit of ours makes no command a bad one */
     return e != 0;
 }

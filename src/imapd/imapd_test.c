@@ -1,5 +1,6 @@
 /* imapd_test.c - dialogues with a session: before the login, mailboxes, two sessions beside one another,
  * IDLE, the end. */
+#include "base/memory.h"
 #include "dialog_test.h"
 
 TEST(imapd_no_login_in_clear)
@@ -100,6 +101,37 @@ TEST(imapd_bad_input)
     EXPECT(c, "* OK ~\n");
     TALK(c, "a LOGIN {99999999+}", "a BAD the literal is too large\n");
     EXPECT(c, "* BYE [TOOBIG] the literal is too large\n");
+    conn_close(&c);
+    stop();
+}
+
+/* Commands that are above limits of ours are no bad commands: the session goes on. */
+TEST(imapd_limits_of_ours_end_no_session)
+{
+    start();
+    struct conn *c = login();
+    struct buf many = BUF_INIT;
+    buf_str(&many, "a SEARCH");
+    for (int set = 0; set < 2; set++) {
+        buf_str(&many, " UID 1");
+        for (int i = 3; i < 38000; i += 2) buf_printf(&many, ",%d", i);
+    }
+    TALK(c, "s SELECT INBOX", "~\n~\n~\n~\n~\n~\n~\n~\ns OK ~\n");
+    memory_set_budget(1);
+    for (int i = 0; i < 40; i++) {
+        conn_write(c, buf_slice(&many));
+        TALK(c, "", "a BAD the command takes too much memory\n");
+    }
+    memory_set_budget(0);
+    buf_clear(&many);
+    buf_str(&many, "a SEARCH");
+    for (int i = 0; i < 20000; i++) buf_str(&many, " SEEN");
+    for (int i = 0; i < 40; i++) {
+        conn_write(c, buf_slice(&many));
+        TALK(c, "", "a BAD byte ~: too many search keys\n");
+    }
+    TALK(c, "a NOOP", "a OK done\n");
+    buf_free(&many);
     conn_close(&c);
     stop();
 }
