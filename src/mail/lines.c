@@ -33,26 +33,31 @@ static size_t good_run(struct mail_lines *m, struct slice s)
 static struct slice line_end(struct mail_lines *m)
 {
     end_line(m);
-    m->cr = false;
+    m->cr = 0;
     return SL("\r\n");
 }
+
+/* CR CR LF is what programs make that turn LF into CR LF twice: one line ends there. */
+static bool doubled(const struct mail_lines *m, char next) { return m->cr == 1 && next == '\r'; }
 
 bool mail_lines_next(struct mail_lines *m, struct slice *in, struct slice *run)
 {
     while (in->n) {
         char c = in->p[0];
-        if (m->cr || c == '\n') {
-            m->mended |= !(m->cr && c == '\n');
+        if (!doubled(m, c) && (m->cr || c == '\n')) {
+            bool two = m->cr == 2 && c != '\n';
+            m->mended |= !(m->cr == 1 && c == '\n');
             if (c == '\n') *in = sl_from(*in, 1);
             *run = line_end(m);
+            if (two) *run = SL("\r\n\r\n");
             return true;
         }
-        size_t n = good_run(m, *in);
+        size_t n = m->cr ? 0 : good_run(m, *in);
         *run = sl_sub(*in, 0, n);
         *in = sl_from(*in, n);
         if (n) return true;
         *in = sl_from(*in, 1); /* a CR: what follows it tells what it is */
-        m->cr = true;
+        m->cr++;
     }
     return false;
 }
@@ -60,6 +65,8 @@ bool mail_lines_next(struct mail_lines *m, struct slice *in, struct slice *run)
 struct slice mail_lines_end(struct mail_lines *m)
 {
     if (!m->cr && !m->open) return SL("");
-    m->mended |= m->cr;
-    return line_end(m);
+    m->mended |= m->cr > 0;
+    bool two = m->cr == 2;
+    struct slice end = line_end(m);
+    return two ? SL("\r\n\r\n") : end;
 }

@@ -23,7 +23,10 @@ TEST(line_ends_are_mended_wherever_the_input_is_cut)
         {"a\r\nbc\r\n", "a\r\nbc\r\n", false, 2},
         {"a\nbc\n", "a\r\nbc\r\n", true, 2},
         {"a\rbc\r", "a\r\nbc\r\n", true, 2},
-        {"a\r\r\nb", "a\r\n\r\nb\r\n", true, 1},
+        {"a\r\r\nb", "a\r\nb\r\n", true, 1}, /* LF made CR LF twice */
+        {"a\r\r\nb\r\r\n\r\r\nc\r\r\n", "a\r\nb\r\n\r\nc\r\n", true, 1},
+        {"a\r\rb\r\r", "a\r\n\r\nb\r\n\r\n", true, 1},
+        {"a\r\r\rb", "a\r\n\r\n\r\nb\r\n", true, 1},
         {"a\n\r\nb\n\rc", "a\r\n\r\nb\r\n\r\nc\r\n", true, 1},
         {"\r\n\r\n", "\r\n\r\n", false, 0},
         {"\n.\n", "\r\n.\r\n", true, 1},

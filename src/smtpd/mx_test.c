@@ -188,7 +188,7 @@ TEST(mx_wants_commands_in_order)
     CHECK(sl_starts(talk(&cl, "EHLO [127.0.0.1]"), SL("250-")));
     CHECK_SL(talk(&cl, "RCPT TO:<alice@home.test>"), "503 5.5.1 MAIL comes first");
     CHECK_SL(talk(&cl, "DATA"), "503 5.5.1 MAIL comes first");
-    CHECK_SL(talk(&cl, "MAIL FROM:carol@one.test"), "501 5.1.7 the address must stand in < and >");
+    CHECK_SL(talk(&cl, "MAIL FROM:<carol@one.test"), "501 5.1.7 the address must stand in < and >");
     CHECK_SL(talk(&cl, "MAIL FROM:<carol@one.test>"), "250 2.1.0 Sender is fine");
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test>"), SL("503 5.5.1 A letter is under way")));
     CHECK(sl_starts(talk(&cl, "STARTTLS"), SL("503 5.5.1 A letter is under way")));

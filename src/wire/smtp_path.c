@@ -138,9 +138,10 @@ static int drop_route(struct slice *s)
 int smtp_path_parse(struct arena *a, struct slice s, bool reverse, struct smtp_path *out)
 {
     *out = (struct smtp_path){0};
-    if (s.n < 2 || s.p[0] != '<' || s.p[s.n - 1] != '>')
+    bool bare = s.n && sl_chr(s, '<') == SL_NONE && sl_chr(s, '>') == SL_NONE; /* from printers and scripts */
+    if (!bare && (s.n < 2 || s.p[0] != '<' || s.p[s.n - 1] != '>'))
         return err_set(ERR_SYNTAX, "the address must stand in < and >");
-    s = sl_sub(s, 1, s.n - 1);
+    if (!bare) s = sl_sub(s, 1, s.n - 1);
     if (!s.n) {
         out->null = true;
         return reverse ? 0 : err_set(ERR_SYNTAX, "a recipient cannot be empty");

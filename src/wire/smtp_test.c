@@ -72,12 +72,25 @@ TEST(smtp_mail_and_rcpt)
     ar_free(&ar);
 }
 
+/* RFC 5321 section 4.1.2 asks for the brackets; printers, cameras and scripts leave them out. */
+TEST(smtp_paths_without_brackets)
+{
+    struct smtp_command c;
+    CHECK_OK(smtp_command_parse(&ar, SL("MAIL FROM:a@b.test"), &c));
+    CHECK_SL(c.path.address, "a@b.test");
+    CHECK_OK(smtp_command_parse(&ar, SL("RCPT TO: \"a b\"@c.test  NOTIFY=NEVER"), &c));
+    CHECK_SL(c.path.address, "\"a b\"@c.test");
+    CHECK_OK(smtp_command_parse(&ar, SL("RCPT TO:Postmaster"), &c));
+    CHECK_SL(c.path.local, "Postmaster");
+    ar_free(&ar);
+}
+
 TEST(smtp_bad_paths)
 {
     static const char *const bad[] = {"MAIL",
                                       "MAIL FROM",
                                       "MAIL FROM:",
-                                      "MAIL FROM:a@b.test",
+                                      "MAIL FROM:alice",
                                       "MAIL FROM:<a@b.test",
                                       "MAIL FROM:a@b.test>",
                                       "MAIL FROM:<alice>",
