@@ -7,7 +7,7 @@ void crowd_init(struct crowd *c, enum crowd_of of, size_t most)
     *c = (struct crowd){.of = of, .most = most};
     list_init(&c->link);
     for (int s = 0; s < STREAMS; s++)
-        c->from[s] = c->later[s] = INT64_MAX, c->to[s] = c->later_to[s] = INT64_MIN;
+        c->rows[s] = (struct left_rows){.from = INT64_MAX, INT64_MIN, .later = INT64_MAX, INT64_MIN};
 }
 
 /* A row stays on the disk. Of a shard that this pass has yet to read it comes with it, else with the next. */
@@ -15,41 +15,64 @@ void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const 
                  struct slice key)
 {
     int shard = s->n / s->q->nloops;
-    if (!c->left) c->at = 0, c->key[0] = 0;
-    bool passed = shard < c->at || (shard == c->at && (c->reading || sl_cmp(key, sl_cstr(c->key)) < 0));
-    int64_t *least = passed ? c->later : c->from, *last = passed ? c->later_to : c->to;
-    if (d->due < least[d->stream]) least[d->stream] = d->due;
-    if (d->due > last[d->stream]) last[d->stream] = d->due;
+    struct left_rows *x = &c->rows[d->stream];
+    bool here = c->reading && c->stream == (int)d->stream;
+    bool passed = shard < x->at || (shard == x->at && (here || sl_cmp(key, sl_cstr(x->key)) < 0));
+    int64_t *least = passed ? &x->later : &x->from, *last = passed ? &x->later_to : &x->to;
+    if (d->due < *least) *least = d->due;
+    if (d->due > *last) *last = d->due;
     c->left = true;
     if (list_empty(&c->link)) list_push(&r->crowds, &c->link);
     crowd_stir(r, c);
 }
 
-static size_t hop_most(const struct hop *h)
+/* Of a hop whose site is left alone for a while a few of each stream are enough in memory; of bulk also when
+ * it takes few. */
+static bool keeps_few(const struct hop *h, enum stream s)
 {
-    return h->dock && dock_keeps_few(h->dock) ? h->under_way + HOP_FEW : h->crowd.most;
+    return h->dock && (dock_rests(h->dock) || (s == STREAM_BULK && h->dock->crawls));
 }
 
-static size_t crowd_most(struct crowd *c)
+bool hop_has_too_many(const struct hop *h, enum stream s)
 {
-    return c->of == OF_HOP ? hop_most(CONTAINER_OF(c, struct hop, crowd)) : c->most;
+    return keeps_few(h, s) && h->n[s] > h->under_way + HOP_FEW;
 }
 
-/* With so much it wants to be read for. */
-static size_t crowd_low(struct crowd *c)
+/* Has it no more of the stream in memory than this part of what it may? */
+static bool has_only(struct crowd *c, enum stream s, size_t part)
 {
-    const struct hop *h = CONTAINER_OF(c, struct hop, crowd);
-    bool few = c->of == OF_HOP && h->dock && dock_keeps_few(h->dock);
-    return few ? h->under_way + HOP_FEW / 4 : c->most / 4;
+    const struct hop *h = c->of == OF_HOP ? CONTAINER_OF(c, struct hop, crowd) : NULL;
+    if (h && keeps_few(h, s) && h->n[s] > h->under_way + HOP_FEW / part) return false;
+    return c->n <= c->most / part;
 }
 
-bool crowd_full(struct crowd *c) { return c->n >= crowd_most(c); }
+static bool has_left(const struct crowd *c, int s) { return c->rows[s].from != INT64_MAX; }
 
-bool crowd_has_room(struct crowd *c) { return c->n <= crowd_most(c) / 2; }
+static bool has_only_of_any(struct crowd *c, size_t part)
+{
+    bool any = false;
+    for (int s = 0; s < STREAMS; s++) any |= has_left(c, s) && has_only(c, (enum stream)s, part);
+    return any;
+}
+
+bool crowd_full(struct crowd *c, enum stream s)
+{
+    const struct hop *h = c->of == OF_HOP ? CONTAINER_OF(c, struct hop, crowd) : NULL;
+    return c->n >= c->most || (h && keeps_few(h, s) && h->n[s] >= h->under_way + HOP_FEW);
+}
+
+bool crowd_has_room(struct crowd *c) { return has_only_of_any(c, 2); }
+
+bool crowd_is_hindered(struct crowd *c)
+{
+    bool any = false;
+    for (int s = 0; s < STREAMS; s++) any |= has_left(c, s) && !crowd_full(c, (enum stream)s);
+    return !any;
+}
 
 void crowd_stir(struct ready *r, struct crowd *c)
 {
-    bool wants = c->left && !c->reading && c->n <= crowd_low(c);
+    bool wants = c->left && !c->reading && has_only_of_any(c, 4);
     if (wants && !c->hungry.at) heap_put(&r->hungry, &c->hungry, c->not_before);
     if (!wants) heap_remove(&r->hungry, &c->hungry);
 }

@@ -38,8 +38,11 @@ void crowd_init(struct crowd *c, enum crowd_of of, size_t most);
 /* A row stays on the disk. */
 void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const struct q_due *d,
                  struct slice key);
-bool crowd_full(struct crowd *c);
-bool crowd_has_room(struct crowd *c); /* for as much again as it has */
+/* The rest may stay on the disk: its site is left alone, or takes few, and this is bulk. */
+bool hop_has_too_many(const struct hop *h, enum stream s);
+bool crowd_full(struct crowd *c, enum stream s);
+bool crowd_has_room(struct crowd *c); /* for as much again as it has of a stream that it left something of */
+bool crowd_is_hindered(struct crowd *c); /* of no stream that it left something of has it room for more */
 /* What is left of it, in memory or on the disk, or how much it may have has changed: does it want to be read
  * for? */
 void crowd_stir(struct ready *r, struct crowd *c);

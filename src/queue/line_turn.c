@@ -89,9 +89,9 @@ void line_stir(struct ready *r, struct share *s, struct hop *h)
 
 void dock_binds(struct ready *r, struct dock *d, enum site_bind bind)
 {
-    bool was = dock_keeps_few(d);
+    bool was = dock_rests(d);
     d->bind = bind;
-    if (was == dock_keeps_few(d)) return;
+    if (was == dock_rests(d)) return;
     LIST_EACH(struct hop, h, &d->hops, dock_link) crowd_stir(r, &h->crowd);
 }
 

@@ -54,24 +54,18 @@ static struct slice due_key(const struct q_due *d, char text[READY_KEY])
                                      d->id.s, d->g));
 }
 
-/* A site that takes few keeps nothing on the disk that somebody waits for. */
-static bool hop_is_full(struct hop *h, enum stream s)
-{
-    bool all = !h->dock || dock_rests(h->dock) || s == STREAM_BULK;
-    return all ? crowd_full(&h->crowd) : h->crowd.n >= h->crowd.most;
-}
-
 /* Which of its crowds has no room for one more? */
 static struct crowd *too_many(struct line *l)
 {
-    if (crowd_full(&l->crowd) || (l->crowd.left && !l->crowd.reading)) return &l->crowd;
-    if (hop_is_full(l->hop, l->stream)) return &l->hop->crowd;
-    return crowd_full(&l->share->crowd) ? &l->share->crowd : NULL;
+    if (crowd_full(&l->crowd, l->stream) || (l->crowd.left && !l->crowd.reading)) return &l->crowd;
+    if (crowd_full(&l->hop->crowd, l->stream)) return &l->hop->crowd;
+    return crowd_full(&l->share->crowd, l->stream) ? &l->share->crowd : NULL;
 }
 
 static void count(struct ready *r, struct line *l, size_t by)
 {
     struct crowd *of[] = {&l->crowd, &l->hop->crowd, &l->share->crowd};
+    l->hop->n[l->stream] += by;
     for (size_t i = 0; i < COUNT_OF(of); i++) {
         of[i]->n += by;
         if (of[i]->left) crowd_stir(r, of[i]);
@@ -130,14 +124,12 @@ void ready_drop(struct ready *r, struct item *it)
     line_check(r, l);
 }
 
-/* Of a hop whose site is left alone for a while, or takes few, a few are enough in memory. */
+/* What it has more than enough of goes back to the disk. */
 static void hop_unload(struct ready *r, struct hop *h)
 {
     char text[READY_KEY];
-    bool all = dock_rests(h->dock);
     LIST_EACH(struct line, l, &h->lines, hop_link)
-    for (size_t n = all || l->stream == STREAM_BULK ? l->crowd.n - l->under_way : 0;
-         n && h->crowd.n > h->under_way + HOP_FEW; n--) {
+    for (size_t n = l->crowd.n - l->under_way; n && hop_has_too_many(h, l->stream); n--) {
         struct item *it = CONTAINER_OF(l->items.prev, struct item, link);
         struct q_due d = {.stream = l->stream, .due = it->due, .id = it->id, .g = it->g};
         crowd_leave(r, &h->crowd, it->shard, &d, due_key(&d, text));
@@ -252,7 +244,8 @@ static struct item *start(struct ready *r, struct line *l)
     list_push(&r->quick, &it->link);
     r->nquick++;
     l->under_way++;
-    l->hop->under_way++;
+    l->hop->under_way++; /* more of it is enough now */
+    if (l->hop->crowd.left) crowd_stir(r, &l->hop->crowd);
     l->share->quick++;
     line_enter(r, l);
     return it;
@@ -386,6 +379,7 @@ static void undo_start(struct ready *r, struct item *it)
     it->pace = WAITS;
     if (--l->hop->under_way == 0) l->hop->quiet = rt_now();
     l->under_way--;
+    if (l->hop->crowd.left) crowd_stir(r, &l->hop->crowd);
     share_stir(r, l->share);
     hop_stir(r, l->hop);
 }

@@ -16,15 +16,20 @@ enum { READY_KEY = 48 };
 
 /* Of a line, a share or a hop at most so many items are in memory. The rows of the others are left on the
  * disk and read again, shard after shard, when there is room (ahead.c). */
+struct left_rows {           /* of one stream: none waits for those of a stream behind it */
+    int64_t from, to;        /* least and last time left: of shards still to be read, */
+    int64_t later, later_to; /* and of those already read */
+    int at;                  /* the shard that is being read, of this loop's */
+    char key[READY_KEY];     /* how far; "" = it begins */
+};
 struct crowd {
     enum crowd_of { OF_LINE, OF_SHARE, OF_HOP } of;
     struct link link; /* in ready->crowds while something is left */
     size_t n, most;
     bool left, reading;
-    int64_t from[STREAMS], to[STREAMS];        /* least and last time left: of shards still to be read, */
-    int64_t later[STREAMS], later_to[STREAMS]; /* and of those already read */
-    int at;                                    /* the shard that is being read, of this loop's */
-    char key[READY_KEY];                       /* how far; "" = it begins */
+    bool damaged; /* some of it could not be read this time */
+    int stream;   /* while it is read for: of which stream */
+    struct left_rows rows[STREAMS];
     int64_t not_before;
     struct heap_node hungry; /* in ready->hungry: something is left, and there is room for it */
 };
@@ -63,7 +68,7 @@ struct hop {
     const struct source_way *way;
     struct dock *dock;
     struct link dock_link, lines;
-    size_t under_way;
+    size_t n[STREAMS], under_way; /* n: in memory, of each stream; together crowd.n */
     int64_t quiet, told; /* rt_now(): since when nothing is under way; when the log was told of that */
     struct link waiting; /* lines, for the first delivery to find the site, or for one of an account to end */
     bool able;           /* stall.c's own */

@@ -186,3 +186,38 @@ TEST(ready_a_line_that_stands_wrongly_is_found_and_goes)
         end(&x);
     }
 }
+
+/* Of a hop of which few are in memory more may be, as soon as more of it is under way. */
+TEST(ready_a_hop_that_keeps_few_is_read_for_when_its_letters_start)
+{
+    enum { LETTERS = 30 };
+    struct row x;
+    struct queue q = {.nloops = 1, .nshards = 1};
+    struct letter_id id[LETTERS];
+    begin(&x);
+    x.shard.q = &q;
+    for (int i = 0; i < LETTERS; i++) {
+        struct arena a = {0};
+        letter_id_new(&id[i]);
+        struct q_due d = {.due = rt_wall_seconds(), .stream = STREAM_BULK, .id = id[i]};
+        d.hop = SL("two.test"), d.domain = SL("one.test");
+        CHECK_INT(ready_add(&x.r, &x.shard, &d, queue_key_due(&a, d.stream, d.due, &d.id, 0)), ADDED);
+        ar_free(&a);
+    }
+    size_t before = go(&x);
+    struct hop *h = x.on[0]->line->hop;
+    h->dock->seen = true;
+    CHECK(ready_weigh(&x.r)); /* it takes few: the rest goes back to the disk */
+    CHECK(h->crowd.left && h->n[STREAM_BULK] == before + 10);
+    for (int i = 0; i < LETTERS && h->crowd.n > h->under_way + 3; i++) {
+        struct item *it = ready_find(&x.r, &id[i], 0);
+        if (it && it->pace == WAITS) ready_drop(&x.r, it);
+    }
+    CHECK(!heap_least(&x.r.hungry));
+    stop(x.on[0], &x, SITE_ANSWERED);
+    x.on[0] = NULL;
+    CHECK(!heap_least(&x.r.hungry));
+    CHECK(go(&x) > before);
+    CHECK(heap_least(&x.r.hungry) == &h->crowd.hungry);
+    end(&x);
+}

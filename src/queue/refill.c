@@ -1,7 +1,7 @@
 /* refill.c - reading again what a line, hop or sender (struct crowd) left on the disk. All that want it at a
- * moment are read for in one pass: each from where it stopped the last time, as far as something of it was
- * left, the shards of a loop in turn; a row is looked at once for all of them. So what a letter costs grows
- * neither with the queue nor with how many wait. */
+ * moment are read for in one pass: stream after stream, each from where it stopped the last time, as far as
+ * something of it was left, the shards of a loop in turn; a row is looked at once for all of them. So what a
+ * letter costs grows neither with the queue nor with how many wait. */
 #include "refill.h"
 
 #include <stdio.h>
@@ -21,13 +21,18 @@ struct pass {
     int64_t now;      /* unix seconds */
     struct crowd **v; /* in order of where they stand */
     size_t n;
+    bool told; /* of a place that cannot be read */
 };
 
 /* ---- where a crowd stands ---- */
 
-static int order(const struct crowd *c, int at, struct slice key)
+static struct left_rows *rows_of(struct crowd *c) { return &c->rows[c->stream]; }
+
+static int order(const struct crowd *c, int stream, int at, struct slice key)
 {
-    return c->at != at ? c->at - at : sl_cmp(sl_cstr(c->key), key);
+    const struct left_rows *x = &c->rows[c->stream];
+    if (c->stream != stream) return c->stream - stream;
+    return x->at != at ? x->at - at : sl_cmp(sl_cstr(x->key), key);
 }
 
 static void put_key(char out[READY_KEY], struct slice key, const char *behind)
@@ -35,34 +40,58 @@ static void put_key(char out[READY_KEY], struct slice key, const char *behind)
     snprintf(out, READY_KEY, "%.*s%s", SLF(key), behind);
 }
 
-/* What it left of a stream that is due by now: to = where that ends, in its shard. False: nothing, from where
- * it stands on. */
-static bool range(const struct crowd *c, enum stream s, int64_t now, char from[READY_KEY], char to[READY_KEY])
+/* What it left of the stream it stands in, that is due by now: to = where that ends, in its shard. False:
+ * nothing, from where it stands on. */
+static bool range(struct crowd *c, int64_t now, char from[READY_KEY], char to[READY_KEY])
 {
     struct arena a = {0};
-    int64_t last = c->to[s] < now ? c->to[s] : now;
-    bool any = c->from[s] <= last;
+    const struct left_rows *x = rows_of(c);
+    int64_t last = x->to < now ? x->to : now;
+    bool any = x->from <= last;
     if (any) {
-        put_key(from, queue_key_due_from(&a, s, c->from[s]), "");
-        put_key(to, queue_key_due_from(&a, s, last + 1), "");
-        any = strcmp(c->key, to) < 0;
+        put_key(from, queue_key_due_from(&a, (enum stream)c->stream, x->from), "");
+        put_key(to, queue_key_due_from(&a, (enum stream)c->stream, last + 1), "");
+        any = strcmp(x->key, to) < 0;
     }
     ar_free(&a);
     return any;
 }
 
-/* To the next place where something of it may be, of which stream, and to where. False: there is none. */
-static bool seek(const struct pass *p, struct crowd *c, enum stream *of, char to[READY_KEY])
+/* All of its rows of the stream were looked at: what was left meanwhile is for the next time, and what was
+ * left while the clock was ahead. */
+static void stream_done(const struct pass *p, struct left_rows *x)
+{
+    bool ahead = x->to != INT64_MIN && x->to > p->now;
+    if (ahead && x->from <= p->now) x->from = p->now + 1;
+    if (!ahead || x->later < x->from) x->from = x->later;
+    if (!ahead || x->later_to > x->to) x->to = x->later_to;
+    x->later = INT64_MAX;
+    x->later_to = INT64_MIN;
+    x->at = 0;
+    x->key[0] = 0;
+}
+
+/* To the next stream of which there is room for more. */
+static void next_stream(struct crowd *c)
+{
+    do c->stream++;
+    while (c->stream < STREAMS && crowd_full(c, (enum stream)c->stream));
+}
+
+/* To the next place where something of it may be, and to where. False: there is none. */
+static bool seek(const struct pass *p, struct crowd *c, char to[READY_KEY])
 {
     char from[READY_KEY];
     const struct queue *q = p->h->q;
-    for (; p->h->loop + c->at * q->nloops < q->nshards; c->at++, c->key[0] = 0)
-        for (int s = 0; s < STREAMS; s++)
-            if (range(c, (enum stream)s, p->now, from, to)) {
-                if (strcmp(c->key, from) < 0) put_key(c->key, sl_cstr(from), "");
-                *of = (enum stream)s;
+    for (; c->stream < STREAMS; next_stream(c)) {
+        struct left_rows *x = rows_of(c);
+        for (; p->h->loop + x->at * q->nloops < q->nshards; x->at++, x->key[0] = 0)
+            if (range(c, p->now, from, to)) {
+                if (strcmp(x->key, from) < 0) put_key(x->key, sl_cstr(from), "");
                 return true;
             }
+        stream_done(p, x);
+    }
     return false;
 }
 
@@ -78,37 +107,28 @@ static void let_go(struct pass *p, struct crowd *c, int64_t pause)
     crowd_done(p->h->ready, c);
 }
 
-/* All of its rows were looked at: what was left meanwhile is for the next time, and what was left while the
- * clock was ahead. */
+/* It has been looked for in all streams of which there is room. */
 static void finish(struct pass *p, struct crowd *c)
 {
     c->left = false;
-    for (int s = 0; s < STREAMS; s++) {
-        bool ahead = c->to[s] != INT64_MIN && c->to[s] > p->now;
-        if (ahead && c->from[s] <= p->now) c->from[s] = p->now + 1;
-        if (!ahead || c->later[s] < c->from[s]) c->from[s] = c->later[s];
-        if (!ahead || c->later_to[s] > c->to[s]) c->to[s] = c->later_to[s];
-        c->later[s] = INT64_MAX;
-        c->later_to[s] = INT64_MIN;
-        c->left |= c->from[s] != INT64_MAX;
-    }
-    c->at = 0;
-    c->key[0] = 0;
-    let_go(p, c, crowd_full(c) ? 0 : RT_S);
+    for (int s = 0; s < STREAMS; s++) c->left |= c->rows[s].from != INT64_MAX;
+    int64_t pause = c->damaged ? AGAIN_AFTER_ERROR_S * RT_S : crowd_is_hindered(c) ? 0 : RT_S;
+    c->damaged = false;
+    let_go(p, c, pause);
 }
 
 /* Where it stands has changed, forwards. */
 static void sort_in(struct pass *p, struct crowd *c)
 {
     char to[READY_KEY];
-    enum stream of;
     size_t i = 0;
-    if (!seek(p, c, &of, to)) {
+    if (!seek(p, c, to)) {
         finish(p, c);
         return;
     }
+    struct slice key = sl_cstr(rows_of(c)->key);
     while (p->v[i] != c) i++;
-    for (; i + 1 < p->n && order(p->v[i + 1], c->at, sl_cstr(c->key)) < 0; i++) p->v[i] = p->v[i + 1];
+    for (; i + 1 < p->n && order(p->v[i + 1], c->stream, rows_of(c)->at, key) < 0; i++) p->v[i] = p->v[i + 1];
     p->v[i] = c;
 }
 
@@ -116,6 +136,8 @@ static void add(struct pass *p, struct crowd *c)
 {
     heap_remove(&p->h->ready->hungry, &c->hungry);
     c->reading = true;
+    c->stream = -1;
+    next_stream(c);
     memmove(p->v + 1, p->v, p->n++ * sizeof(struct crowd *));
     p->v[0] = c;
     sort_in(p, c);
@@ -144,7 +166,7 @@ static size_t whose(const struct pass *p, const struct q_due *d, int at, struct 
     struct crowd *all[3];
     crowds_of(p->h->ready, d, all);
     for (int i = 0; i < 3; i++)
-        if (all[i] && all[i]->reading && order(all[i], at, key) <= 0) of[n++] = all[i];
+        if (all[i] && all[i]->reading && order(all[i], (int)d->stream, at, key) <= 0) of[n++] = all[i];
     return n;
 }
 
@@ -156,19 +178,36 @@ static bool take_row(struct pass *p, struct shard *s, int at, const struct kv_ro
     if (q_due_get(row->key, row->value, &d) != 0) return false; /* `tram verify` tells of it */
     size_t n = whose(p, &d, at, row->key, of), left = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!crowd_full(of[i])) {
+        if (!crowd_full(of[i], d.stream)) {
             of[left++] = of[i];
             continue;
         }
-        put_key(of[i]->key, row->key, "");
+        put_key(rows_of(of[i])->key, row->key, "");
         let_go(p, of[i], 0);
     }
     if (left) any = ready_add(p->h->ready, s, &d, row->key) != NO_ROOM;
     for (size_t i = 0; i < left && !any; i++) {
-        put_key(of[i]->key, row->key, "");
+        put_key(rows_of(of[i])->key, row->key, "");
         let_go(p, of[i], RT_S);
     }
     return any;
+}
+
+/* A place that cannot be read: whoever has something there goes on in the next shard, and comes back. */
+static void step_over(struct pass *p, const struct shard *s, int at, int stream, int e)
+{
+    if (!p->told)
+        log_warn("queue", "what was left in the schedule of %s cannot be read: %s", s->object, err_text(e));
+    p->told = true;
+    while (p->n && order(p->v[0], stream, at + 1, SL("")) < 0) {
+        struct left_rows *x = rows_of(p->v[0]);
+        if (x->from < x->later) x->later = x->from;
+        if (x->to > x->later_to) x->later_to = x->to;
+        x->at++;
+        x->key[0] = 0;
+        p->v[0]->damaged = true;
+        sort_in(p, p->v[0]);
+    }
 }
 
 /* Of the first of them, and what lies there of the others. */
@@ -178,27 +217,27 @@ static int read_some(struct pass *p)
     struct kv_page page = {0};
     struct ahead *h = p->h;
     char from[READY_KEY], to[READY_KEY] = "";
-    int at = p->v[0]->at;
+    int at = rows_of(p->v[0])->at, stream = p->v[0]->stream;
     struct shard *s = &h->q->shard[h->loop + at * h->q->nloops];
-    enum stream of = STREAM_BULK;
     bool any = false;
-    (void)seek(p, p->v[0], &of, to); /* it stands where something may be: for where that ends */
-    if (!ready_has_memory(h->ready, of, h->ready->items_most / MEMORY_PART)) {
+    (void)seek(p, p->v[0], to); /* it stands where something may be: for where that ends */
+    if (!ready_has_memory(h->ready, (enum stream)stream, h->ready->items_most / MEMORY_PART)) {
         let_go(p, p->v[0], RT_S);
         return 0;
     }
-    put_key(from, sl_cstr(p->v[0]->key), "");
+    put_key(from, sl_cstr(rows_of(p->v[0])->key), "");
     int e = kv_scan(h->q->store->kv, shard_object(s), sl_cstr(from), sl_cstr(to), ROWS_AT_ONCE, &rows, &page);
     h->ready->looked += page.n;
     for (size_t i = 0; !e && i < page.n; i++) any |= take_row(p, s, at, &page.row[i]);
     if (!e && page.more) put_key(to, page.row[page.n - 1].key, " ");
-    while (!e && p->n && order(p->v[0], at, sl_cstr(to)) < 0) {
-        put_key(p->v[0]->key, sl_cstr(to), "");
+    while (!e && p->n && order(p->v[0], stream, at, sl_cstr(to)) < 0) {
+        put_key(rows_of(p->v[0])->key, sl_cstr(to), "");
         sort_in(p, p->v[0]);
     }
+    if (e && e != ERR_CANCELED) step_over(p, s, at, stream, e);
     ar_free(&rows);
     if (any) waitq_wake_all(h->news);
-    return e;
+    return e == ERR_CANCELED ? e : 0;
 }
 
 bool refill(struct ahead *h)
@@ -212,8 +251,6 @@ bool refill(struct ahead *h)
         e = read_some(&p);
         fiber_breathe();
     }
-    if (e && e != ERR_CANCELED)
-        log_warn("queue", "what was left in the schedule cannot be read: %s", err_text(e));
     while (p.n) let_go(&p, p.v[0], e ? AGAIN_AFTER_ERROR_S * RT_S : 0);
     ar_free(&a);
     return any;
