@@ -12,7 +12,8 @@ static int at_once(void *arg, struct slice name, int (*prove)(void *), void *pro
 }
 
 /* An account has one name however it is spelled, and whichever address of a person elsewhere is given (while
- * that directory is away: as given); it need not be here to be forgiven. */
+ * that directory is away: as given); it need not be here to be forgiven. Who has none yet is given it, as by
+ * a first login: only by an account are all addresses of a person one. */
 static int whom(struct request *r, bool must_be_here, struct slice *out)
 {
     struct account acc;

@@ -87,6 +87,11 @@ def test_who_is_shut_out_is_so_by_each_of_their_addresses(net):
             client.close()
     net.home.tram("block", "remove", "carol@home.test")
     assert login(net, "office@home.test", "secret") == 235
+    # as tram(1) says: a person there who has no account gets it, somebody whom nobody knows gets none
+    for who in ("dave", "nobody"):
+        assert f"{who}@home.test" not in net.home.tram("account", "list").stdout
+        net.home.tram("block", "remove", f"{who}@home.test", ok=False)
+        assert (f"{who}@home.test" in net.home.tram("account", "list").stdout) == (who == "dave")
 
 
 def test_somebody_who_is_removed_there(net):
