@@ -631,3 +631,27 @@ TEST(a_change_of_many_cold_messages_holds_nobody_up)
     CHECK_INT(waited(&f), 0);
     fixture_end(&f);
 }
+
+/* Nor does the search for threads, of as many as are asked for at once, each with all the relatives it may
+ * have. */
+TEST(threads_of_many_cold_messages_hold_nobody_up)
+{
+    enum { N = MESSAGE_THREADS_MAX };
+    struct fixture f;
+    struct message_threading v[N] = {0};
+    REQUIRE(fixture_begin(&f));
+    for (uint32_t i = 0; i < N; i++) {
+        struct message_relations *r = &v[i].relations;
+        v[i].uid = add(&f, INBOX_ID, "cold", 0);
+        *r = (struct message_relations){.subject = ar_printf(&f.a, "subject %u", i), .reply = true};
+        while (r->n < MESSAGE_RELATIONS_MAX) {
+            r->id[r->n] = ar_printf(&f.a, "%u.%zu@one.test", i, r->n);
+            r->n++;
+        }
+    }
+    kv_mem_cool(f.s->kv);
+    CHECK_OK(message_threads(f.s, BOX(INBOX_ID), v, N));
+    CHECK_INT(waited(&f), 0);
+    for (uint32_t i = 0; i < N; i++) CHECK(v[i].thread != 0);
+    fixture_end(&f);
+}

@@ -97,6 +97,7 @@ struct threading {
     uint32_t box;
     struct message_threading *v;
     size_t n;
+    char email_id[MESSAGE_THREADS_MAX][EMAIL_ID_MAX + 1]; /* of those that were read and have no thread */
 };
 
 /* *found: one more was found out. */
@@ -119,22 +120,53 @@ static int thread_one(struct kv_tx *tx, const struct account_row *a, uint32_t bo
     return 0;
 }
 
+/* What the rest of them needs is fetched together, not one after the other. */
+static void want_rest(struct kv_tx *tx, const struct threading *t, size_t from,
+                      const struct batch_range *near)
+{
+    char room[KEY_ROOM];
+    for (size_t i = from; i < t->n; i++) messages_want(tx, t->box, &t->v[i].uid, 1, near);
+    for (size_t i = from; i < t->n; i++) {
+        const struct message_relations *r = &t->v[i].relations;
+        if (t->email_id[i][0]) kv_tx_want(tx, relation_key('e', sl_cstr(t->email_id[i]), room));
+        for (size_t k = 0; k < r->n; k++) kv_tx_want(tx, relation_key('i', r->id[k], room));
+        if (r->reply && r->subject.n) kv_tx_want(tx, relation_key('s', r->subject, room));
+    }
+}
+
+/* All are read first: by their EMAILIDs what they are related to can be fetched together, too. */
+static int read_all(struct kv_tx *tx, struct threading *t, struct batch_range *near)
+{
+    struct message m;
+    int e = 0;
+    memset(t->email_id, 0, sizeof t->email_id);
+    for (size_t i = 0; e == 0 && i < t->n; i++) {
+        e = message_tx(tx, t->box, t->v[i].uid, near, &m);
+        if (e == 0 && !m.thread) memcpy(t->email_id[i], m.email_id, sizeof m.email_id);
+        if (e == ERR_NOT_FOUND || err_is_damage(e)) e = 0; /* told for each */
+    }
+    return e;
+}
+
 static int thread_tx(struct kv_tx *tx, void *arg)
 {
     struct threading *t = arg;
     struct account_row a;
     struct batch_range near = {0};
     uint64_t before;
+    size_t i = 0;
     int e = account_tx(tx, &a);
     before = e ? 0 : a.threaded;
-    for (size_t i = 0; e == 0 && i < t->n; i++) {
+    if (e == 0) e = read_all(tx, t, &near);
+    for (; e == 0 && i < t->n; i++) {
         bool found = false;
         t->v[i].thread = 0;
         e = thread_one(tx, &a, t->box, &near, &t->v[i], &found);
         a.threaded += found; /* not the modseq: nothing that a view shows has changed */
         if (t->n > 1 && (e == ERR_NOT_FOUND || err_is_damage(e))) e = 0;
     }
-    if (e == 0 && a.threaded != before) account_row_put(tx, &a);
+    if (e) want_rest(tx, t, i ? i - 1 : 0, &near);
+    else if (a.threaded != before) account_row_put(tx, &a);
     return e;
 }
 
