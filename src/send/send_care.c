@@ -89,11 +89,26 @@ static int look_over(struct caring *x, const struct kv_row *row)
     return e;
 }
 
+static bool is_known(const struct caring *x, struct slice claim)
+{
+    return time_of(claim) > x->now - SEND_IDEMPOTENCY_S;
+}
+
+/* Looks again: it may have been asked under the key meanwhile. */
+static int forget_key_tx(struct kv_tx *tx, void *arg)
+{
+    const struct caring *x = arg;
+    struct slice claim;
+    int e = kv_tx_get(tx, x->row, &claim);
+    if (!e && !is_known(x, claim)) kv_tx_del(tx, x->row);
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
 static int look_key(struct caring *x, const struct kv_row *row)
 {
-    if (time_of(row->value) > x->now - SEND_IDEMPOTENCY_S) return 0;
+    if (is_known(x, row->value)) return 0;
     x->row = row->key;
-    return kv_transact(x->s->store->kv, SL(SENDS_OBJECT), forget_tx, x);
+    return kv_transact(x->s->store->kv, SL(SENDS_OBJECT), forget_key_tx, x);
 }
 
 static int each_row(struct caring *x, const char *start, const char *to,

@@ -629,13 +629,24 @@ int send_commit(struct send_writer **wp, struct arena *a, struct send_taken *out
 }
 
 struct forgetting {
-    struct slice claim, unfinished;
+    struct slice claim, unfinished, id;
 };
+
+/* Is the row of that key its claim? It may be of another, once it was too old. */
+static bool claims(struct kv_tx *tx, struct slice key, struct slice id)
+{
+    struct slice row;
+    struct rec r;
+    if (!key.n || kv_tx_get(tx, key, &row) != 0 || rec_open(&r, row, 1) != 0) return false;
+    while (rec_next(&r))
+        if (r.tag == 'i') return sl_eq(r.field, id);
+    return false;
+}
 
 static int forget_tx(struct kv_tx *tx, void *arg)
 {
     struct forgetting *x = arg;
-    if (x->claim.n) kv_tx_del(tx, x->claim);
+    if (claims(tx, x->claim, x->id)) kv_tx_del(tx, x->claim);
     kv_tx_del(tx, x->unfinished);
     return 0;
 }
@@ -646,7 +657,7 @@ static void forget(struct send_writer *w)
     char object[24], text[ERR_TEXT_MAX];
     int code = w->failed;
     snprintf(text, sizeof text, "%s", err_text(code));
-    struct forgetting x = {w->claim, ar_printf(&w->a, "u/%s", w->id.s)};
+    struct forgetting x = {w->claim, ar_printf(&w->a, "u/%s", w->id.s), sl_cstr(w->id.s)};
     send_object(&w->id, object);
     int e = w->written ? kv_erase(w->s->store->kv, sl_cstr(object), SL(" "), SL("")) : 0;
     if (!e && (w->written || w->claim.n)) e = kv_transact(w->s->store->kv, SL(SENDS_OBJECT), forget_tx, &x);

@@ -199,6 +199,35 @@ TEST(send_take_after_one_that_failed_is_remembered)
     send_fixture_end(&x);
 }
 
+/* Who gives up takes its own claim away, and that of nobody who has the key now. */
+TEST(send_that_is_abandoned_takes_away_its_own_claim_alone)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct send_writer *w;
+    struct send_taken t;
+    struct send s = test_send(&x);
+    struct letter_id other = {"0123456789abcdef"};
+    struct buf b = BUF_INIT;
+    s.idempotency = SL("key"), s.digest = SL("d");
+    for (int taken_over = 0; taken_over < 2; taken_over++) {
+        struct kv_page page;
+        CHECK_OK(send_begin(x.s, &s, a, &w, &t));
+        CHECK_OK(kv_scan(x.f.s->kv, SL(SENDS_OBJECT), SL("i/"), SL("i0"), 9, a, &page));
+        REQUIRE(page.n == 1);
+        const char *key = ar_cstr(a, page.row[0].key);
+        send_claim_put(&b, &other, SL("d"), rt_wall_seconds());
+        if (taken_over) put_row(&x, SENDS_OBJECT, key, buf_slice(&b));
+        send_abandon(&w);
+        CHECK_OK(kv_scan(x.f.s->kv, SL(SENDS_OBJECT), SL("i/"), SL("i0"), 9, a, &page));
+        CHECK_INT(page.n, taken_over);
+        buf_clear(&b);
+    }
+    buf_free(&b);
+    send_fixture_end(&x);
+}
+
 TEST(send_take_leaves_the_suppressed_out)
 {
     struct send_fixture x;
