@@ -521,6 +521,24 @@ TEST(dmarc_several_authors_take_the_strictest)
     ar_free(&a);
 }
 
+/* A stranger's From, whatever it holds, is judged. */
+TEST(dmarc_too_many_authors_are_no_author)
+{
+    static const char *const heads[] = {
+        "From: a@b.example,a@c.example,a@d.example,a@e.example,a@f.example\r\n\r\n",
+        "From: a@b.example,a@c.example,a@d.example,a@e.example,a@f.example,a@g.example,a@h.example\r\n\r\n",
+    };
+    struct arena a = {0};
+    struct counted_dns *z = counted_open(policies);
+    for (size_t i = 0; i < COUNT_OF(heads); i++) {
+        struct dmarc_authors from = authors(&a, heads[i], strlen(heads[i]));
+        CHECK_INT(from.state, DMARC_FROM_TOO_MANY);
+        CHECK(judge_all(z->dns, &a, &from, (struct facts){.spf = "b.example"}).code != DMARC_PASS);
+    }
+    counted_close(z);
+    ar_free(&a);
+}
+
 TEST(dmarc_questions_are_few)
 {
     struct arena a = {0};

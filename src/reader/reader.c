@@ -19,7 +19,7 @@ static int record_of(struct store *store, struct mailbox_ref box, uint32_t uid, 
 int reader_open(struct reader **out, struct store *store, struct mailbox_ref box, uint32_t uid,
                 const struct message *known)
 {
-    ASSERT(store && *box.account && uid);
+    ASSERT(store && *box.account);
     struct message m;
     *out = NULL;
     int e = known ? 0 : record_of(store, box, uid, &m);
