@@ -348,9 +348,10 @@ static int64_t next_look(struct acme *x, struct arena *a)
     return !k.renew_at || wait < 1 ? ACME_WAIT_FIRST_S : wait < most ? wait : most;
 }
 
-/* For what the DNS shows it is looked often, and waited in the same words. */
-static bool is_news(struct acme *x, int e)
+/* For what the DNS shows of the node's names it is looked often, and waited in the same words. */
+static bool is_news(struct acme *x, struct slice name, int e)
 {
+    if (name.n) return true; /* failures, later and later */
     uint64_t hash = e == ERR_DNS ? sl_hash(sl_cstr(err_text(e))) : 0;
     return __atomic_exchange_n(&x->waited_for, hash, __ATOMIC_SEQ_CST) != hash || !hash;
 }
@@ -369,7 +370,7 @@ static int look_at(struct acme *x, struct slice name, bool advice)
     if (!e && is_due(x, &a, &k)) {
         e = renew(x, name, false);
         if (!e) log_info("acme", "there is a new certificate%s", whose);
-        else if (e != ERR_CANCELED && e != ERR_BUSY && is_news(x, e))
+        else if (e != ERR_CANCELED && e != ERR_BUSY && is_news(x, name, e))
             log_warn("acme", "no new certificate%s: %s", whose, err_text(e));
     }
     ar_free(&a);

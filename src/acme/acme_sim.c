@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "acme_i.h"
+#include "base/log.h"
 #include "base/test.h"
 #include "kv/record.h"
 #include "mail/date.h"
@@ -398,6 +399,29 @@ static int run_silent(void *arg)
     return 0;
 }
 
+static int told_waits;
+static void count_waits(const struct log_line *l)
+{
+    told_waits += sl_find(l->said, SL("does not say now where")) != SL_NONE;
+}
+
+/* That is told once, whatever becomes of others meanwhile, */
+static int run_silent_told(void *arg)
+{
+    struct world *w = arg;
+    struct silence x;
+    told_waits = 0;
+    log_set_tap(count_waits, LOG_WARN);
+    silence_begin(&x, w, false);
+    w->others = true;
+    CHECK_OK(group_go(&x.g, "acme", acme_keep_others, w->acme));
+    CHECK_OK(fiber_sleep(20 * ACME_LOOK_S * RT_S));
+    CHECK_INT(told_waits, 1);
+    silence_end(&x);
+    log_set_tap(NULL, LOG_ERROR);
+    return 0;
+}
+
 /* Who asks by hand does not wait for it, */
 static int run_silent_by_hand(void *arg)
 {
@@ -719,6 +743,7 @@ TEST(acme_a_disk_that_is_full) { CHECK(play(NO_FAULT, run_full) < 100); }
 TEST(acme_a_dns_that_is_half_silent_is_waited_for_three_days) { (void)play(NO_FAULT, run_silent); }
 TEST(acme_one_silent_name_keeps_nothing_from_the_others)
 {
+    (void)play(NOT_PROVED, run_silent_told);
     (void)play(NO_FAULT, run_silent_by_hand);
     (void)play(NO_FAULT, run_silent_new_name);
     (void)play(NO_FAULT, run_silent_advised);
