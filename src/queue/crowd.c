@@ -22,7 +22,7 @@ void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const 
     if (d->due < *least) *least = d->due;
     if (d->due > *last) *last = d->due;
     c->left = true;
-    if (list_empty(&c->link)) list_push(&r->crowds, &c->link);
+    if (list_empty(&c->link)) list_push(&r->crowds, &c->link), r->ncrowds++;
     crowd_stir(r, c);
 }
 

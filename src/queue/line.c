@@ -212,7 +212,7 @@ void crowds_of(const struct ready *r, const struct q_due *d, struct crowd *of[3]
 void crowd_done(struct ready *r, struct crowd *c)
 {
     c->reading = false;
-    if (!c->left) list_remove(&c->link);
+    if (!c->left && !list_empty(&c->link)) list_remove(&c->link), r->ncrowds--;
     crowd_stir(r, c);
     if (c->of == OF_LINE) line_check(r, line_of(c));
     else if (c->of == OF_SHARE) share_check(r, share_of(c));

@@ -115,6 +115,7 @@ struct ready {
     struct map of_site;              /* bare name of a site -> the first of its docks */
     struct heap hungry;              /* crowds, by when they may be read for */
     struct heap able, alarms, rests; /* rests: lines of sender domains that a site refuses for a while */
+    size_t ncrowds;                  /* in crowds */
     struct link crowds, quick;       /* quick: items under way, oldest first */
     int64_t turn;
     size_t nquick, nslow, quick_most, slow_most, items_most;

@@ -10,6 +10,7 @@
 
 enum {
     CROWDS_AT_ONCE = 1000,
+    CROWDS_LOOKED_AT = 300, /* whether they have room, in one pass */
     ROWS_AT_ONCE = 250,
     MEMORY_PART = 64, /* is to be free: it is not read for one letter at a time */
     TURNS = 100,      /* then others have theirs: what has become due, say */
@@ -128,8 +129,14 @@ static void sort_in(struct pass *p, struct crowd *c)
     }
     struct slice key = sl_cstr(rows_of(c)->key);
     while (p->v[i] != c) i++;
-    for (; i + 1 < p->n && order(p->v[i + 1], c->stream, rows_of(c)->at, key) < 0; i++) p->v[i] = p->v[i + 1];
-    p->v[i] = c;
+    size_t low = i + 1, high = p->n; /* the first that does not stand before it lies between them */
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (order(p->v[mid], c->stream, rows_of(c)->at, key) < 0) low = mid + 1;
+        else high = mid;
+    }
+    memmove(p->v + i, p->v + i + 1, (low - 1 - i) * sizeof(struct crowd *));
+    p->v[low - 1] = c;
 }
 
 static void add(struct pass *p, struct crowd *c)
@@ -152,8 +159,12 @@ static void gather(struct pass *p)
     if (!first || first->key > now) return;
     for (; p->n < CROWDS_AT_ONCE && first && first->key <= now; first = heap_least(&r->hungry))
         add(p, CONTAINER_OF(first, struct crowd, hungry));
-    LIST_EACH(struct crowd, c, &r->crowds, link)
-    if (p->n < CROWDS_AT_ONCE && !c->reading && c->not_before <= now && crowd_has_room(c)) add(p, c);
+    size_t most = CROWDS_LOOKED_AT < r->ncrowds ? CROWDS_LOOKED_AT : r->ncrowds;
+    for (size_t i = 0; i < most && p->n < CROWDS_AT_ONCE && !list_empty(&r->crowds); i++) {
+        struct crowd *c = CONTAINER_OF(list_shift(&r->crowds), struct crowd, link);
+        list_push(&r->crowds, &c->link); /* in turn: there may be very many that have no room */
+        if (!c->reading && c->not_before <= now && crowd_has_room(c)) add(p, c);
+    }
 }
 
 /* ---- rows ---- */
