@@ -301,7 +301,7 @@ def test_setup_tries_what_it_has_made(world):
 
 def test_a_node_is_tried_by_the_server_that_runs(world):
     home = world.home("four.test", accounts=["alice"])
-    world.publish()
+    world.publish(home)
     home.start()
     told = home.json("try", "alice@four.test", status=1)  # its certificate is nobody's
     assert [(r["address"], r["event"], r["good"]) for r in told["recipients"]] == [("alice@four.test", "delivered", True)] and told["findings"], told
