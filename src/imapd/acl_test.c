@@ -573,4 +573,5 @@ TEST(imapd_answers_name_a_mailbox_as_lists_do)
     TALK(c, "21 CREATE y", "21 OK ~\n");
     TALK(c, "22 RENAME y z", "22 OK ~\n");
     bye(&c);
+    stop();
 }

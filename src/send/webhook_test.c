@@ -59,19 +59,24 @@ TEST(webhook_keeps_its_url_in_a_labels)
     send_fixture_end(&x);
 }
 
+struct hearers {
+    struct arena *a;
+    struct slice url;
+};
+
 static int count_opened(void *arg, const struct webhook *h)
 {
-    struct slice *url = arg;
+    struct hearers *x = arg;
     if (!(h->kinds & 1u << EVENT_OPENED)) return 0;
-    *url = url->n ? SL("two") : h->url;
+    x->url = x->url.n ? SL("two") : ar_dup(x->a, h->url);
     return 0;
 }
 
 static struct slice who_hears(struct send_fixture *x)
 {
-    struct slice url = SL("");
-    CHECK_OK(webhook_each(x->s, sl_cstr(x->account.id), count_opened, &url));
-    return ar_dup(&x->f.a, url);
+    struct hearers h = {.a = &x->f.a};
+    CHECK_OK(webhook_each(x->s, sl_cstr(x->account.id), count_opened, &h));
+    return h.url;
 }
 
 /* Two that hear it, as calls that were cut off may have left them, are one after any of them. */
