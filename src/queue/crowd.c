@@ -26,23 +26,31 @@ void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const 
     crowd_stir(r, c);
 }
 
-/* Of a hop whose site is left alone for a while a few of each stream are enough in memory; of bulk also when
- * it takes few. */
+/* Of a hop whose site is left alone for a while a few are enough in memory; of bulk also when it takes few. */
 static bool keeps_few(const struct hop *h, enum stream s)
 {
     return h->dock && (dock_rests(h->dock) || (s == STREAM_BULK && h->dock->crawls));
 }
 
+/* What waits at a site that rests counts together, what is more urgent first: so many dead sites hold no more
+ * memory than they must, and bulk keeps nothing else on the disk. */
+static size_t counted(const struct hop *h, enum stream s)
+{
+    size_t n = h->n[s];
+    for (int more = 0; dock_rests(h->dock) && more < (int)s; more++) n += h->n[more];
+    return n;
+}
+
 bool hop_has_too_many(const struct hop *h, enum stream s)
 {
-    return keeps_few(h, s) && h->n[s] > h->under_way + HOP_FEW;
+    return keeps_few(h, s) && counted(h, s) > h->under_way + HOP_FEW;
 }
 
 /* Has it no more of the stream in memory than this part of what it may? */
 static bool has_only(struct crowd *c, enum stream s, size_t part)
 {
     const struct hop *h = c->of == OF_HOP ? CONTAINER_OF(c, struct hop, crowd) : NULL;
-    if (h && keeps_few(h, s) && h->n[s] > h->under_way + HOP_FEW / part) return false;
+    if (h && keeps_few(h, s) && counted(h, s) > h->under_way + HOP_FEW / part) return false;
     return c->n <= c->most / part;
 }
 
@@ -58,7 +66,7 @@ static bool has_only_of_any(struct crowd *c, size_t part)
 bool crowd_full(struct crowd *c, enum stream s)
 {
     const struct hop *h = c->of == OF_HOP ? CONTAINER_OF(c, struct hop, crowd) : NULL;
-    return c->n >= c->most || (h && keeps_few(h, s) && h->n[s] >= h->under_way + HOP_FEW);
+    return c->n >= c->most || (h && keeps_few(h, s) && counted(h, s) >= h->under_way + HOP_FEW);
 }
 
 bool crowd_has_room(struct crowd *c) { return has_only_of_any(c, 2); }
