@@ -26,7 +26,8 @@ void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const 
     crowd_stir(r, c);
 }
 
-/* Of a hop whose site is left alone for a while a few are enough in memory; of bulk also when it takes few. */
+/* Of a hop whose site is left alone for a while a few are enough in memory; of bulk also when it takes few.
+ */
 static bool keeps_few(const struct hop *h, enum stream s)
 {
     return h->dock && (dock_rests(h->dock) || (s == STREAM_BULK && h->dock->crawls));
