@@ -32,6 +32,11 @@ static int put_queue(struct buf *b, struct core *core)
           q.oldest && q.oldest < now ? now - q.oldest : 0); /* of a time that has not come nothing is known */
     COUNTER(b, "queue_stalled", "Lines of due letters that the watchdog had to set going: a fault of Tram's.",
             q.stalled);
+    COUNTER(b, "reports", "Reports of failures, delays and successes that were made.", q.reports);
+    COUNTER(b, "reports_withheld", "Reports that nobody got: its letter may be forged, or it had its share.",
+            q.reports_withheld);
+    COUNTER(b, "reports_later", "Times that a report was put off because many had gone to its sender.",
+            q.reports_later);
     buf_str(b, "# HELP tram_recipients_total Recipients by what came of attempts since the start.\n"
                "# TYPE tram_recipients_total counter\n");
     buf_printf(b, "tram_recipients_total{result=\"delivered\"} %llu\n", (unsigned long long)q.delivered);

@@ -280,6 +280,9 @@ int run_queue_stats(struct request *r)
     reply_int(r->reply, "deferred", (int64_t)s.deferred);
     reply_int(r->reply, "uncertain", (int64_t)s.uncertain);
     reply_int(r->reply, "stalled", (int64_t)s.stalled);
+    reply_int(r->reply, "reports", (int64_t)s.reports);
+    reply_int(r->reply, "reports_withheld", (int64_t)s.reports_withheld);
+    reply_int(r->reply, "reports_later", (int64_t)s.reports_later);
     if (s.oldest) reply_int(r->reply, "oldest", s.oldest);
     return 0;
 }

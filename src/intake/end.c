@@ -122,6 +122,19 @@ static bool is_binary(const struct intake_letter *l)
     return l->binary && (l->seen.broken || (l->seen.last && l->seen.last != '\n'));
 }
 
+/* Is a report about it told to who wrote it, or to somebody whose name was taken? A signature can be an old
+ * one that is sent again, so it only takes the denial away. */
+static enum letter_path path_of(const struct intake_letter *l)
+{
+    const struct mailauth_verdict *v = &l->verdict;
+    if (!intake_is_foreign(l)) return PATH_OURS;
+    if (!l->judged) return PATH_UNPROVEN;
+    if (v->spf.code == SPF_PASS) return PATH_PROVEN;
+    bool denied = v->spf.code == SPF_FAIL || v->spf.code == SPF_SOFTFAIL;
+    bool junk = l->junk_words || v->disposition == MAILAUTH_QUARANTINE;
+    return junk || (denied && !mailauth_signed_for(v, v->spf.domain)) ? PATH_FORGED : PATH_UNPROVEN;
+}
+
 static struct letter letter_of(struct intake_letter *l, uint32_t skip, size_t head_size, int64_t now)
 {
     return (struct letter){
@@ -137,6 +150,7 @@ static struct letter letter_of(struct intake_letter *l, uint32_t skip, size_t he
         .smtputf8 = l->international,
         .junk = l->junk_words || (l->judged && l->verdict.disposition == MAILAUTH_QUARANTINE),
         .stream = l->stream,
+        .path = path_of(l),
         .once = l->from.origin == INTAKE_OURS,
         .submitter = l->from.account ? sl_cstr(l->from.account->id) : SL(""),
         .message_id = l->message_id,

@@ -107,6 +107,9 @@ void mailauth_body(struct mailauth *m, struct slice bytes);
 MUST_CHECK int mailauth_end(struct mailauth *m, struct mailauth_verdict *out);
 void mailauth_free(struct mailauth **m); /* SUSPENDS: cancels and waits for the questions under way */
 
+/* Does a good signature by the domain, or by a domain above it, stand in the letter? Pure. */
+bool mailauth_signed_for(const struct mailauth_verdict *v, struct slice domain);
+
 /* For a letter that is passed on: an ARC Set that tells the next receiver what we saw (RFC 8617 section 5.1).
  * Says before mailauth_head that mailauth_seal will be called. */
 void mailauth_will_seal(struct mailauth *m);

@@ -170,8 +170,8 @@ static bool by_dmarc(const struct mailauth_ctx *ctx, struct arena *a, struct mai
     return true;
 }
 
-/* A good signature by the domain of the return path, or by a domain above it; later: one that may turn out to
- * be good, when the DNS answers. */
+/* A good signature by the domain, or by a domain above it; later: one that may turn out to be good, when the
+ * DNS answers. */
 static bool signed_for(const struct mailauth_verdict *v, struct slice domain, bool later)
 {
     for (size_t i = 0; i < v->dkim.n; i++) {
@@ -180,6 +180,11 @@ static bool signed_for(const struct mailauth_verdict *v, struct slice domain, bo
         if (counts && sl_chr(s->domain, '.') != SL_NONE && domain_within(domain, s->domain)) return true;
     }
     return false;
+}
+
+bool mailauth_signed_for(const struct mailauth_verdict *v, struct slice domain)
+{
+    return signed_for(v, domain, false);
 }
 
 static bool try_again(struct arena *a, struct mailauth_verdict *v, const char *what, struct slice why)

@@ -105,19 +105,18 @@ static bool is_warning_due(const struct queue *q, const struct q_envelope *e, in
     return q->delay_warning_s >= 0 && !e->delay_told && now - queue_waits_since(e) >= q->delay_warning_s;
 }
 
-static int warn_of_delay(struct shard *s, struct q_envelope *e, struct arena *a)
+static int warn_of_delay(struct shard *s, struct q_envelope *e, struct arena *a, struct bounce_told *told)
 {
     struct q_rcpt *all, *late[QUEUE_ATTEMPT_RCPTS];
     size_t n, nlate = 0;
-    bool told = false;
     int64_t now = rt_wall_seconds();
     if (!is_warning_due(s->q, e, now)) return 0;
     int bad = queue_load_rcpts(s, &e->l.id, -1, a, &all, &n);
     for (size_t i = 0; !bad && i < n && nlate < QUEUE_ATTEMPT_RCPTS; i++)
         if (all[i].state == Q_WAITING) late[nlate++] = &all[i];
     if (bad || !nlate) return bad;
-    bad = bounce_tell(s->q, e, late, nlate, BOUNCE_DELAYED, a, &told);
-    struct delay d = {s->q->store, e, told ? nlate : 0, e->delay_told + 1};
+    bad = bounce_tell(s->q, e, late, nlate, BOUNCE_DELAYED, a, told);
+    struct delay d = {s->q->store, e, told->told ? nlate : 0, e->delay_told + 1};
     e->delay_told = now;
     if (!bad) bad = shard_transact(s, delay_told_tx, &d);
     return bad;
@@ -265,13 +264,15 @@ int age_look(struct shard *s, int64_t at, const struct letter_id *id, struct are
 {
     struct q_envelope e = {0};
     char when[CIVIL_TEXT_MAX];
+    struct bounce_told told = {0};
     struct looking x = {.s = s, .id = id, .at = at, .now = rt_wall_seconds(), .a = a};
     int bad = queue_load_envelope(s, id, a, &e);
     if (!bad && e.unscheduled) return schedule_rest(s, id, a, over, n);
     if (!bad) bad = age_right(s, &e, x.now);
-    if (!bad && e.age == at && x.now < e.expires && (bad = warn_of_delay(s, &e, a)) != 0 &&
+    if (!bad && e.age == at && x.now < e.expires && (bad = warn_of_delay(s, &e, a, &told)) != 0 &&
         bad != ERR_CANCELED) {
-        log_warn("queue", "%s: the sender cannot be told of the delay now: %s", id->s, err_text(bad));
+        if (!told.later)
+            log_warn("queue", "%s: the sender cannot be told of the delay now: %s", id->s, err_text(bad));
         x.untold = true;
         bad = 0;
     }

@@ -282,7 +282,7 @@ static int tell_success(struct shard *s, const struct q_loaded *l, struct q_rcpt
     for (size_t k = 0; !e && k < COUNT_OF(kinds); k++) {
         struct q_rcpt *good[QUEUE_ATTEMPT_RCPTS];
         size_t ngood = 0;
-        bool told;
+        struct bounce_told told;
         for (size_t i = 0; i < n; i++) {
             if (!to_be_told(l, rcpt[i], &result[i], kinds[k])) continue;
             good[ngood] = rcpt[i];

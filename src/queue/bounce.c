@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "mail/dsn.h"
 #include "queue_i.h"
+#include "tellings.h"
 
 enum { RETURN_FULL_MAX = 256 * 1024 };
 
@@ -151,26 +152,52 @@ static struct letter_wants report_wants(const struct letter *l)
         .requiretls = w->requiretls, .has_priority = w->has_priority, .priority = w->priority};
 }
 
+/* Is its sender to be told, and now? 0: it counts. ERR_DENIED, ERR_BUSY with a sentence. */
+static int ask_tellings(struct queue *q, const struct q_envelope *e, enum bounce_kind kind)
+{
+    enum letter_path path = e->l.path;
+    int bad = tellings_take(q->tellings, path, e->l.sender);
+    if (!bad && kind == BOUNCE_DELAYED && path == PATH_UNPROVEN) {
+        tellings_return(q->tellings, path, e->l.sender);
+        bad = err_set(ERR_DENIED, "nothing proves that the letter is its own, and it is only late");
+    }
+    if (bad == ERR_DENIED) queue_tally(&q->reports_withheld, 1);
+    if (bad == ERR_BUSY) queue_tally(&q->reports_later, 1);
+    return bad;
+}
+
+static int hand_over(struct queue *q, const struct q_envelope *e, struct letter_own *own, struct arena *a)
+{
+    own->what = ar_printf(a, "the report about the letter %s", e->l.id.s);
+    int bad = q->take(q->take_ctx, own);
+    if (bad) tellings_return(q->tellings, e->l.path, e->l.sender);
+    else queue_tally(&q->reports, 1);
+    return bad;
+}
+
 int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n,
-                enum bounce_kind kind, struct arena *a, bool *told)
+                enum bounce_kind kind, struct arena *a, struct bounce_told *told)
 {
     ASSERT(n && kind <= BOUNCE_RELAYED);
     struct dsn_recipient *d = ar_array(a, struct dsn_recipient, n);
     size_t nd = 0;
     struct letter_own own = {.to = e->l.sender, .smtputf8 = e->l.smtputf8, .wants = report_wants(&e->l)};
-    *told = false;
+    *told = (struct bounce_told){0};
     if (e->l.made.n) return 0;    /* who makes it hears of it */
     if (!e->l.sender.n) return 0; /* RFC 5321 section 4.5.5: never to a null return path */
     for (size_t i = 0; i < n; i++)
         if (wants(rcpt[i], kind)) d[nd++] = describe(e, rcpt[i], kind);
     if (!nd) return 0;
-    int bad = build(q, a, e, kind, d, nd, &own.text);
-    if (bad) return bad;
-    report_id(e, rcpt[0], kind, &own.id);
-    own.what = ar_printf(a, "the report about the letter %s", e->l.id.s);
-    bad = q->take(q->take_ctx, &own);
-    *told = !bad;
+    int bad = ask_tellings(q, e, kind);
+    told->later = bad == ERR_BUSY;
+    if (!bad) {
+        bad = build(q, a, e, kind, d, nd, &own.text);
+        if (bad) tellings_return(q->tellings, e->l.path, e->l.sender);
+        report_id(e, rcpt[0], kind, &own.id);
+        if (!bad) bad = hand_over(q, e, &own, a);
+    }
+    told->told = !bad;
     if (bad != ERR_DENIED) return bad;
-    log_info("queue", "%s: the sender cannot be told: %s", e->l.id.s, err_text(bad));
+    told->why_not = ar_dup(a, sl_cstr(err_text(bad)));
     return 0; /* the next time it would be the same */
 }

@@ -24,6 +24,14 @@ enum stream {
     STREAM_BULK,          /* to many: Precedence: bulk or list, a List-Id */
     STREAMS
 };
+/* Whose is the return path? Who did not write is not told what became of it. */
+enum letter_path {
+    PATH_OURS,     /* somebody's here, or nothing was kept of it */
+    PATH_PROVEN,   /* SPF says that its domain sends from there */
+    PATH_UNPROVEN, /* nothing says that or denies it */
+    PATH_FORGED, /* SPF denies it and no signature of its domain speaks for it, or it was judged to be junk */
+    LETTER_PATHS
+};
 struct letter_rcpt {
     struct slice address; /* as in RCPT TO, in canonical form (mail_addr_join) */
     struct route route;   /* where it goes, from directory_resolve (an alias: one letter_rcpt a route) */
@@ -51,6 +59,7 @@ struct letter {
     bool binary;              /* its body may hold anything, lines or none (BINARYMIME, RFC 3030 section 3) */
     bool junk;                /* goes to Junk (quarantine) */
     enum stream stream;
+    enum letter_path path;
     bool once; /* of our own making, under an id that is always the same for the same cause: the second
                 * time nothing happens */
     struct slice submitter;           /* account id of the user who sent it, or empty */

@@ -21,7 +21,11 @@ void letter_record_put(struct buf *b, const struct letter *l)
     rec_opt(b, 'v', l->envid);
     letter_wants_put(b, &l->wants);
     rec_opt(b, 'Z', l->signed_for);
+    rec_opt_u64(b, 'P', l->path);
 }
+
+/* A word that this program does not know was written by a later one: it proves nothing here. */
+static enum letter_path path_of(uint64_t v) { return v < LETTER_PATHS ? (enum letter_path)v : PATH_UNPROVEN; }
 
 int letter_record_take(struct rec *r, struct letter *l)
 {
@@ -41,6 +45,7 @@ int letter_record_take(struct rec *r, struct letter *l)
     case 'r': l->ret = r->field; break;
     case 'v': l->envid = r->field; break;
     case 'Z': l->signed_for = r->field; break;
+    case 'P': l->path = path_of(rec_u64(r)); break;
     case 'w': return letter_wants_get(r->field, &l->wants);
     }
     return 0;

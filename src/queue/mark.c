@@ -117,19 +117,21 @@ static bool is_never_told(const struct q_envelope *e, int why)
            rt_wall_seconds() >= e->expires + TELL_FOR_S;
 }
 
-static const char *told_in_words(const struct q_loaded *l, bool told, int why, struct arena *a)
+static const char *told_in_words(const struct q_loaded *l, const struct bounce_told *told, int why,
+                                 struct arena *a)
 {
     if (why) return ar_printf(a, "the sender cannot be told: %s", err_text(why)).p;
     if (l->e.l.made.n) return "whose sender hears of it as an event";
-    return told              ? "the sender is told"
-           : l->e.l.sender.n ? "the sender does not want to be told or cannot be"
+    if (told->why_not.n) return ar_printf(a, "the sender is not told: %.*s", SLF(told->why_not)).p;
+    return told->told        ? "the sender is told"
+           : l->e.l.sender.n ? "the sender does not want to be told"
                              : "there is no sender to be told";
 }
 
 int mark_bounced(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
                  struct arena *a, struct trip *trip, bool *more)
 {
-    bool told = false;
+    struct bounce_told told;
     int why = bounce_tell(s->q, &l->e, rcpt, n, BOUNCE_FAILED, a, &told);
     if (why == ERR_CANCELED) return why;
     struct marking x = {.q = s->q,
@@ -140,8 +142,12 @@ int mark_bounced(struct shard *s, const struct q_loaded *l, struct q_rcpt *const
                         .n = n,
                         .in = Q_FAILED,
                         .change = to_bounced,
-                        .told = told_in_words(l, told, why, a)};
-    if (why) log_warn("queue", "%s: the sender cannot be told: %s", l->e.l.id.s, err_text(why));
+                        .told = told_in_words(l, &told, why, a)};
+    if (why && !told.later)
+        log_warn("queue", "%s: the sender cannot be told: %s", l->e.l.id.s, err_text(why));
+    if (told.later)
+        trace_addf(s->q->store->trace, &l->e.l.id, TRACE_DEFERED, SL(""), "its sender is told later: %s",
+                   err_text(why));
     if (why && !is_never_told(&l->e, why)) return *more = false, tell_later(s, l, a, trip);
     int e = mark(s, &x);
     if (e) return e;

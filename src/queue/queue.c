@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "pages.h"
 #include "queue_i.h"
+#include "tellings.h"
 #include "trace/trace.h"
 
 enum { SHARDS_DEFAULT = 256, DAY_S = 86400, CLOSE_S = 8 };
@@ -31,6 +32,7 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
         free(q);
         return e;
     }
+    q->tellings = tellings_open();
     q->sites = sites_open(shaping, schedule_site_free, q);
     q->store = s;
     q->nloops = rt_loops() < QUEUE_LOOPS_MAX ? rt_loops() : QUEUE_LOOPS_MAX;
@@ -195,6 +197,7 @@ void queue_close(struct queue **qp)
     for (int i = 0; i < q->nloops; i++) free(q->schedule[i]);
     sites_close(&q->sites);
     replies_close(&q->replies);
+    tellings_close(&q->tellings);
     free((char *)q->hostname.p);
     free(q);
     *qp = NULL;

@@ -182,6 +182,9 @@ struct queue_stats {
     bool due_more;                                    /* more are due than were counted */
     uint64_t delivered, bounced, deferred, uncertain; /* recipients, since the start */
     uint64_t stalled; /* lines that the watchdog had to set going, since the start: a fault of ours each */
+    uint64_t reports; /* of failures, delays and successes that were made, since the start; */
+    uint64_t reports_withheld; /* not made, for the sender may have been forged or has had its share; */
+    uint64_t reports_later;    /* how often one was put off, because many had gone to its sender */
     int64_t oldest;
 };
 MUST_CHECK int queue_stats(struct queue *q, struct queue_stats *out);

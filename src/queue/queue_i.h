@@ -179,6 +179,7 @@ struct queue {
     int64_t retry_first_s, retry_most_s, lifetime_s, delay_warning_s;
     bool over_quota_is_final;
     struct sites *sites;
+    struct tellings *tellings;        /* how many reports went to whom */
     struct sources *sources;          /* or NULL */
     uint64_t fence;                   /* the number under which this process has it */
     bool lost;                        /* another process has it now; atomic */
@@ -190,6 +191,7 @@ struct queue {
     void *relay_ctx;
     bool started;
     uint64_t delivered, bounced, deferred, uncertain, stalled; /* since the start; atomic */
+    uint64_t reports, reports_withheld, reports_later;         /* the same; later: so often one was put off */
 };
 /* queue_owner.c: the queue becomes this process's; then its shards on that loop, before anything of them is
  * read. SUSPEND. */
@@ -339,7 +341,11 @@ void local_attempt_made(struct queue *q, struct q_loaded l, const struct letter_
 MUST_CHECK int local_deliver(struct queue *q, struct last_hop *d, uint32_t rcpt_n);
 
 /* bounce.c: tells the sender about rcpt (all FAILED, or all delayed). Returns 0 when that is
- * durable or nobody is to be told; *told: a report was made. */
+ * durable or nobody is to be told. ERR_BUSY, and later: so many reports went to it that this one waits. */
+struct bounce_told {
+    bool told, later;     /* told: a report was made */
+    struct slice why_not; /* a sentence; in a. Empty: nobody asked for it, or there is nobody */
+};
 enum bounce_kind {
     BOUNCE_FAILED,
     BOUNCE_DELAYED,
@@ -347,4 +353,4 @@ enum bounce_kind {
     BOUNCE_RELAYED /* RFC 2852 section 4.1.4 */
 };
 MUST_CHECK int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n,
-                           enum bounce_kind kind, struct arena *a, bool *told);
+                           enum bounce_kind kind, struct arena *a, struct bounce_told *told);

@@ -266,6 +266,7 @@ TEST(the_origin_of_a_letter_has_its_whole_envelope)
                                  .priority = -9},
                        .junk = true,
                        .stream = STREAM_BULK,
+                       .path = PATH_FORGED,
                        .submitter = SL("acc1"),
                        .message_id = SL("<m@one.test>"),
                        .subject = SL("s"),
@@ -282,7 +283,7 @@ TEST(the_origin_of_a_letter_has_its_whole_envelope)
     CHECK(!strcmp(got.id.s, l.id.s) && sl_eq(got.sender, l.sender) && got.skip == 3 && got.head_size == 20);
     CHECK(got.received == l.received && got.eight_bit && got.binary && got.junk && !got.smtputf8 &&
           got.nrcpt == 2);
-    CHECK(sl_eq(got.submitter, l.submitter) && got.stream == l.stream &&
+    CHECK(sl_eq(got.submitter, l.submitter) && got.stream == l.stream && got.path == PATH_FORGED &&
           sl_eq(got.message_id, l.message_id) && sl_eq(got.ret, l.ret));
     CHECK(sl_eq(got.subject, l.subject) && sl_eq(got.envid, l.envid));
     const struct letter_wants *w = &got.wants;

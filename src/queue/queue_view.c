@@ -768,7 +768,10 @@ int queue_stats(struct queue *q, struct queue_stats *out)
                                 .bounced = __atomic_load_n(&q->bounced, __ATOMIC_RELAXED),
                                 .deferred = __atomic_load_n(&q->deferred, __ATOMIC_RELAXED),
                                 .uncertain = __atomic_load_n(&q->uncertain, __ATOMIC_RELAXED),
-                                .stalled = __atomic_load_n(&q->stalled, __ATOMIC_RELAXED)};
+                                .stalled = __atomic_load_n(&q->stalled, __ATOMIC_RELAXED),
+                                .reports = __atomic_load_n(&q->reports, __ATOMIC_RELAXED),
+                                .reports_withheld = __atomic_load_n(&q->reports_withheld, __ATOMIC_RELAXED),
+                                .reports_later = __atomic_load_n(&q->reports_later, __ATOMIC_RELAXED)};
     for (int i = 0; i < q->nloops; i++) out->sending += schedule_under_way(q->schedule[i]);
     int e = 0;
     for (int i = 0; !e && i < q->nshards; i++) {

@@ -368,6 +368,33 @@ TEST(mx_judges_senders)
     world_end(&w);
 }
 
+/* Whom a report about the letter would reach (queue/tellings.h). */
+TEST(mx_knows_whose_the_return_path_is)
+{
+    static const struct {
+        const char *sender, *from;
+        enum letter_path path;
+    } v[] = {{"carol@one.test", "carol@one.test", PATH_PROVEN},
+             {"eve@soft.test", "eve@soft.test", PATH_FORGED},
+             {"eve@plain.test", "eve@plain.test", PATH_UNPROVEN},
+             {"eve@nothing.test", "eve@nothing.test", PATH_UNPROVEN},
+             {"eve@plain.test", "x@suspect.test", PATH_FORGED},  /* into Junk */
+             {"carol@one.test", "x@suspect.test", PATH_PROVEN}}; /* it is she who sent that */
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    for (size_t i = 0; i < COUNT_OF(v); i++) {
+        envelope(&cl, v[i].sender);
+        CHECK(sl_starts(send_letter(&cl, ar_printf(&w.a, "From: %s\r\n\r\nx\r\n.\r\n", v[i].from)),
+                        SL("250 ")));
+        if (handed.path != v[i].path)
+            test_fail(__FILE__, __LINE__, "<%s>, from %s: %d", v[i].sender, v[i].from, (int)handed.path);
+    }
+    client_close(&cl);
+    world_end(&w);
+}
+
 TEST(mx_removes_forged_results)
 {
     struct world w;

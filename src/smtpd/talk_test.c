@@ -15,6 +15,7 @@ static const char zone[] = "$ORIGIN test.\n$TTL 300\n"
                            "one MX 10 mail.one\nmail.one A 127.0.0.1\n"
                            "strict TXT \"v=spf1 -all\"\n_dmarc.strict TXT \"v=DMARC1; p=reject\"\n"
                            "suspect TXT \"v=spf1 ?all\"\n_dmarc.suspect TXT \"v=DMARC1; p=quarantine\"\n"
+                           "soft TXT \"v=spf1 ~all\"\nplain TXT \"v=spf1 ?all\"\n"
                            "_dmarc.one TXT \"v=DMARC1; p=reject\"\n"
                            "home TXT \"v=spf1 -all\"\n_dmarc.home TXT \"v=DMARC1; p=reject\"\n"
                            "$ORIGIN in-addr.arpa.\n@ SOA ns.test. root.test. 1 2 3 4 5\n"
@@ -53,6 +54,7 @@ int accept_letter(struct queue *q, struct letter *l)
     keep(handed.envid, sizeof handed.envid, l->envid);
     keep(handed.id, sizeof handed.id, sl_cstr(l->id.s));
     handed.nrcpt = l->nrcpt;
+    handed.path = l->path;
     handed.junk = l->junk;
     handed.held = l->hold.n && l->hold_all;
     handed.eight_bit = l->eight_bit;

@@ -33,6 +33,7 @@ struct handed {
     char sender[256], rcpts[2000], wishes[2000] /* address, NOTIFY_ bits and ORCPT of each */, submitter[20],
         message_id[256], subject[256], ret[8], envid[104], id[20];
     size_t nrcpt;
+    enum letter_path path;
     bool junk, held, eight_bit, smtputf8, binary;
     struct letter_wants wants;
     uint32_t skip, head_size;
