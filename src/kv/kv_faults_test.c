@@ -289,6 +289,76 @@ TEST(rocksdb_is_opened_again_under_its_readers)
     remove_tree(s.dir);
 }
 
+/* ---- tables ---- */
+
+enum { TABLES = 160 };
+
+static const char *row_of(int i)
+{
+    static char name[16];
+    snprintf(name, sizeof name, "k%03d", i);
+    return name;
+}
+
+/* Of rows of tables: how many are not read as what was written. */
+static int lost_by_get(struct suite *s)
+{
+    int lost = 0;
+    for (int i = 0; i < TABLES; i++) lost += !sl_eq(get(s, "t:day", row_of(i)), sl_cstr(row_of(i)));
+    return lost;
+}
+
+static int lost_by_many(struct suite *s)
+{
+    struct slice key[TABLES], value[TABLES];
+    int lost = 0;
+    for (int i = 0; i < TABLES; i++) key[i] = ar_dup(&s->a, sl_cstr(row_of(i)));
+    CHECK_OK(kv_get_many(s->kv, SL("t:day"), key, TABLES, &s->a, value));
+    for (int i = 0; i < TABLES; i++) lost += !sl_eq(value[i], key[i]);
+    return lost;
+}
+
+static int read_all(struct kv_tx *tx, void *lost)
+{
+    struct slice value;
+    *(int *)lost = 0;
+    for (int i = 0; i < TABLES; i++)
+        *(int *)lost += kv_tx_get(tx, sl_cstr(row_of(i)), &value) != 0 || !sl_eq(value, sl_cstr(row_of(i)));
+    return 0;
+}
+
+static int lost_in_transaction(struct suite *s)
+{
+    int lost;
+    CHECK_OK(kv_transact(s->kv, SL("t:day"), read_all, &lost));
+    return lost;
+}
+
+static int lost_by_scan(struct suite *s)
+{
+    struct kv_page page;
+    CHECK_OK(kv_scan(s->kv, SL("t:day"), SL(""), SL(""), 2 * TABLES, &s->a, &page));
+    return TABLES - (int)page.n;
+}
+
+/* Each time the index is opened what its log held becomes a table; merging leaves many, for each holds later
+ * rows than the one before. Of these only some are open at first. */
+TEST(rows_of_tables_that_are_not_open_are_read_from_the_disk)
+{
+    static int (*const ways[])(struct suite *) = {lost_by_get, lost_by_many, lost_in_transaction,
+                                                  lost_by_scan};
+    struct suite s = {.engine = "rocks", .dir = "/tmp/tram-kv-test-XXXXXX"};
+    REQUIRE(mkdtemp(s.dir));
+    snprintf(s.path, sizeof s.path, "%s/index", s.dir);
+    ar_init(&s.a, 0);
+    REQUIRE(kv_rocks_open(&s.kv, s.path) == 0);
+    for (int i = 0; i < TABLES; i++, reopen(&s)) CHECK_OK(put(s.kv, "t:day", row_of(i), row_of(i)));
+    for (size_t i = 0; i < COUNT_OF(ways); i++, reopen(&s)) CHECK_INT(ways[i](&s), 0);
+    kv_close(&s.kv);
+    ar_free(&s.a);
+    remove_tree(s.dir);
+}
+
 TEST(a_torn_log_is_cut)
 {
     char dir[] = "/tmp/tram-kv-test-XXXXXX", path[64];
