@@ -147,7 +147,7 @@ MUST_CHECK int command_check(const struct command *c, struct arena *a, json_t *a
 /* What does not stand on the command line. BLOCKS. */
 MUST_CHECK int command_ask(const struct command *c, json_t *args);
 
-/* DESIGN section 13: the one map from what happened to an exit status. */
+/* The one map from what happened to an exit status. */
 enum { EXIT_DONE = 0, EXIT_NO = 1, EXIT_WRONG_USE = 2, EXIT_COULD_NOT = 3 };
 /* Checks the arguments and the authority, runs the function, notes it in the audit, gives the exit status and
  * the sentence. SUSPENDS. */

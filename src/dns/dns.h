@@ -20,8 +20,8 @@ enum dns_type {
     DNS_PTR = 12,
     DNS_MX = 15,
     DNS_TXT = 16,
-    DNS_AAAA = 28,
-    DNS_SRV = 33,
+    DNS_AAAA = 28, /* RFC 3596 */
+    DNS_SRV = 33,  /* RFC 2782 */
     DNS_TLSA = 52,
     DNS_CAA = 257,
 };
@@ -60,7 +60,7 @@ struct dns_rr {
  * that are not printable as \DDD (RFC 1035 section 5.1). In the arena. */
 struct dns_answer {
     enum dns_status status;
-    bool secure;        /* DNSSEC proved it */
+    bool secure;        /* DNSSEC proved it (RFC 4033 section 5) */
     bool bogus;         /* DNSSEC disproved it (status is DNS_TEMPFAIL) */
     uint32_t ttl;       /* least of the answer; negative answers too */
     struct slice canon; /* the name at the end of the CNAME chain */

@@ -176,13 +176,12 @@ void imapd_cmd_namespace(struct imapd_session *s, struct imap_in *in)
 
 /* ---- status ---- */
 
-/* shown: its name for the client. */
+/* shown: its name for the client. SIZE is of RFC 8438. */
 static void tell_status(struct imapd_session *s, const char *account, const struct mailbox *m,
                         struct slice shown, unsigned items)
 {
     uint32_t recent = 0, unseen = items & IMAP_STATUS_UNSEEN ? imapd_unseen(s, account, m) : 0;
-    if (items & IMAP_STATUS_RECENT && imapd_recent_count(s, account, m, &recent) != 0) {
-    } /* 0, then */
+    if (items & IMAP_STATUS_RECENT) (void)!imapd_recent_count(s, account, m, &recent); /* else 0 */
     const struct {
         const char *name;
         uint64_t value;
@@ -354,9 +353,8 @@ static void tell_entry(struct imapd_session *s, const struct entry *e, const str
     if (e->box && e->rights & ACL_READ && l->give & IMAP_LIST_STATUS)
         tell_status(s, e->account, e->box, e->name, l->status);
     if (e->box && l->give & IMAP_LIST_MYRIGHTS) imapd_tell_rights(s, e->name, e->rights);
-    if (e->box && e->rights & ACL_READ && l->give & IMAP_LIST_METADATA &&
-        imapd_list_metadata(s, e->account, e->box, e->name, &l->entries) != 0) {
-    } /* as if there were none */
+    if (e->box && e->rights & ACL_READ && l->give & IMAP_LIST_METADATA)
+        (void)!imapd_list_metadata(s, e->account, e->box, e->name, &l->entries); /* else as if none */
 }
 
 static void list_entry(struct imapd_session *s, const struct entry *e, const struct imap_list *l)

@@ -1,4 +1,4 @@
-/* change.c - STORE, COPY, MOVE, EXPUNGE (RFC 9051 section 6.4; 4315, 6851, 7162). */
+/* change.c - STORE, COPY, MOVE, EXPUNGE (RFC 9051 section 6.4; RFC 4315, RFC 6851, RFC 7162). */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -63,8 +63,8 @@ void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
     if (args.vanished && !tell_vanished(s, &args, set)) return;
     if (!imapd_pick(s, set, true, &picked)) return;
     if (args.paged) take_page(&picked, &args.page);
-    if (args.sets_seen && !s->read_only && s->rights & ACL_SEEN && set_seen(s, &args, &picked) != 0) {
-    } /* the bytes matter more than the flag */
+    if (args.sets_seen && !s->read_only && s->rights & ACL_SEEN)
+        (void)!set_seen(s, &args, &picked); /* the bytes matter more than the flag */
     if (s->over) return;
     imapd_fetch_picked(s, &args, kinds, &picked, &f);
     if (f.failed) imapd_failed(s, f.failed);

@@ -35,7 +35,7 @@ void imapd_progress(struct imapd_session *s, size_t done, size_t all)
 {
     if (rt_now() - s->progress < s->server->conf.progress) return;
     s->progress = rt_now();
-    buf_str(&s->out, "* OK [INPROGRESS (");
+    buf_str(&s->out, "* OK [INPROGRESS ("); /* RFC 9585 */
     imap_put_string(&s->out, s->tag, false);
     buf_printf(&s->out, " %zu %zu)] this takes a while\r\n", done, all);
     imapd_flush(s);

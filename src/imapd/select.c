@@ -1,4 +1,4 @@
-/* select.c - SELECT, EXAMINE, UNSELECT, CLOSE (RFC 9051 sections 6.3.2, 6.3.3, 6.4.1, 6.4.2). */
+/* select.c - SELECT, EXAMINE, UNSELECT, CLOSE (RFC 9051 sections 6.3.2, 6.3.3, 6.4.1, 6.4.2; RFC 3691). */
 #include <stdlib.h>
 
 #include "imapd_i.h"

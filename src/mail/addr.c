@@ -317,8 +317,7 @@ void mail_addrs_tell(struct arena *a, struct slice body, struct mail_addrs *out)
     struct addr_parser p = {.a = a, .s = body, .out = out, .tell = true};
     if (parse_list(&p) != 0) return; /* the first MAIL_ADDRS_MAX */
     struct mail_addr all = {.local = sl_trim(p.s), .domain = SL("")};
-    if (!out->n && all.local.n && add_addr(&p, &all) != 0) {
-    } /* a comment only, or separators */
+    if (!out->n && all.local.n) (void)!add_addr(&p, &all); /* a comment only, or separators; one fits */
 }
 
 int mail_addrs_parse(struct arena *a, struct slice body, struct mail_addrs *out)

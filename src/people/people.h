@@ -51,7 +51,7 @@ struct people_conf {
     struct slice base;    /* below which people are */
     struct slice filter;  /* RFC 4515, with %s the address, %u what stands before its @, %d its domain */
     struct slice address; /* the attribute that holds a person's addresses; empty: the one asked for */
-    struct slice id;      /* the attribute that is the person's for ever; empty: there is none */
+    struct slice id;      /* the attribute that is the person's for ever (entryUUID, RFC 4530); empty: none */
     struct slice quota;   /* the attribute that says how much an account may hold; empty: none does */
     struct slice login, password; /* as whom it is asked; or empty: anonymously */
     struct slice authorities;     /* PEM file; empty: as libldap's ldap.conf says */

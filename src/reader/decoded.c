@@ -110,8 +110,8 @@ int reader_text(struct reader *rd, const struct mime_part *p, int (*each)(void *
     struct converting c = {.each = each, .arg = arg};
     struct arena a;
     ar_init(&a, 0);
-    if (charset_begin(&c.charset, mime_param_get(&a, p->param, p->nparam, SL("charset"))) != 0) {
-    } /* as UTF-8, then */
+    struct slice charset = mime_param_get(&a, p->param, p->nparam, SL("charset"));
+    (void)!charset_begin(&c.charset, charset); /* one that nobody knows: as UTF-8 */
     ar_free(&a);
     int e = reader_decoded(rd, p, convert, &c);
     charset_end(&c.charset, &c.utf8);

@@ -126,8 +126,7 @@ static int make_one(struct reader_digests *x, const struct message *m, struct di
 /* What cannot be written is computed again. */
 static void write_kept(struct reader_digests *x)
 {
-    if (x->nkept && digest_write(x->store, &x->key, x->kept, x->nkept) != 0) {
-    }
+    if (x->nkept) (void)!digest_write(x->store, &x->key, x->kept, x->nkept);
     x->nkept = 0;
     ar_reset(&x->kept_a);
 }

@@ -88,7 +88,7 @@ static int names(const struct relay_conf *c, struct arena *a, struct slice domai
         out->n = 1;
         return 0;
     }
-    if (r.n == 1 && !r.rr[0].mx.host.n) {
+    if (r.n == 1 && !r.rr[0].mx.host.n) { /* RFC 7505 section 3 */
         verdict_set(why, ATTEMPT_PERMANENT, "5.1.10",
                     ar_printf(a, "the domain %.*s takes no mail (null MX)", SLF(domain)));
         return -1;

@@ -92,7 +92,7 @@ static void answer(struct smtpd_session *s, struct sasl *x, int e)
     }
 }
 
-/* Never in clear: RFC 4954 section 9. */
+/* Never in clear: RFC 4954 section 9, RFC 8314 section 3. */
 struct smtpd_refusal smtpd_auth_closed(const struct smtpd_session *s)
 {
     if (!smtpd_is_submission(s))

@@ -19,7 +19,7 @@ static const struct word words[] = {
     {SL_INIT("MODSEQ"), IMAP_MODSEQ},
     {SL_INIT("EMAILID"), IMAP_EMAILID},
     {SL_INIT("THREADID"), IMAP_THREADID},
-    {SL_INIT("SAVEDATE"), IMAP_SAVEDATE},
+    {SL_INIT("SAVEDATE"), IMAP_SAVEDATE}, /* RFC 8514 */
 };
 
 static struct imap_fetch_item *add(struct imap_in *in, struct imap_fetch *f, enum imap_item kind)

@@ -1,5 +1,5 @@
-/* imap_url.c - URLs of messages and of parts of them (RFC 5092 section 5), with what authorises somebody else
- * to read them (RFC 4467 section 9). */
+/* imap_url.c - URLs of messages and of parts of them (RFC 5092 section 5, RFC 5550 section 5.7.1), with what
+ * authorises somebody else to read them (RFC 4467 section 9). */
 #include "base/civil.h"
 #include "base/text.h"
 #include "imap_i.h"

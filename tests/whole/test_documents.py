@@ -50,6 +50,45 @@ def test_the_examination_itself_finds_what_is_wrong():
     assert judge(["queue", "fly"]) and judge(["dance"]) and judge(["queue", "list", "--sideways"])
 
 
+def rfcs_of_the_code():
+    """RFC number -> files of src, tests apart, that cite it in a comment."""
+    cited = {}
+    for path in sorted(p for p in (ROOT / "src").glob("*/*.[chS]") if not re.search(r"_(test|sim|fuzz)$", p.stem)):
+        text = re.sub(r"\n[ \t]*(?:\*|//)?[ \t]*", " ", path.read_text())
+        for numbers in re.findall(r"RFCs? (\d{3,4}(?:(?:,? and|,? or|,|/) (?:RFC )?\d{4}\b(?! bytes))*)", text):
+            for number in re.findall(r"\d{3,4}", numbers):
+                cited.setdefault(number, set()).add(path)
+    return cited
+
+
+def files_named(cell):
+    """`smtpd/data` is smtpd/data.c and .h, `mail/dsn*` all that begin so, `relay/` a folder."""
+    out = {}
+    for name in re.findall(r"`((?!tests/)[a-z0-9]+/[\w./]*\*?)`", cell):
+        pattern = name + "*" if name.endswith("/") else re.sub(r"\.c$", "", name)
+        out[name] = set((ROOT / "src").glob(f"{pattern}.[ch]"))
+    return out
+
+
+def test_each_rfc_that_the_code_follows_stands_in_the_list_and_is_cited_where_the_list_says():
+    cited, listed, wrong = rfcs_of_the_code(), set(), []
+    text = (ROOT / "RFC.md").read_text()
+    for line in text.split("\n## Forms of vendors\n")[0].splitlines():
+        cells = [c.strip() for c in line.strip("|").split("|")]
+        if not re.match(r"\| \d{4}", line):
+            continue
+        places = files_named(line)
+        wrong += [f"{name}: no such file" for name, found in places.items() if not found]
+        for number in re.findall(r"\b\d{4}\b", cells[0]):
+            listed.add(number)
+            if len(cells) > 3 and cells[2] in ("no", "later"):
+                continue
+            if not cited.get(number, set()) & set().union(*places.values()):
+                wrong.append(f"RFC {number}: no file that the list names cites it")
+    wrong += [f"RFC {n}: not in the list, cited in {min(cited[n])}" for n in sorted(set(cited) - listed)]
+    assert not wrong, "\n".join(wrong)
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     world = World(tmp_path_factory.mktemp("world"))
