@@ -62,8 +62,7 @@ int session_problem(struct acme_session *s, json_t *o, int status)
     size_t i;
     json_t *sub;
     buf_put(&b, session_shown(s, o, "detail"));
-    json_array_foreach(json_object_get(o, "subproblems"), i, sub)
-    {
+    json_array_foreach(json_object_get(o, "subproblems"), i, sub) {
         buf_printf(&b, "; %.*s: %.*s", SLF(session_shown(s, json_object_get(sub, "identifier"), "value")),
                    SLF(session_shown(s, sub, "detail")));
     }

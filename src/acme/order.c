@@ -35,8 +35,8 @@ static int take_order(struct acme_session *s, json_t *o, const struct fetch_answ
     if (!out->url.n || !out->finalize.n || !n || n > ACME_NAMES_MAX)
         return err_set(ERR_SYNTAX, "the authority's order makes no sense");
     out->authorization = ar_array(s->a, struct slice, n);
-    json_array_foreach(list, i, v) if (json_is_string(v)) out->authorization[out->n++] =
-        ar_dup(s->a, sl_cstr(json_string_value(v)));
+    json_array_foreach(list, i, v)
+        if (json_is_string(v)) out->authorization[out->n++] = ar_dup(s->a, sl_cstr(json_string_value(v)));
     return 0;
 }
 

@@ -41,8 +41,7 @@ static bool find_challenge(struct acme_session *s, json_t *authorization, enum a
 {
     size_t i;
     json_t *c;
-    json_array_foreach(json_object_get(authorization, "challenges"), i, c)
-    {
+    json_array_foreach(json_object_get(authorization, "challenges"), i, c) {
         if (!sl_eq(session_text(s, c, "type"), sl_cstr(ways[way]))) continue;
         p->way = way;
         p->token = session_text(s, c, "token");
@@ -66,8 +65,8 @@ static json_t *find_error(json_t *authorization)
 {
     size_t i;
     json_t *c;
-    json_array_foreach(json_object_get(authorization, "challenges"), i,
-                       c) if (json_object_get(c, "error")) return json_object_get(c, "error");
+    json_array_foreach(json_object_get(authorization, "challenges"), i, c)
+        if (json_object_get(c, "error")) return json_object_get(c, "error");
     return NULL;
 }
 

@@ -83,8 +83,7 @@ static struct send_fields fields(struct reading *r, const json_t *o)
     const char *name;
     struct send_fields f = {ar_array(r->a, struct send_field, json_object_size(v)), 0};
     if (v && !json_is_object(v)) fault(r, "%s must be an object of texts", "headers");
-    json_object_foreach(v, name, one)
-    {
+    json_object_foreach(v, name, one) {
         if (!json_is_string(one)) fault(r, "%s must be an object of texts", "headers");
         else
             f.v[f.n++] =
@@ -100,8 +99,7 @@ static struct slice *categories(struct reading *r, const json_t *o, size_t *n)
     size_t i;
     struct slice *list = ar_array(r->a, struct slice, json_array_size(v));
     if (v && !json_is_array(v)) fault(r, "%s must be a list of texts", "categories");
-    json_array_foreach(v, i, one)
-    {
+    json_array_foreach(v, i, one) {
         if (!json_is_string(one)) fault(r, "%s must be a list of texts", "categories");
         list[(*n)++] = ar_dup(r->a, sl(json_string_value(one), json_string_length(one)));
     }

@@ -48,8 +48,7 @@ static int texts(struct http_call *c, json_t *list, const char *name, struct sli
     *n = json_array_size(list);
     *out = ar_array(c->a, struct slice, *n);
     if (list && !json_is_array(list)) return err_set(ERR_USAGE, "%s must be a list", name);
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach(list, i, v) {
         if (!json_is_string(v)) return err_set(ERR_USAGE, "%s must be a list of texts", name);
         (*out)[i] = ar_dup(c->a, sl(json_string_value(v), json_string_length(v)));
     }

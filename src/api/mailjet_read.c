@@ -72,8 +72,8 @@ static void addresses(struct dialect *d, const json_t *o, const char *key, struc
     json_t *list = dialect_array(d, o, key, "", RECIPIENTS_MAX), *v;
     size_t i;
     out->v = ar_array(&d->a, struct send_addr, json_array_size(list));
-    json_array_foreach(list, i, v) if (address(d, v, dialect_at_index(d, "", key, i), &out->v[out->n]))
-        out->n++;
+    json_array_foreach(list, i, v)
+        if (address(d, v, dialect_at_index(d, "", key, i), &out->v[out->n])) out->n++;
 }
 
 static struct slice text(struct dialect *d, const json_t *o, const char *key, size_t max)
@@ -86,8 +86,7 @@ static void files(struct dialect *d, const json_t *o, const char *key, bool in_t
 {
     json_t *list = dialect_array(d, o, key, "", SEND_FILES_MAX / 2), *v;
     size_t i;
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach(list, i, v) {
         const char *path = dialect_at_index(d, "", key, i);
         struct send_file *f = &s->file[s->nfiles++];
         f->type = dialect_string(d, v, "ContentType", path);
@@ -204,8 +203,7 @@ void mailjet_read(struct mailjet_call *m, const json_t *body)
     }
     m->n = json_array_size(list);
     m->message = ar_array(&m->d.a, struct mailjet_message, m->n);
-    json_array_foreach(list, m->at, o)
-    {
+    json_array_foreach(list, m->at, o) {
         struct mailjet_message *one = &m->message[m->at];
         one->errors = json_array();
         one->json = json_is_object(o) ? with_globals(globals, o) : NULL;

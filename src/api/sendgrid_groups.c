@@ -207,8 +207,7 @@ void sendgrid_left_search(struct http_call *c)
     if (!body) return;
     out = json_array();
     int e = find(c, &g);
-    json_array_foreach(json_object_get(body, "recipient_emails"), i, one)
-    {
+    json_array_foreach(json_object_get(body, "recipient_emails"), i, one) {
         struct suppression_entry *v;
         if (!e) e = suppression_get(sends_of(c), account_of(c), dialect_slice(one), c->a, &v, &n);
         if (!e && has_left(v, n, g.id)) json_array_append(out, one);

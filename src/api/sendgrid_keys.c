@@ -60,8 +60,8 @@ static int scopes_of(struct http_call *c, const json_t *body, unsigned *out)
     if (all && !json_is_null(all) && !json_is_array(all))
         return err_set(ERR_USAGE, "scopes must be a list of strings");
     if (!json_array_size(all)) return 0;
-    json_array_foreach(all, i, v) words =
-        ar_printf(c->a, "%.*s%s%.*s", SLF(words), i ? "," : "", SLF(dialect_slice(v)));
+    json_array_foreach(all, i, v)
+        words = ar_printf(c->a, "%.*s%s%.*s", SLF(words), i ? "," : "", SLF(dialect_slice(v)));
     int e = api_scopes_parse(words, out);
     if (!e && (*out & ~c->key.scopes) && !(c->key.scopes & SCOPE_ADMIN))
         e = err_set(ERR_DENIED, "a key makes keys of no more scopes than its own");

@@ -46,8 +46,7 @@ static void address_list(struct dialect *d, const json_t *p, const char *key, co
     json_t *list = dialect_array(d, p, key, path, SEND_RCPTS_MAX), *v;
     size_t i;
     out->v = ar_array(&d->a, struct send_addr, json_array_size(list));
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach(list, i, v) {
         struct send_addr *to = &out->v[out->n];
         const char *at = dialect_at_index(d, path, key, i);
         if (!address(d, v, at, to)) continue;
@@ -79,11 +78,11 @@ static struct slice strings(struct dialect *d, const json_t *o, const char *key,
 {
     json_t *v = dialect_object(d, o, key, path), *one;
     const char *name, *at = dialect_at(d, path, key);
-    json_object_foreach(v, name, one) if (!json_is_string(one))
-    {
-        dialect_fault(d, at, ERR_SYNTAX, "The values of %s must be strings.", key);
-        return SL("");
-    }
+    json_object_foreach(v, name, one)
+        if (!json_is_string(one)) {
+            dialect_fault(d, at, ERR_SYNTAX, "The values of %s must be strings.", key);
+            return SL("");
+        }
     struct slice text = dialect_dump(d, v);
     if (text.n <= SUBSTITUTIONS_MAX) return text;
     dialect_fault(d, at, ERR_TOO_LONG, "The %s may not exceed %d bytes.", key, SUBSTITUTIONS_MAX);
@@ -141,8 +140,7 @@ static void personalizations(struct sendgrid_mail *m, const json_t *body, int64_
         return;
     }
     m->letter = ar_array(&m->d.a, struct send_letter, json_array_size(list));
-    json_array_foreach(list, i, p)
-    {
+    json_array_foreach(list, i, p) {
         const char *path = dialect_at_index(&m->d, "", "personalizations", i);
         if (json_is_object(p)) personalization(m, p, path, now, &m->letter[m->nletters++]);
         else dialect_fault(&m->d, path, ERR_SYNTAX, "A personalization must be an object.");
@@ -252,8 +250,7 @@ static void categories(struct sendgrid_mail *m, const json_t *body)
     json_t *list = dialect_array(d, body, "categories", "", SEND_CATEGORIES_MAX), *v;
     size_t i;
     m->send.category = ar_array(&d->a, struct slice, json_array_size(list));
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach(list, i, v) {
         struct slice s = dialect_slice(v);
         const char *at = dialect_at_index(d, "", "categories", i);
         if (!s.n)

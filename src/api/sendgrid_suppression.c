@@ -161,12 +161,13 @@ void sendgrid_suppressed_delete_some(struct http_call *c)
     bool all;
     size_t i, n;
     int e = api_member_bool(body, "delete_all", &all);
-    json_array_foreach(emails, i, one) if (!e && !json_is_string(one)) e =
-        err_set(ERR_USAGE, "emails must be a list of strings");
+    json_array_foreach(emails, i, one)
+        if (!e && !json_is_string(one)) e = err_set(ERR_USAGE, "emails must be a list of strings");
     if (!e && all == (json_array_size(emails) > 0))
         e = err_set(ERR_USAGE, "either delete_all or a list of emails is needed");
     if (!e && all) e = remove_all(c, list_of(c)->reason);
-    json_array_foreach(emails, i, one) if (!e) e = remove_one(c, dialect_slice(one), list_of(c)->reason, &n);
+    json_array_foreach(emails, i, one)
+        if (!e) e = remove_one(c, dialect_slice(one), list_of(c)->reason, &n);
     if (e) api_failed(c, e);
     else http_answer(c, 204, NULL, SL(""));
     json_decref(body);
@@ -188,8 +189,7 @@ int sendgrid_suppress(struct http_call *c, const json_t *body, enum send_reason 
         ask.address = dialect_slice(one);
         if (!e) e = suppression_judge(sends_of(c), &ask, &ignored);
     }
-    json_array_foreach(emails, i, one)
-    {
+    json_array_foreach(emails, i, one) {
         struct suppression_entry entry = {.address = dialect_slice(one),
                                           .reason = reason,
                                           .group = group,

@@ -46,8 +46,8 @@ static void addresses(struct dialect *d, const json_t *o, const char *key, const
     json_t *list = dialect_array(d, o, key, path, DESTINATIONS_MAX), *v;
     size_t i;
     out->v = ar_array(&d->a, struct send_addr, json_array_size(list));
-    json_array_foreach(list, i, v) if (address(d, dialect_slice(v), dialect_at_index(d, path, key, i),
-                                               &out->v[out->n])) out->n++;
+    json_array_foreach(list, i, v)
+        if (address(d, dialect_slice(v), dialect_at_index(d, path, key, i), &out->v[out->n])) out->n++;
 }
 
 static void destination(struct dialect *d, const json_t *o, const char *path, struct send_letter *l)
@@ -65,8 +65,7 @@ static void fields(struct dialect *d, const json_t *o, const char *key, struct s
     json_t *list = dialect_array(d, o, key, "", HEADERS_MAX), *v;
     size_t i;
     out->v = ar_array(&d->a, struct send_field, json_array_size(list));
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach(list, i, v) {
         struct send_field f = {dialect_string(d, v, "Name", key), dialect_string(d, v, "Value", key)};
         if (dialect_ok(d, key, compose_check_header(f.name, f.value))) out->v[out->n++] = f;
     }
@@ -77,8 +76,7 @@ static struct slice tags(struct dialect *d, const json_t *o, const char *key)
 {
     json_t *list = dialect_array(d, o, key, "", SES_TAGS_MAX), *v, *all = json_object();
     size_t i;
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach(list, i, v) {
         struct slice name = dialect_string(d, v, "Name", key), value = dialect_string(d, v, "Value", key);
         if (!name.n || name.n > 256 || value.n > 256)
             dialect_fault(d, key, ERR_SYNTAX, "A tag has a name and a value of at most 256 characters.");
@@ -94,8 +92,7 @@ static void files(struct dialect *d, const json_t *o, struct send *s)
     json_t *list = dialect_array(d, o, "Attachments", "", SEND_FILES_MAX), *v;
     size_t i;
     s->file = ar_array(&d->a, struct send_file, json_array_size(list));
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach(list, i, v) {
         const char *path = dialect_at_index(d, "", "Attachments", i);
         struct send_file *f = &s->file[s->nfiles++];
         f->name = dialect_string(d, v, "FileName", path);

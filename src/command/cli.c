@@ -82,8 +82,7 @@ static void print_json_rest(struct task *t)
     const char *key;
     json_t *v;
     printf("\n  ]");
-    json_object_foreach(t->reply, key, v)
-    {
+    json_object_foreach(t->reply, key, v) {
         printf(",\n  \"%s\": ", key);
         print_value(v, "  ");
     }
@@ -128,8 +127,7 @@ static void make_harmless(json_t *o, bool one_line)
     const char *key;
     json_t *v;
     size_t i;
-    json_object_foreach(o, key, v)
-    {
+    json_object_foreach(o, key, v) {
         if (json_is_string(v)) json_object_set_new(o, key, harmless(json_string_value(v), one_line));
         else make_harmless(v, one_line);
     }

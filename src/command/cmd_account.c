@@ -357,8 +357,7 @@ void print_app_password_list(json_t *args, json_t *reply, struct buf *out)
     size_t i, k;
     json_t *p, *name, *list = json_object_get(reply, "app_passwords");
     ar_init(&a, 0);
-    json_array_foreach(list, i, p)
-    {
+    json_array_foreach(list, i, p) {
         int64_t used = arg_number(p, "used");
         buf_printf(out, "%s  %-24s ", arg_text(p, "id"), arg_text(p, "name"));
         json_array_foreach(json_object_get(p, "for"), k, name)

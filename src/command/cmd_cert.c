@@ -81,8 +81,7 @@ void print_cert_list(json_t *args, json_t *reply, struct buf *out)
     size_t i;
     json_t *o;
     (void)args;
-    json_array_foreach(json_object_get(reply, "certificates"), i, o)
-    {
+    json_array_foreach(json_object_get(reply, "certificates"), i, o) {
         buf_printf(out, "%s\n", arg_text(o, "subject"));
         print_line(o, "from", "comes from", out);
         print_line(o, "valid_from", "valid from", out);

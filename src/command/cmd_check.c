@@ -166,8 +166,7 @@ void print_check_arc(json_t *args, json_t *reply, struct buf *out)
     json_t *o;
     buf_printf(out, "%s\n", arg_text(reply, "result"));
     if (*arg_text(reply, "reason")) buf_printf(out, "%s\n", arg_text(reply, "reason"));
-    json_array_foreach(json_object_get(reply, "chain"), i, o)
-    {
+    json_array_foreach(json_object_get(reply, "chain"), i, o) {
         buf_printf(out, "i=%lld  cv=%s  seal %s by %s (%s)  message signature %s by %s (%s)",
                    (long long)json_integer_value(json_object_get(o, "instance")), arg_text(o, "cv"),
                    arg_text(o, "seal"), arg_text(o, "seal_domain"), arg_text(o, "seal_selector"),

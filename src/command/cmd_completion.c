@@ -51,8 +51,7 @@ static void put_words(struct buf *out, json_t *table, struct slice first)
     struct slice last = SL("");
     size_t i;
     json_t *c;
-    json_array_foreach(table, i, c)
-    {
+    json_array_foreach(table, i, c) {
         struct slice name = arg_slice(c, "name"), word = take_word(&name);
         if (first.n && !sl_eq(word, first)) continue;
         if (first.n) word = take_word(&name);
@@ -65,8 +64,7 @@ static void put_options(struct buf *out, json_t *command)
 {
     size_t i;
     json_t *g;
-    json_array_foreach(json_object_get(command, "args"), i, g)
-    {
+    json_array_foreach(json_object_get(command, "args"), i, g) {
         const char *name = arg_text(g, "name");
         if (strcmp(arg_text(g, "from"), "option") == 0) buf_printf(out, " %s%s", name[1] ? "--" : "-", name);
         if (strcmp(arg_text(g, "from"), "word") == 0) buf_printf(out, " %s", arg_text(g, "words"));

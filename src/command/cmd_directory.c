@@ -172,8 +172,9 @@ void print_domain_show(json_t *args, json_t *reply, struct buf *out)
     json_t *k;
     json_array_foreach(json_object_get(reply, "administrators"), i, k)
         buf_printf(out, "managed by %s\n", json_string_value(k));
-    json_array_foreach(json_object_get(reply, "dkim_keys"), i, k) buf_printf(
-        out, "DKIM key   %s (%s, %s)\n", arg_text(k, "selector"), arg_text(k, "kind"), arg_text(k, "state"));
+    json_array_foreach(json_object_get(reply, "dkim_keys"), i, k)
+        buf_printf(out, "DKIM key   %s (%s, %s)\n", arg_text(k, "selector"), arg_text(k, "kind"),
+                   arg_text(k, "state"));
 }
 
 /* ---- accounts ---- */
@@ -303,8 +304,9 @@ void print_alias_add(json_t *args, json_t *reply, struct buf *out)
     const char *address = arg_text(args, "address");
     bool kept = json_is_true(json_object_get(reply, "kept"));
     buf_printf(out, "Mail for %s %s:\n", address, kept ? "is kept in its account and goes on to" : "goes to");
-    json_array_foreach(json_object_get(reply, "targets"), i, t) buf_printf(
-        out, "  %s%s\n", arg_text(t, "address"), endings[json_integer_value(json_object_get(t, "end"))]);
+    json_array_foreach(json_object_get(reply, "targets"), i, t)
+        buf_printf(out, "  %s%s\n", arg_text(t, "address"),
+                   endings[json_integer_value(json_object_get(t, "end"))]);
     if (json_is_true(json_object_get(reply, "hidden")))
         buf_printf(out,
                    "But the account %s hides the alias: its mail goes to the account alone. To keep it there "

@@ -132,8 +132,7 @@ void print_dkim_publish_check(json_t *args, json_t *reply, struct buf *out)
     (void)args;
     size_t i;
     json_t *k;
-    json_array_foreach(json_object_get(reply, "keys"), i, k)
-    {
+    json_array_foreach(json_object_get(reply, "keys"), i, k) {
         buf_printf(out, "%s (%s, %s): %s: %s\n", arg_text(k, "selector"), arg_text(k, "kind"),
                    arg_text(k, "state"), arg_text(k, "published"), arg_text(k, "reason"));
         if (strcmp(arg_text(k, "published"), "right") != 0)
@@ -242,8 +241,9 @@ void print_dkim_rotate(json_t *args, json_t *reply, struct buf *out)
     json_t *o;
     json_array_foreach(json_object_get(reply, "done"), i, o)
         buf_printf(out, "%s %s\n", arg_text(o, "did"), arg_text(o, "selector"));
-    json_array_foreach(json_object_get(reply, "waits"), i, o) buf_printf(
-        out, "%s waits: %s: %s\n", arg_text(o, "selector"), arg_text(o, "published"), arg_text(o, "reason"));
+    json_array_foreach(json_object_get(reply, "waits"), i, o)
+        buf_printf(out, "%s waits: %s: %s\n", arg_text(o, "selector"), arg_text(o, "published"),
+                   arg_text(o, "reason"));
     json_t *lines = json_object_get(reply, "publish");
     if (json_array_size(lines)) buf_str(out, "Publish these, keep the present ones:\n");
     json_array_foreach(lines, i, o) buf_printf(out, "%s\n", json_string_value(o));

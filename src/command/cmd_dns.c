@@ -40,8 +40,7 @@ void print_dns_records(json_t *args, json_t *reply, struct buf *out)
     json_t *o;
     const char *last = "";
     buf_printf(out, "; what to publish for %s\n", arg_text(args, "domain"));
-    json_array_foreach(json_object_get(reply, "records"), i, o)
-    {
+    json_array_foreach(json_object_get(reply, "records"), i, o) {
         const char *why = arg_text(o, "why");
         if (strcmp(why, last) != 0)
             buf_printf(out, "; %s: %s%s\n", arg_text(o, "what"), why,
@@ -84,8 +83,7 @@ void print_dns_check(json_t *args, json_t *reply, struct buf *out)
     size_t i;
     json_t *o;
     size_t faults = 0;
-    json_array_foreach(json_object_get(reply, "checked"), i, o)
-    {
+    json_array_foreach(json_object_get(reply, "checked"), i, o) {
         const char *finding = arg_text(o, "finding"), *publish = arg_text(o, "publish");
         buf_printf(out, "%-13s  %s%s%s: %s\n", finding, arg_text(o, "what"), *arg_text(o, "name") ? " " : "",
                    arg_text(o, "name"), arg_text(o, "sentence"));

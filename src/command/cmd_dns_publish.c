@@ -122,8 +122,9 @@ static bool is_all_there(json_t *list)
 {
     size_t i;
     json_t *o;
-    json_array_foreach(list, i, o) if (strcmp(arg_text(o, "what"), "add") == 0 ||
-                                       strcmp(arg_text(o, "what"), "remove") == 0) return false;
+    json_array_foreach(list, i, o)
+        if (strcmp(arg_text(o, "what"), "add") == 0 || strcmp(arg_text(o, "what"), "remove") == 0)
+            return false;
     return true;
 }
 
@@ -171,8 +172,7 @@ void print_dns_publish(json_t *args, json_t *reply, struct buf *out)
     size_t i, changes = 0;
     json_t *o;
     bool done = json_is_true(json_object_get(reply, "done"));
-    json_array_foreach(json_object_get(reply, "records"), i, o)
-    {
+    json_array_foreach(json_object_get(reply, "records"), i, o) {
         const char *what = arg_text(o, "what");
         buf_printf(out, "%-10s %s\n", what, arg_text(o, "line"));
         changes += strcmp(what, "add") == 0 || strcmp(what, "remove") == 0;

@@ -239,8 +239,7 @@ void print_doctor(json_t *args, json_t *reply, struct buf *out)
     size_t i;
     json_t *o;
     (void)args;
-    json_array_foreach(json_object_get(reply, "findings"), i, o)
-    {
+    json_array_foreach(json_object_get(reply, "findings"), i, o) {
         buf_printf(out, "%-8s %-12s %s\n", arg_text(o, "grade"), arg_text(o, "what"),
                    arg_text(o, "sentence"));
         if (*arg_text(o, "remedy")) buf_printf(out, "                      %s\n", arg_text(o, "remedy"));

@@ -94,12 +94,12 @@ void print_help(json_t *args, json_t *reply, struct buf *out)
         buf_str(out,
                 "Tram, a mail server. usage: tram [-C DIR] COMMAND ...   (DIR: the home of a node; default "
                 "$TRAM_HOME)\n\n");
-    json_array_foreach(json_object_get(reply, "commands"), i, c)
-    {
+    json_array_foreach(json_object_get(reply, "commands"), i, c) {
         const char *usage = arg_text(c, "usage");
         buf_printf(out, "  tram %s%s%s\n        %s\n", arg_text(c, "name"), *usage ? " " : "", usage,
                    arg_text(c, "help"));
-        if (!all) json_array_foreach(json_object_get(c, "args"), k, g) print_arg(g, out);
+        if (!all)
+            json_array_foreach(json_object_get(c, "args"), k, g) print_arg(g, out);
     }
     if (all)
         buf_str(out, "\nCOMMAND --help explains its arguments; --json prints data for programs.\n"

@@ -6,8 +6,7 @@ static int take_listen(json_t *list, struct config_start *c)
 {
     json_t *one;
     size_t i;
-    json_array_foreach(list, i, one)
-    {
+    json_array_foreach(list, i, one) {
         if (c->nlisten == LISTEN_MAX)
             return err_set(ERR_USAGE, "--listen can stand %d times at most", LISTEN_MAX);
         if (!ip_parse(sl_cstr(json_string_value(one)), &c->listen[c->nlisten++]))
@@ -128,7 +127,7 @@ void print_config_check(json_t *args, json_t *reply, struct buf *out)
     size_t i;
     json_t *o;
     buf_str(out, "tram.conf is right.\n");
-    json_array_foreach(json_object_get(reply, "certificate"), i, o) buf_printf(
-        out, "%s%s\n",
-        strcmp(arg_text(o, "grade"), "fine") ? "warning: " : "certificate: ", arg_text(o, "sentence"));
+    json_array_foreach(json_object_get(reply, "certificate"), i, o)
+        buf_printf(out, "%s%s\n", strcmp(arg_text(o, "grade"), "fine") ? "warning: " : "certificate: ",
+                   arg_text(o, "sentence"));
 }

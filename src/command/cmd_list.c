@@ -21,7 +21,8 @@ static size_t many(struct request *r, const char *name, struct slice **out)
     json_t *list = json_object_get(r->args, name), *v;
     size_t i, n = 0;
     *out = ar_array(r->a, struct slice, json_array_size(list) + 1);
-    json_array_foreach(list, i, v) if (*json_string_value(v))(*out)[n++] = sl_cstr(json_string_value(v));
+    json_array_foreach(list, i, v)
+        if (*json_string_value(v)) (*out)[n++] = sl_cstr(json_string_value(v));
     return n;
 }
 

@@ -77,8 +77,7 @@ static void put_places(struct buf *out, json_t *reply)
 {
     json_t *at;
     size_t i;
-    json_array_foreach(json_object_get(reply, "found"), i, at)
-    {
+    json_array_foreach(json_object_get(reply, "found"), i, at) {
         buf_printf(out, "%-12s %8lld  %s", arg_text(at, "where"), (long long)arg_number(at, "found"),
                    meaning_of(arg_text(at, "where")));
         put_count(out, at, "erased", "; %lld erased");

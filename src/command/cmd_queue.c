@@ -222,8 +222,7 @@ static int act(struct request *r, enum queue_action what, const struct slice *to
     size_t i, n = 0;
     int e = 0;
     if (json_array_size(ids)) {
-        json_array_foreach(ids, i, text)
-        {
+        json_array_foreach(ids, i, text) {
             struct letter_id id;
             e = take_id(sl_cstr(json_string_value(text)), &id);
             if (!e) e = act_on(r, &id, what, to);
@@ -298,6 +297,6 @@ void print_numbers(json_t *args, json_t *reply, struct buf *out)
     (void)args;
     const char *key;
     json_t *v;
-    json_object_foreach(reply, key, v) if (json_is_integer(v))
-        buf_printf(out, "%-24s %lld\n", key, (long long)json_integer_value(v));
+    json_object_foreach(reply, key, v)
+        if (json_is_integer(v)) buf_printf(out, "%-24s %lld\n", key, (long long)json_integer_value(v));
 }

@@ -205,9 +205,10 @@ void print_rebuilt(json_t *reply, struct buf *out)
         buf_printf(out, "What was left of it is %s.\n", arg_text(b, "lost_index"));
     buf_printf(out, "%lld domains are as of %s.\n", number(b, "domains"), arg_text(b, "directory"));
     json_array_foreach(json_object_get(b, "accounts"), i, o) print_account(o, out);
-    json_array_foreach(json_object_get(b, "letters"), i, o) if (number(o, "held"))
-        buf_printf(out, "  letter %s from <%s> is held for %s\n", arg_text(o, "id"), arg_text(o, "sender"),
-                   arg_text(o, "held_for"));
+    json_array_foreach(json_object_get(b, "letters"), i, o)
+        if (number(o, "held"))
+            buf_printf(out, "  letter %s from <%s> is held for %s\n", arg_text(o, "id"),
+                       arg_text(o, "sender"), arg_text(o, "held_for"));
     json_array_foreach(json_object_get(b, "sends"), i, o) print_back(o, out);
     print_losses(b, out);
     buf_str(out, "What is lost:\n");

@@ -87,7 +87,8 @@ static int take_recipients(struct sending *s, const struct mail_head *h)
     int e = 0;
     bool resent = false; /* then it goes to those named there (RFC 5322 section 3.6.6) */
     for (i = 0; i < COUNT_OF(again); i++) resent |= mail_head_find(h, again[i], 0) != NULL;
-    json_array_foreach(list, i, v) if (!e) e = add_recipients(s, sl_cstr(json_string_value(v)));
+    json_array_foreach(list, i, v)
+        if (!e) e = add_recipients(s, sl_cstr(json_string_value(v)));
     for (i = 0; !e && i < COUNT_OF(names) && arg_flag(s->r->args, "t"); i++)
         e = add_recipients_of(s, h, resent ? again[i] : names[i]);
     if (e || s->letter.nsaid) return e;

@@ -90,8 +90,7 @@ static void print_lines(json_t *reply, struct buf *out, bool missing_only)
 {
     json_t *v;
     size_t i;
-    json_array_foreach(json_object_get(reply, "records"), i, v)
-    {
+    json_array_foreach(json_object_get(reply, "records"), i, v) {
         bool found = json_is_true(json_object_get(v, "found"));
         if (!found || !missing_only)
             buf_printf(out, "%s%s\n", arg_text(v, "line"), found && !missing_only ? " ; is there" : "");

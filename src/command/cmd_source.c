@@ -223,8 +223,7 @@ void print_source_list(json_t *args, json_t *reply, struct buf *out)
     (void)args;
     if (!json_array_size(pools))
         buf_str(out, "There are no sources: letters leave from the node's own address.\n");
-    json_array_foreach(pools, i, o)
-    {
+    json_array_foreach(pools, i, o) {
         buf_printf(out, "pool %s: what is put off leaves from %s again; by it goes ", arg_text(o, "name"),
                    strcmp(arg_text(o, "retries"), "same") ? "any source" : "the same source");
         if (strcmp(arg_text(o, "name"), SOURCE_MAIN) == 0) buf_str(out, "what no other pool is named for");
@@ -297,8 +296,7 @@ static void print_warm(json_t *o, struct buf *out)
                "warms up: from %lld deliveries a day to each group of sites to %lld, %lld %% more a day\n",
                (long long)arg_number(o, "first"), (long long)arg_number(o, "most"),
                (long long)arg_number(o, "growth"));
-    json_array_foreach(json_object_get(o, "groups"), i, g)
-    {
+    json_array_foreach(json_object_get(o, "groups"), i, g) {
         buf_printf(out, "  %s: %lld of %lld of today are used, %lld put off; %s", arg_text(g, "group"),
                    (long long)arg_number(g, "used"), (long long)arg_number(g, "allowance"),
                    (long long)arg_number(g, "put_off"), arg_text(g, "why"));
@@ -393,8 +391,7 @@ void print_source_show(json_t *args, json_t *reply, struct buf *out)
         buf_char(out, '\n');
     }
     print_warm(json_object_get(reply, "warm_up"), out);
-    json_array_foreach(json_object_get(reply, "checks"), i, o)
-    {
+    json_array_foreach(json_object_get(reply, "checks"), i, o) {
         buf_printf(out, "  %-5s %-7s %s\n", arg_text(o, "what"), arg_text(o, "state"),
                    arg_text(o, "sentence"));
         if (*arg_text(o, "publish")) buf_printf(out, "        publish: %s\n", arg_text(o, "publish"));

@@ -97,8 +97,7 @@ void print_stats_of(json_t *reply, struct buf *out)
     buf_printf(out, "%-10s", "day");
     for (size_t k = 0; k < COUNT_OF(columns); k++) buf_printf(out, " %*s", columns[k].width, columns[k].head);
     buf_printf(out, " %9s %9s\n", "half in", "95% in");
-    json_array_foreach(rows, i, row)
-    {
+    json_array_foreach(rows, i, row) {
         struct arena a = {0};
         buf_printf(out, "%-10s", arg_text(row, "day"));
         for (size_t k = 0; k < COUNT_OF(columns); k++)

@@ -122,8 +122,7 @@ void print_tls_probe(json_t *args, json_t *reply, struct buf *out)
         buf_printf(out, "%s: DNSSEC %s which hosts take its mail\n", arg_text(args, "domain"),
                    arg_flag(reply, "dnssec") ? "proves" : "does not prove");
     print_policy(json_object_get(reply, "mta_sts"), out);
-    json_array_foreach(json_object_get(reply, "hosts"), i, h)
-    {
+    json_array_foreach(json_object_get(reply, "hosts"), i, h) {
         buf_printf(out, "%5lld %s (", (long long)arg_number(h, "preference"), arg_text(h, "host"));
         json_array_foreach(json_object_get(h, "addresses"), k, x)
             buf_printf(out, "%s%s", k ? ", " : "", json_string_value(x));

@@ -250,8 +250,7 @@ void print_row_trace(json_t *args, json_t *o, size_t i, struct buf *out)
         put_event(json_array_get(events, 0), id, out);
     } else {
         buf_printf(out, "%sletter %s\n", i ? "\n" : "", arg_text(o, "id"));
-        json_array_foreach(events, k, ev)
-        {
+        json_array_foreach(events, k, ev) {
             buf_str(out, "  ");
             put_event(ev, "", out);
         }
@@ -317,8 +316,7 @@ static void put_fields(json_t *o, struct buf *out)
     static const char *const said[] = {"time", "time_us", "level", "who", "lost"};
     const char *name;
     json_t *v;
-    json_object_foreach(o, name, v)
-    {
+    json_object_foreach(o, name, v) {
         bool shown = false;
         for (size_t i = 0; i < COUNT_OF(said); i++) shown |= !strcmp(name, said[i]);
         if (!shown) buf_printf(out, " %s=%s", name, json_string_value(v));

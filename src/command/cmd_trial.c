@@ -142,8 +142,7 @@ void print_send_test(json_t *args, json_t *reply, struct buf *out)
     json_t *list = json_object_get(reply, "recipients"), *o;
     size_t i;
     (void)args;
-    json_array_foreach(list, i, o)
-    {
+    json_array_foreach(list, i, o) {
         struct arena a = {0};
         const char *event = arg_text(o, "event");
         buf_printf(out, "%-9s %-44s %-11s %6lld ms  %.*s\n", arg_flag(o, "good") ? "right" : "NOT RIGHT",

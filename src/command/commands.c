@@ -746,8 +746,8 @@ static int run_help(struct request *r)
     json_t *list = json_array(), *w;
     struct slice asked = {0};
     size_t i;
-    json_array_foreach(json_object_get(r->args, "command"), i, w) asked =
-        ar_printf(r->a, "%.*s%s%s", SLF(asked), i ? " " : "", json_string_value(w));
+    json_array_foreach(json_object_get(r->args, "command"), i, w)
+        asked = ar_printf(r->a, "%.*s%s%s", SLF(asked), i ? " " : "", json_string_value(w));
     for (i = 0; i < ncommands; i++)
         if (sl_starts(sl_cstr(commands[i].name), asked))
             json_array_append_new(list, help_command(r->a, &commands[i]));

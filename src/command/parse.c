@@ -195,7 +195,8 @@ static int check_list(struct arena *a, const struct arg *g, json_t *v)
     json_t *one;
     if (!json_is_array(v)) return err_set(ERR_USAGE, "%.*s takes a list", SLF(called(a, g)));
     int e = 0;
-    json_array_foreach(v, i, one) if (!e) e = check_value(a, g, one);
+    json_array_foreach(v, i, one)
+        if (!e) e = check_value(a, g, one);
     return e;
 }
 
@@ -248,11 +249,9 @@ int command_check(const struct command *c, struct arena *a, json_t *args, bool c
     const char *name;
     json_t *v;
     int e = 0;
-    json_object_foreach(args, name,
-                        v) if (!declared(c->args, name) &&
-                               !declared(common_args, name)) return err_set(ERR_USAGE,
-                                                                            "%s is not an argument of `%s`",
-                                                                            name, c->name);
+    json_object_foreach(args, name, v)
+        if (!declared(c->args, name) && !declared(common_args, name))
+            return err_set(ERR_USAGE, "%s is not an argument of `%s`", name, c->name);
     for (const struct arg *g = c->args; !e && g && g->name; g++) e = check_one(a, g, args, complete);
     return e ? e : check_together(a, c, args);
 }

@@ -67,8 +67,7 @@ static int take_names(struct port_files *f, json_t *q, struct port_names *out)
     if (e) return e;
     json_t *list = json_object_get(a, "names");
     out->v = xcalloc(json_array_size(list) + 1, sizeof *out->v);
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach(list, i, v) {
         json_t *o = json_pack("{s:O}", "name", v);
         out->v[out->n++] = path_of(o, "name");
         json_decref(o);

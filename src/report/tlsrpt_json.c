@@ -115,8 +115,7 @@ static void take_details(struct arena *a, json_t *list, struct slice kind, struc
 {
     size_t i;
     json_t *o;
-    json_array_foreach(list, i, o)
-    {
+    json_array_foreach(list, i, o) {
         if (out->n == TLSRPT_IN_FAILURES) return;
         struct slice host = get(a, o, "receiving-mx-hostname");
         out->failure[out->n++] = (struct tlsrpt_failure){.result = sl_sub(get(a, o, "result-type"), 0, 60),
@@ -132,8 +131,7 @@ static int take_policies(struct arena *a, json_t *list, struct tlsrpt_report *ou
 {
     size_t i;
     json_t *o;
-    json_array_foreach(list, i, o)
-    {
+    json_array_foreach(list, i, o) {
         json_t *policy = json_object_get(o, "policy"), *summary = json_object_get(o, "summary");
         struct slice kind = sl_sub(get(a, policy, "policy-type"), 0, 30);
         struct slice domain = ar_lower(a, sl_sub(get(a, policy, "policy-domain"), 0, 253));

@@ -247,7 +247,8 @@ static json_t *in_order(json_t *o, struct arena *a)
     json_t *out = json_object(), *value;
     const char *name;
     size_t n = 0;
-    json_object_foreach(o, name, value) if (is_index(name, &v[n].n)) v[n++].name = name;
+    json_object_foreach(o, name, value)
+        if (is_index(name, &v[n].n)) v[n++].name = name;
     if (!n) {
         json_decref(out);
         return o;
