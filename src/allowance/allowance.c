@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/civil.h"
-
 void allowance_open(struct allowance **out, struct kv *kv, const struct sender_limits *defaults)
 {
     struct allowance *a = *out = xcalloc(1, sizeof *a);
@@ -30,24 +28,6 @@ void allowance_close(struct allowance **a)
     map_free(&(*a)->senders);
     free(*a);
     *a = NULL;
-}
-
-/* ---- limits ---- */
-
-struct sender_limits allowance_limits(const struct allowance *a, const struct sender_limits *own)
-{
-    struct sender_limits l = *own;
-    bool sends = own->v[SENDER_RCPTS_DAY] == SENDER_UNLIMITED;
-    for (int k = 0; k < SENDER_LIMITS; k++)
-        if (l.v[k] == SENDER_UNSET) l.v[k] = sends ? SENDER_UNLIMITED : a->defaults.v[k];
-    return l;
-}
-
-bool allowance_counts_fresh(const struct allowance *a, const struct allowance_of *who)
-{
-    int64_t key = who->key.n ? who->key_limits.v[SENDER_FRESH_DAY] : SENDER_UNLIMITED;
-    return allowance_limits(a, &who->limits).v[SENDER_FRESH_DAY] < SENDER_UNLIMITED ||
-           (key != SENDER_UNSET && key < SENDER_UNLIMITED);
 }
 
 /* ---- counts in memory ---- */
@@ -126,26 +106,6 @@ static uint32_t wanted(const struct allowance_want *w, int k)
 
 /* ---- the question ---- */
 
-static const char *const words[] = {
-#define X(name, text) text,
-    SENDER_LIMITS_OF(X)
-#undef X
-};
-
-static int say(const struct allowance_end *end, int64_t limit)
-{
-    char when[CIVIL_TEXT_MAX];
-    const char *whose = end->of_key ? " of this password or key" : "";
-    if (end->which == SENDER_RCPTS_LETTER)
-        return err_set(ERR_LIMIT, "One letter can have %lld recipients; send another one to the others",
-                       (long long)limit);
-    if (!end->until)
-        return err_set(ERR_LIMIT, "That is above the limit%s: %lld %s", whose, (long long)limit,
-                       words[end->which]);
-    return err_set(ERR_LIMIT, "The limit%s is reached: %lld %s; more can be sent from %s on", whose,
-                   (long long)limit, words[end->which], civil_format(end->until, when));
-}
-
 /* Each limit that binds is looked at: the answer is the one that ends last. */
 static int judge(struct sender *s, const struct sender_limits *limits, const struct allowance_want *want,
                  int64_t now, bool of_key, struct allowance_end *end)
@@ -154,7 +114,7 @@ static int judge(struct sender *s, const struct sender_limits *limits, const str
     if (limits->v[SENDER_RCPTS_LETTER] >= 0 && limits->v[SENDER_RCPTS_LETTER] < SENDER_UNLIMITED &&
         want->rcpts > limits->v[SENDER_RCPTS_LETTER] * want->letters) {
         *end = (struct allowance_end){.which = SENDER_RCPTS_LETTER, .of_key = of_key};
-        return say(end, limits->v[SENDER_RCPTS_LETTER]);
+        return allowance_say(end, limits->v[SENDER_RCPTS_LETTER]);
     }
     for (int k = 0; k < COUNTED; k++) {
         tally_turn(&s->c.t[k], now, slot_seconds(k));
@@ -165,7 +125,7 @@ static int judge(struct sender *s, const struct sender_limits *limits, const str
         *end = (struct allowance_end){(enum sender_limit)k, of_key, at > 0 ? at : 0};
         over = true;
     }
-    return over ? say(end, limits->v[end->which]) : 0;
+    return over ? allowance_say(end, limits->v[end->which]) : 0;
 }
 
 static void count(struct allowance *a, struct slice id, struct slice key, struct sender *s,
@@ -239,5 +199,5 @@ int allowance_used(struct allowance *a, const char *id, struct slice key, struct
         out->n[k] = tally_sum(&s->c.t[k]);
     }
     lock_release(&a->lock);
-    return 0;
+    return key.n ? 0 : held_used(a, id, out);
 }

@@ -14,6 +14,8 @@ enum {
     ALLOWANCE_DAY_SLOT = 3600,     /* and of the day's */
     ALLOWANCE_SENDERS_MAX = 50000, /* whose counts are in memory */
     ALLOWANCE_FADING_DAYS = 30,    /* after which it is written down again that a recipient was written to */
+    ALLOWANCE_HELD_SLOT = 10,      /* seconds after which letters that were held count no more as such */
+    ALLOWANCE_HELD_DAYS = 31,      /* no letter is held longer */
     ALLOWANCE_KNOWN_DAYS = 400,    /* a recipient that was not written to for so long is a new one again */
 };
 
@@ -70,8 +72,24 @@ void allowance_wrote(struct allowance *a, const char *id, struct slice address);
  */
 MUST_CHECK bool allowance_tell(struct allowance *a, const char *id);
 
+/* A letter that waits for a time which its sender set (RFC 4865): so many of an account may wait at once, so
+ * large together. */
+struct allowance_held {
+    int64_t until; /* unix seconds */
+    uint64_t bytes;
+};
+/* Has it room? ERR_LIMIT with the sentence and *end. SUSPENDS. */
+MUST_CHECK int allowance_held_ask(struct allowance *a, const struct allowance_of *who,
+                                  const struct allowance_held *held, struct allowance_end *end);
+/* The same, and if it has, counts it until then: durable when this returns. SUSPENDS. */
+MUST_CHECK int allowance_held_take(struct allowance *a, const struct allowance_of *who,
+                                   const struct allowance_held *held, struct allowance_end *end);
+/* What was taken came to nothing. SUSPENDS. */
+void allowance_held_return(struct allowance *a, const struct allowance_of *who,
+                           const struct allowance_held *held);
+
 struct allowance_used {
-    uint64_t n[SENDER_LIMITS]; /* of SENDER_RCPTS_LETTER always 0 */
+    uint64_t n[SENDER_LIMITS]; /* of SENDER_RCPTS_LETTER always 0; of what is held, that is now */
 };
 /* What was sent within the last hour and day; key as above, or empty. SUSPENDS. */
 MUST_CHECK int allowance_used(struct allowance *a, const char *id, struct slice key,

@@ -34,9 +34,24 @@ static inline int64_t slot_seconds(int k)
 }
 static inline int64_t today(void) { return rt_wall_seconds() / 86400; }
 
-/* ---- rows (rows.c): object s:ID ---- */
+/* The sentence of a limit (limits.c). ERR_LIMIT. */
+int allowance_say(const struct allowance_end *end, int64_t limit);
+
+/* ---- rows (rows.c): object n:ID ---- */
+
+struct slice sender_object(struct slice id, char room[KV_KEY_MAX]);
+/* Does the slot of that key still count? When it ends. */
+bool held_counts(struct slice key, int64_t now, int64_t *end);
 
 /* Zeroes when there is no row; one that cannot be read counts as none, with a line in the log. SUSPENDS. */
 MUST_CHECK int counts_load(struct allowance *a, struct slice id, struct slice key, struct counts *out);
 /* With the next commit. */
 void counts_note(struct allowance *a, struct slice id, struct slice key, const struct counts *c);
+
+/* ---- held.c ---- */
+
+struct held_slot { /* what is released in it */
+    uint64_t letters, bytes;
+};
+/* Of *out, what is held now. SUSPENDS. */
+MUST_CHECK int held_used(struct allowance *a, const char *id, struct allowance_used *out);

@@ -26,7 +26,9 @@ static const struct sender_limits defaults = {.v = {[SENDER_LETTERS_HOUR] = 3,
                                                     [SENDER_RCPTS_HOUR] = 10,
                                                     [SENDER_RCPTS_DAY] = 20,
                                                     [SENDER_FRESH_DAY] = 4,
-                                                    [SENDER_RCPTS_LETTER] = 5}};
+                                                    [SENDER_RCPTS_LETTER] = 5,
+                                                    [SENDER_HELD] = 3,
+                                                    [SENDER_HELD_MIB] = 2}};
 
 static struct allowance_of alice(void)
 {
@@ -91,6 +93,69 @@ static int each_limit(void *arg)
 }
 
 TEST(each_limit_binds_and_ends_when_it_says) { in_world(each_limit, NULL); }
+
+static int hold(struct allowance *a, const struct allowance_of *who, int64_t until, uint64_t bytes,
+                struct allowance_end *end)
+{
+    struct allowance_held held = {.until = until, .bytes = bytes};
+    int e = allowance_held_ask(a, who, &held, end);
+    CHECK_INT(allowance_held_take(a, who, &held, end), e);
+    return e;
+}
+
+static uint64_t held_now(struct allowance *a, enum sender_limit k)
+{
+    struct allowance_used used;
+    CHECK_OK(allowance_used(a, "alice", SL(""), &used));
+    return used.n[k];
+}
+
+/* RFC 4865 section 6: so many, so much; each until its time, also after a restart. */
+static int holds(void *arg)
+{
+    struct kv *kv;
+    struct allowance *a;
+    struct allowance_end end;
+    struct allowance_of who = alice();
+    (void)arg;
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    allowance_open(&a, kv, &defaults);
+    int64_t start = rt_wall_seconds() / ALLOWANCE_HELD_SLOT * ALLOWANCE_HELD_SLOT;
+    CHECK_OK(hold(a, &who, start + HOUR, 1000, &end));
+    CHECK_OK(hold(a, &who, start + HOUR, 1000, &end));
+    CHECK_OK(hold(a, &who, start + 2 * HOUR + 1, 1 << 20, &end));
+    CHECK_INT(held_now(a, SENDER_HELD), 3);
+    CHECK_INT(held_now(a, SENDER_HELD_MIB), 2);
+    CHECK_INT(hold(a, &who, start + 3 * HOUR, 1, &end), ERR_LIMIT);
+    CHECK_INT(end.which, SENDER_HELD);
+    CHECK_INT(end.until, start + HOUR); /* then two places are free */
+    CHECK(sl_find(sl_cstr(err_text(ERR_LIMIT)), SL("3 letters held for later; more can be")) != SL_NONE);
+    allowance_close(&a);
+    allowance_open(&a, kv, &defaults);
+    CHECK_INT(hold(a, &who, start + 3 * HOUR, 1, &end), ERR_LIMIT);
+    sleep_s(HOUR - 20);
+    CHECK_INT(hold(a, &who, start + 3 * HOUR, 1, &end), ERR_LIMIT);
+    sleep_s(end.until - rt_wall_seconds());
+    CHECK_INT(held_now(a, SENDER_HELD), 1);
+    CHECK_INT(hold(a, &who, start + 3 * HOUR, (1 << 20) + 1, &end), ERR_LIMIT);
+    CHECK_INT(end.which, SENDER_HELD_MIB);
+    CHECK_INT(end.until, start + 2 * HOUR + ALLOWANCE_HELD_SLOT);
+    CHECK_OK(hold(a, &who, start + 3 * HOUR, 1 << 20, &end));
+    allowance_held_return(a, &who, &(struct allowance_held){start + 3 * HOUR, 1 << 20}); /* not taken */
+    CHECK_INT(held_now(a, SENDER_HELD), 1);
+    CHECK_INT(hold(a, &who, start + 3 * HOUR, (2 << 20) + 1, &end), ERR_LIMIT); /* never */
+    CHECK_INT(end.until, 0);
+    who.limits.v[SENDER_HELD] = 0;
+    CHECK_INT(hold(a, &who, start + 3 * HOUR, 1, &end), ERR_LIMIT);
+    CHECK_INT(end.until, 0);
+    who.limits.v[SENDER_HELD] = who.limits.v[SENDER_HELD_MIB] = SENDER_UNLIMITED;
+    for (int i = 0; i < 100; i++) CHECK_OK(hold(a, &who, start + 4 * HOUR + 20 * i, UINT64_C(1) << 30, &end));
+    allowance_close(&a);
+    kv_close(&kv);
+    return 0;
+}
+
+TEST(what_is_held_for_later_is_limited_until_its_time) { in_world(holds, NULL); }
 
 static int keys(void *arg)
 {

@@ -1,4 +1,4 @@
-/* rows.c - what is kept of senders: object s:ID, a row of counts for the account and for each of its keys,
+/* rows.c - what is kept of senders: object n:ID, a row of counts for the account and for each of its keys,
  * and a row for each recipient that it has written to (docs/format.md). Written as notes, which are durable
  * with the commit that follows; lost at most with a machine that dies before it. */
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 enum { VERSION = 1, PAGE = 1000, DELETES = 500 };
 
-static struct slice object_of(struct slice id, char room[KV_KEY_MAX])
+struct slice sender_object(struct slice id, char room[KV_KEY_MAX])
 {
     return sl(room, (size_t)snprintf(room, KV_KEY_MAX, "n:%.*s", SLF(id)));
 }
@@ -24,6 +24,17 @@ static struct slice known_key(struct slice address, char room[KV_KEY_MAX])
 {
     return sl(room, (size_t)snprintf(room, KV_KEY_MAX, "n/%016llx",
                                      (unsigned long long)hash_stable(address, true)));
+}
+
+/* ---- what is held (held.c) ---- */
+
+/* What lies further off than anything is held was written by a clock that was wrong. */
+bool held_counts(struct slice key, int64_t now, int64_t *end)
+{
+    uint64_t n;
+    if (!num_u64(sl_from(key, 2), INT64_MAX, &n)) return false;
+    *end = (int64_t)n;
+    return *end > now && *end <= now + ALLOWANCE_HELD_DAYS * 86400;
 }
 
 /* ---- counts ---- */
@@ -70,7 +81,7 @@ int counts_load(struct allowance *a, struct slice id, struct slice key, struct c
     struct slice row;
     ar_init(&scratch, 0);
     *out = (struct counts){0};
-    int e = kv_get(a->kv, object_of(id, object), counts_key(key, room), &scratch, &row);
+    int e = kv_get(a->kv, sender_object(id, object), counts_key(key, room), &scratch, &row);
     int bad = e ? 0 : counts_read(row, out);
     if (bad) {
         log_error("allowance", "what %.*s has sent cannot be read, its counts begin anew: %s", SLF(id),
@@ -86,7 +97,7 @@ void counts_note(struct allowance *a, struct slice id, struct slice key, const s
     char object[KV_KEY_MAX], room[KV_KEY_MAX];
     struct buf b = BUF_INIT;
     counts_put(&b, c);
-    kv_note_record(a->kv, object_of(id, object), counts_key(key, room), &b);
+    kv_note_record(a->kv, sender_object(id, object), counts_key(key, room), &b);
     buf_free(&b);
 }
 
@@ -113,7 +124,7 @@ int allowance_knows(struct allowance *a, const char *id, struct slice address, e
     struct slice row;
     int64_t day;
     ar_init(&scratch, 0);
-    int e = kv_get(a->kv, object_of(sl_cstr(id), object), known_key(address, room), &scratch, &row);
+    int e = kv_get(a->kv, sender_object(sl_cstr(id), object), known_key(address, room), &scratch, &row);
     bool there = !e && known_read(row, &day) == 0; /* one that cannot be read is written anew */
     *out = !there || age_of(day) > ALLOWANCE_KNOWN_DAYS ? ALLOWANCE_FRESH
            : age_of(day) > ALLOWANCE_FADING_DAYS        ? ALLOWANCE_FADES
@@ -135,7 +146,7 @@ int allowance_forget(struct allowance *a, const char *id, struct slice address, 
     struct slice row;
     ar_init(&scratch, 0);
     known_key(address, key);
-    struct slice name = object_of(sl(id, strlen(id)), object);
+    struct slice name = sender_object(sl(id, strlen(id)), object);
     int e = kv_get(a->kv, name, sl_cstr(key), &scratch, &row);
     *knew = !e;
     if (!e) e = kv_transact(a->kv, name, forget_row, key);
@@ -149,7 +160,7 @@ void allowance_wrote(struct allowance *a, const char *id, struct slice address)
     struct buf b = BUF_INIT;
     rec_begin(&b, VERSION);
     rec_put_u64(&b, 'd', (uint64_t)today());
-    kv_note_record(a->kv, object_of(sl_cstr(id), object), known_key(address, room), &b);
+    kv_note_record(a->kv, sender_object(sl_cstr(id), object), known_key(address, room), &b);
     buf_free(&b);
 }
 
@@ -161,6 +172,7 @@ static bool is_over(struct slice key, struct slice value)
     struct counts c;
     int64_t day, newest = 0;
     if (sl_starts(key, SL("n/"))) return known_read(value, &day) == 0 && age_of(day) > ALLOWANCE_KNOWN_DAYS;
+    if (sl_starts(key, SL("h/"))) return !held_counts(key, rt_wall_seconds(), &day);
     if (!sl_eq(key, SL("c")) && !sl_starts(key, SL("c/"))) return false;
     if (counts_read(value, &c)) return false;
     for (int k = 0; k < COUNTED; k++)

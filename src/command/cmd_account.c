@@ -8,9 +8,14 @@
 
 /* As `account set` and `account show` call them. */
 static const char *const limit_names[SENDER_LIMITS] = {
-    [SENDER_LETTERS_HOUR] = "letters-hourly", [SENDER_LETTERS_DAY] = "letters-daily",
-    [SENDER_RCPTS_HOUR] = "hourly",           [SENDER_RCPTS_DAY] = "daily",
-    [SENDER_FRESH_DAY] = "first-time",        [SENDER_RCPTS_LETTER] = "recipients",
+    [SENDER_LETTERS_HOUR] = "letters-hourly",
+    [SENDER_LETTERS_DAY] = "letters-daily",
+    [SENDER_RCPTS_HOUR] = "hourly",
+    [SENDER_RCPTS_DAY] = "daily",
+    [SENDER_FRESH_DAY] = "first-time",
+    [SENDER_RCPTS_LETTER] = "recipients",
+    [SENDER_HELD] = "held",
+    [SENDER_HELD_MIB] = "held-mib",
 };
 
 /* "500", "unlimited", "default". */

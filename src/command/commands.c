@@ -218,6 +218,8 @@ const struct command commands[] = {
                LIMIT("letters-hourly", "letters an hour"),
                LIMIT("first-time", "recipients a day to whom it never wrote"),
                LIMIT("recipients", "recipients of one letter"),
+               LIMIT("held", "letters that wait for a time that it set (FUTURERELEASE)"),
+               LIMIT("held-mib", "MiB of them together"),
                {.name = "quota",
                 .value = "SIZE",
                 .meaning = "what its mailboxes can hold, such as 2G; or unlimited"},

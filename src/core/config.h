@@ -62,7 +62,7 @@ struct config {
     bool webhook_private;
     /* How much an account may send that has no limit of its own (allowance/). */
     uint32_t sender_letters_hourly, sender_letters_daily, sender_hourly, sender_daily, sender_first_time,
-        sender_recipients;
+        sender_recipients, sender_held, sender_held_mib;
     uint32_t pop3_login_delay; /* seconds */
     struct slice public_account;
     struct endpoint

@@ -257,6 +257,8 @@ static struct sender_limits sender_defaults(const struct config *c)
     l.v[SENDER_RCPTS_DAY] = or_any(c->sender_daily);
     l.v[SENDER_FRESH_DAY] = or_any(c->sender_first_time);
     l.v[SENDER_RCPTS_LETTER] = or_any(c->sender_recipients);
+    l.v[SENDER_HELD] = or_any(c->sender_held);
+    l.v[SENDER_HELD_MIB] = or_any(c->sender_held_mib);
     return l;
 }
 

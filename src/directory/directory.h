@@ -91,7 +91,8 @@ MUST_CHECK int address_split(struct arena *a, struct slice address, struct slice
 #define SENDER_LIMITS_OF(X)                                                                                  \
     X(LETTERS_HOUR, "letters an hour") X(LETTERS_DAY, "letters a day")                                       \
     X(RCPTS_HOUR, "recipients an hour") X(RCPTS_DAY, "recipients a day")                                     \
-    X(FRESH_DAY, "new recipients a day") X(RCPTS_LETTER, "recipients of one letter")
+    X(FRESH_DAY, "new recipients a day") X(RCPTS_LETTER, "recipients of one letter")                         \
+    X(HELD, "letters held for later") X(HELD_MIB, "MiB held for later")
 /* clang-format on */
 enum sender_limit {
 #define X(name, words) SENDER_##name,
@@ -108,7 +109,8 @@ struct sender_limits {
     (struct sender_limits)                                                                                   \
     {                                                                                                        \
         {                                                                                                    \
-            SENDER_UNSET, SENDER_UNSET, SENDER_UNSET, SENDER_UNSET, SENDER_UNSET, SENDER_UNSET               \
+            SENDER_UNSET, SENDER_UNSET, SENDER_UNSET, SENDER_UNSET, SENDER_UNSET, SENDER_UNSET,              \
+                SENDER_UNSET, SENDER_UNSET                                                                   \
         }                                                                                                    \
     }
 

@@ -45,7 +45,7 @@ struct intake_refusal intake_begin(struct intake_letter *l, const struct intake 
     struct intake_refusal r = judge_sender(in, from, s, a);
     if (!r.code) r = intake_solicits(in, from, s->solicit, a);
     if (!r.code && from->origin != INTAKE_OURS && memory_over()) r = no_memory;
-    if (!r.code) r = intake_limit_begin(in, from, a);
+    if (!r.code) r = intake_limit_begin(in, from, s, a);
     if (r.code) return r;
     l->in = in;
     l->a.cap = INTAKE_MEMORY;

@@ -148,6 +148,7 @@ struct intake_letter {
     size_t nsaid, said_room, nforward, forward_room, nfresh, fresh_room;
     uint32_t nnew;       /* of the fresh ones, for the first time */
     bool counted;        /* in what its sender sent */
+    bool held;           /* and in what waits for a time that its sender set */
     size_t list_letters; /* of its lists, that counted it in what they distribute */
     size_t rows;         /* bytes that the recipients' rows will take */
     bool any_local;

@@ -36,7 +36,7 @@ static inline bool intake_is_bound(const struct intake_from *from) /* to own add
 
 /* ---- limit.c: how much our people may send (allowance/). SUSPEND ---- */
 struct intake_refusal intake_limit_begin(const struct intake *in, const struct intake_from *from,
-                                         struct arena *a);
+                                         const struct intake_sender *s, struct arena *a);
 /* One recipient more, whom it notes when he is new to the sender. */
 struct intake_refusal intake_limit_rcpt(struct intake_letter *l, struct slice address, struct arena *a);
 void intake_limit_take(struct intake_letter *l);   /* a step: counts the letter */

@@ -45,6 +45,8 @@ static int asker_of(const struct intake *in, const struct intake_from *from, str
 static struct intake_refusal refusal(const struct allowance_end *end, struct arena *a)
 {
     struct intake_refusal r = {450, "4.7.1", ERR_LIMIT, ar_dup(a, sl_cstr(err_text(ERR_LIMIT)))};
+    if (end->which == SENDER_HELD || end->which == SENDER_HELD_MIB)
+        return (struct intake_refusal){552, "5.7.16", ERR_LIMIT, r.text}; /* RFC 4865 section 6 */
     if (end->which == SENDER_RCPTS_LETTER) r.code = 452, r.enhanced = "4.5.3";
     else if (!end->until) r.code = 550, r.enhanced = "5.7.1";
     return r;
@@ -69,13 +71,26 @@ static struct intake_refusal ask(const struct intake *in, const struct intake_fr
     return r;
 }
 
+/* That a letter is to wait is the sender's own doing, so nobody else is told that no more can. */
+static struct intake_refusal hold(const struct intake *in, const struct asker *x,
+                                  const struct allowance_held *held, struct arena *a, bool take)
+{
+    struct allowance_end end;
+    int e = take ? allowance_held_take(in->allowance, &x->of, held, &end)
+                 : allowance_held_ask(in->allowance, &x->of, held, &end);
+    if (!e) return (struct intake_refusal){0};
+    return e == ERR_LIMIT ? refusal(&end, a) : no_rows(a, e);
+}
+
 struct intake_refusal intake_limit_begin(const struct intake *in, const struct intake_from *from,
-                                         struct arena *a)
+                                         const struct intake_sender *s, struct arena *a)
 {
     struct asker x;
     int e = asker_of(in, from, &x);
     if (e) return e == ERR_NOT_FOUND ? (struct intake_refusal){0} : no_rows(a, e);
-    return ask(in, from, &x, &(struct allowance_want){.letters = 1, .rcpts = 1}, a, false);
+    struct intake_refusal r = ask(in, from, &x, &(struct allowance_want){.letters = 1, .rcpts = 1}, a, false);
+    if (r.code || !s->wants.hold_until) return r;
+    return hold(in, &x, &(struct allowance_held){s->wants.hold_until, s->size}, a, false);
 }
 
 /* Is the address new to the sender? Only asked where that is limited. */
@@ -111,24 +126,33 @@ static struct allowance_want want_of(const struct intake_letter *l)
     return (struct allowance_want){1, (uint32_t)l->nsaid, l->nnew};
 }
 
+static struct allowance_held held_of(const struct intake_letter *l)
+{
+    return (struct allowance_held){l->wants.hold_until, l->size};
+}
+
 void intake_limit_take(struct intake_letter *l)
 {
     struct asker x;
     struct allowance_want want = want_of(l);
+    struct allowance_held held = held_of(l);
     int e = asker_of(l->in, &l->from, &x);
     if (e == ERR_NOT_FOUND) return;
     struct intake_refusal r = e ? no_rows(&l->a, e) : ask(l->in, &l->from, &x, &want, &l->a, true);
-    l->refusal = r;
     l->counted = !r.code;
-    for (size_t i = 0; l->counted && i < l->nfresh; i++)
-        allowance_wrote(l->in->allowance, x.of.id, l->fresh[i]);
+    if (!r.code && l->wants.hold_until && !l->discarded)
+        r = hold(l->in, &x, &held, &l->a, true), l->held = !r.code;
+    l->refusal = r;
+    for (size_t i = 0; !r.code && i < l->nfresh; i++) allowance_wrote(l->in->allowance, x.of.id, l->fresh[i]);
 }
 
 void intake_limit_return(struct intake_letter *l)
 {
     struct asker x;
     struct allowance_want want = want_of(l);
+    struct allowance_held held = held_of(l);
     if (!l->counted || asker_of(l->in, &l->from, &x)) return;
     allowance_return(l->in->allowance, &x.of, &want);
-    l->counted = false;
+    if (l->held) allowance_held_return(l->in->allowance, &x.of, &held);
+    l->counted = l->held = false;
 }

@@ -426,7 +426,9 @@ static void limited(struct world *w)
                                                    [SENDER_RCPTS_HOUR] = 4,
                                                    [SENDER_RCPTS_DAY] = 100,
                                                    [SENDER_FRESH_DAY] = 3,
-                                                   [SENDER_RCPTS_LETTER] = 3}};
+                                                   [SENDER_RCPTS_LETTER] = 3,
+                                                   [SENDER_HELD] = 2,
+                                                   [SENDER_HELD_MIB] = 1}};
     allowance_open(&allowance, w->store->kv, &few);
     w->intake.allowance = allowance;
     w->intake.take = intake_take;
@@ -471,6 +473,47 @@ TEST(submission_within_limits)
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<alice@home.test>"), SL("450 4.7.1 ")));
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<>"), SL("450 4.7.1 "))); /* receipts count as well */
     CHECK_INT(handed.count, 3);
+    client_close(&cl);
+    limits_end(&w);
+}
+
+static struct slice send_held(struct client *cl, const char *mail, struct slice body)
+{
+    struct slice said = talk(cl, mail);
+    if (!sl_starts(said, SL("250 "))) return said;
+    CHECK_SL(talk(cl, "RCPT TO:<bob@home.test>"), "250 2.1.5 Recipient is fine");
+    CHECK(sl_starts(talk(cl, "DATA"), SL("354 ")));
+    client_send(cl, SL("From: alice@home.test\r\n\r\n"));
+    client_send(cl, body);
+    client_send(cl, SL("\r\n.\r\n"));
+    return client_reply(cl);
+}
+
+/* RFC 4865 section 6 items 2 to 5: at MAIL by what it says, at the end by what came; what is not taken is not
+ * counted. */
+TEST(submission_holds_so_many_letters_for_later)
+{
+    struct world w;
+    struct client cl;
+    struct buf large = BUF_INIT;
+    struct sender_limits change;
+    world_begin(&w, limited);
+    for (int k = 0; k < SENDER_LIMITS; k++) change.v[k] = SENDER_AS_IT_IS;
+    change.v[SENDER_LETTERS_DAY] = change.v[SENDER_RCPTS_HOUR] = SENDER_UNLIMITED;
+    CHECK_OK(account_set_limits(w.store->directory, SL("alice@home.test"), &change));
+    alice(&cl, &w);
+    for (int i = 0; i < 20000; i++)
+        buf_str(&large, "a line of sixty characters, which comes again and again...\r\n");
+    CHECK_SL(talk(&cl, "MAIL FROM:<alice@home.test> HOLDFOR=600 SIZE=1048577"),
+             "552 5.7.16 That is above the limit: 1 MiB held for later");
+    CHECK_SL(send_held(&cl, "MAIL FROM:<alice@home.test> HOLDFOR=600", buf_slice(&large)),
+             "552 5.7.16 That is above the limit: 1 MiB held for later");
+    CHECK(sl_starts(send_held(&cl, "MAIL FROM:<alice@home.test> HOLDFOR=600", SL("x")), SL("250 ")));
+    CHECK(sl_starts(send_held(&cl, "MAIL FROM:<alice@home.test> HOLDFOR=60", SL("x")), SL("250 ")));
+    CHECK(sl_starts(send_held(&cl, "MAIL FROM:<alice@home.test> HOLDFOR=60", SL("x")),
+                    SL("552 5.7.16 The limit is reached: 2 letters held for later; more can be sent from ")));
+    CHECK(sl_starts(send_held(&cl, "MAIL FROM:<alice@home.test>", SL("x")), SL("250 "))); /* at once */
+    buf_free(&large);
     client_close(&cl);
     limits_end(&w);
 }

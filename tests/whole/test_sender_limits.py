@@ -71,3 +71,25 @@ def test_a_flood_of_letters_is_put_off_for_its_recipient_only(home):
     code, text = no.value.recipients["alice@one.test"]
     assert i >= 500 and code == 450 and text.startswith(b"4.2.1 alice@one.test gets more letters")
     client.sendmail("x@away.test", ["bob@one.test"], "From: x@away.test\r\nSubject: x\r\n\r\nx\r\n")
+
+
+def test_letters_held_for_later_are_so_many(home):
+    assert home.json("account", "set", "bob@one.test", "--held", "2")["limits"]["held"] == {"limit": 2, "own": True, "used": 0}
+    with home.submission("bob") as client:
+        def held(seconds):
+            return client.sendmail("bob@one.test", ["alice@one.test"], letter("bob@one.test", "x", "later", "x\r\n"),
+                                   mail_options=[f"HOLDFOR={seconds}"])
+        held(3600)
+        held(7200)
+        with pytest.raises(smtplib.SMTPSenderRefused) as no:
+            held(60)
+        assert no.value.smtp_code == 552
+        assert no.value.smtp_error.startswith(b"5.7.16 The limit is reached: 2 letters held for later; more can be sent from 20")
+        send(client, ["alice@one.test"])
+    home.kill()
+    home.start()
+    used = home.json("account", "show", "bob@one.test")["limits"]
+    assert used["held"]["used"] == 2 and used["held-mib"] == {"limit": 500, "own": False, "used": 1}
+    home.tram("account", "set", "bob@one.test", "--held", "unlimited")
+    with home.submission("bob") as client:
+        held(60)
