@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/text.h"
 #include "kv.h"
 #include "rocks_log.h"
 #include "rt/file.h"
@@ -316,6 +317,66 @@ static void refused_when_flipped(const char *ending, const char *said)
 
 TEST(a_damaged_manifest_is_refused) { refused_when_flipped("MANIFEST-", "MANIFEST-"); }
 TEST(a_damaged_current_is_refused) { refused_when_flipped("CURRENT", "CURRENT"); }
+
+enum { MANY = 3000 };
+
+static int put_many(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < MANY; i++) {
+        char key[16], value[64];
+        rt_random(value, sizeof value); /* it does not shrink: as many blocks as rows ask for */
+        kv_tx_put(tx, sl(key, (size_t)snprintf(key, sizeof key, "k%07d", i * 37)), sl(value, sizeof value));
+    }
+    return 0;
+}
+
+/* Page by page over all that can be read: which rows are missing, and where a hole was told of. */
+static void read_over(struct kv *kv, size_t *n, size_t *missing, size_t *runs, bool *told)
+{
+    struct arena a = {0};
+    struct kv_page page = {.more = true};
+    struct slice from = SL("k");
+    size_t next = 0;
+    for (*n = *missing = *runs = 0, *told = false; page.more;) {
+        bool hole;
+        REQUIRE(kv_scan_over(kv, SL("o"), from, SL("l"), 50, &a, &page, &hole) == 0);
+        *told |= hole;
+        for (size_t i = 0; i < page.n; i++, ++*n, next++) {
+            uint64_t key;
+            REQUIRE(num_u64(sl_from(page.row[i].key, 1), UINT64_MAX, &key) && key % 37 == 0);
+            *runs += key / 37 > next;
+            *missing += key / 37 - next;
+            next = key / 37;
+        }
+        if (page.n) from = kv_after(&a, page.row[page.n - 1].key);
+    }
+    *runs += next < MANY;
+    *missing += MANY - next;
+    ar_free(&a);
+}
+
+/* A block of a table hides its rows, and none behind them. */
+TEST(a_damaged_block_hides_only_its_own_rows)
+{
+    for (unsigned part = 50; part < 900; part += 85) {
+        struct kv *kv;
+        size_t n, missing, runs;
+        bool told;
+        begin("rocks");
+        REQUIRE(engine_open(&kv) == 0);
+        CHECK_OK(kv_transact(kv, SL("o"), put_many, NULL));
+        kv_close(&kv);
+        put_rows(0); /* opening makes a table of what the log holds */
+        flip(".sst", part);
+        REQUIRE(engine_open(&kv) == 0);
+        read_over(kv, &n, &missing, &runs, &told);
+        if (!told || runs != 1 || !missing || missing > MANY / 5 || n + missing != MANY)
+            test_fail(__FILE__, __LINE__, "%u: %zu rows, %zu missing in %zu places", part, n, missing, runs);
+        kv_close(&kv);
+        end();
+    }
+}
 
 TEST(an_index_without_current_is_not_taken_for_a_new_one)
 {

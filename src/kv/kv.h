@@ -115,6 +115,11 @@ struct kv_page {
 };
 MUST_CHECK int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
                        struct arena *a, struct kv_page *page);
+/* The same for whoever must go on beside damage: rows that cannot be read are passed over, and *hole says
+ * that some of them may lie before the first row of the page, or behind its last one when that is so.
+ * SUSPENDS. */
+MUST_CHECK int kv_scan_over(struct kv *kv, struct slice object, struct slice from, struct slice to,
+                            size_t limit, struct arena *a, struct kv_page *page, bool *hole);
 /* The same for whoever reads on, page by page: of what is not in memory the disk is asked for more at once
  * than this page holds. SUSPENDS. */
 MUST_CHECK int kv_scan_on(struct kv *kv, struct slice object, struct slice from, struct slice to,

@@ -168,6 +168,9 @@ struct kv_range {
     struct slice from, to;
 };
 MUST_CHECK int kv_range_make(struct kv_range *r, struct slice object, struct slice from, struct slice to);
+/* As kv_scan(); with an error come the rows before it. */
+MUST_CHECK int kv_scan_some(struct kv *kv, struct slice object, struct slice from, struct slice to,
+                            size_t limit, struct arena *a, struct kv_page *page);
 bool kv_name_ok(struct slice s); /* printable ASCII, 1 to KV_KEY_MAX bytes */
 
 /* Around each use of the engine from elsewhere than the committer. enter SUSPENDS or BLOCKS while the

@@ -140,26 +140,39 @@ static int page_run(struct kv *kv, int (*run)(struct read *r), struct slice obje
     r.cap = r.limit < 16 ? r.limit : 16;
     r.page.row = ar_array(a, struct kv_row, r.cap);
     e = run(&r);
-    if (e == 0) *page = r.page;
+    *page = r.page;
+    return e;
+}
+
+int kv_scan_some(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
+                 struct arena *a, struct kv_page *page)
+{
+    return page_run(kv, read_run, object, from, to, limit, a, page);
+}
+
+/* With an error there is no page. */
+static int whole(int e, struct kv_page *page)
+{
+    if (e) *page = (struct kv_page){0};
     return e;
 }
 
 int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
             struct arena *a, struct kv_page *page)
 {
-    return page_run(kv, read_run, object, from, to, limit, a, page);
+    return whole(page_run(kv, read_run, object, from, to, limit, a, page), page);
 }
 
 int kv_scan_on(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
                struct arena *a, struct kv_page *page)
 {
-    return page_run(kv, on_run, object, from, to, limit, a, page);
+    return whole(page_run(kv, on_run, object, from, to, limit, a, page), page);
 }
 
 int kv_walk(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
             struct arena *a, struct kv_page *page)
 {
-    return page_run(kv, walk_run, object, from, to, limit, a, page);
+    return whole(page_run(kv, walk_run, object, from, to, limit, a, page), page);
 }
 
 static int first_row(void *arg, struct slice full, struct slice value)

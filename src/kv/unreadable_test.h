@@ -8,9 +8,9 @@
 static struct unreadable {
     const struct kv_engine *whole;
     struct kv_engine engine;
-    struct slice start; /* how the keys begin, within every object; or empty, and one row: */
-    char row[400];
-    size_t nrow, skip;
+    struct slice start; /* how the keys begin, within every object; or empty, and rows one after another: */
+    char row[400], last[400];
+    size_t nrow, nlast, skip, rows;
     unsigned asked;
 } unreadable;
 
@@ -46,7 +46,8 @@ struct unreadable_look {
 static inline int unreadable_look(void *arg, struct slice key, struct slice value)
 {
     struct unreadable_look *x = arg;
-    x->hit = sl_eq(key, sl(unreadable.row, unreadable.nrow));
+    x->hit = sl_cmp(key, sl(unreadable.row, unreadable.nrow)) >= 0 &&
+             sl_cmp(key, sl(unreadable.last, unreadable.nlast)) <= 0;
     return x->hit ? -1 : x->visit(x->arg, key, value);
 }
 
@@ -62,24 +63,30 @@ static inline int unreadable_pick(void *arg, struct slice key, struct slice valu
 {
     (void)arg;
     (void)value;
-    if (unreadable.skip-- > 0) return 0;
-    memcpy(unreadable.row, key.p, key.n);
-    unreadable.nrow = key.n;
-    return 1;
+    if (unreadable.skip > 0) return unreadable.skip--, 0;
+    if (!unreadable.nrow) memcpy(unreadable.row, key.p, unreadable.nrow = key.n);
+    memcpy(unreadable.last, key.p, unreadable.nlast = key.n);
+    return --unreadable.rows == 0;
 }
 
-/* Whoever reads over the row with the number n of the object's from `from` on; false: there is none. */
-static inline bool unreadable_begin_row(struct kv *kv, const char *object, char from, size_t n)
+/* Whoever reads over so many rows of the object's, from the one with the number n from `from` on; false:
+ * there is none. */
+static inline bool unreadable_begin_rows(struct kv *kv, const char *object, char from, size_t n, size_t rows)
 {
     char least[100], last[100];
     int nleast = snprintf(least, sizeof least, "%s%c%c", object, 0, from);
     int nlast = snprintf(last, sizeof last, "%s%c%c", object, 0, from + 1);
-    unreadable = (struct unreadable){.whole = kv->engine, .engine = *kv->engine, .skip = n};
+    unreadable = (struct unreadable){.whole = kv->engine, .engine = *kv->engine, .skip = n, .rows = rows};
     unreadable.engine.scan = unreadable_scan_row;
     (void)!unreadable.whole->scan(kv, KV_READ_DISK, sl(least, (size_t)nleast), sl(last, (size_t)nlast),
                                   unreadable_pick, NULL);
     kv->engine = &unreadable.engine;
     return unreadable.nrow > 0;
+}
+
+static inline bool unreadable_begin_row(struct kv *kv, const char *object, char from, size_t n)
+{
+    return unreadable_begin_rows(kv, object, from, n, 1);
 }
 
 static inline void unreadable_end(struct kv *kv) { kv->engine = unreadable.whole; }

@@ -100,15 +100,35 @@ static enum added add_row(struct ahead *h, struct shard *s, const struct kv_row 
     return ready_add(h->ready, s, &d, row->key);
 }
 
-/* Rows of a stream in [from, to), a portion of them; from becomes where to go on. 0, 1: there are more, 2:
- * there was no room for all; or an error. */
-static int read_rows(struct ahead *h, struct shard *s, char from[48], struct slice to)
+static void note_hole(struct shard *s, enum stream stream, const char *from)
+{
+    char *hole = s->hole[stream];
+    if (!hole[0] || strcmp(from, hole) < 0) snprintf(hole, sizeof s->hole[0], "%s", from);
+    if (!s->hole_at) s->hole_at = rt_now() + LOOK_AT_LEAST_S * RT_S;
+}
+
+/* What could not be read perhaps can now. */
+static void try_holes(struct shard *s)
+{
+    if (!s->hole_at || rt_now() < s->hole_at) return;
+    for (int i = 0; i < STREAMS; i++) {
+        if (s->hole[i][0]) back_to(s, (enum stream)i, sl_cstr(s->hole[i]));
+        s->hole[i][0] = 0;
+    }
+    s->hole_at = 0;
+}
+
+/* Rows of a stream in [from, to), a portion of them; from becomes where to go on: behind what cannot be read,
+ * too. 0, 1: there are more, 2: there was no room for all; or an error. */
+static int read_rows(struct ahead *h, struct shard *s, enum stream stream, char from[48], struct slice to)
 {
     struct arena a = {0};
     struct kv_page page = {0};
-    bool room = true;
-    int e = kv_scan(h->q->store->kv, shard_object(s), sl_cstr(from), to, PORTION, &a, &page);
+    bool room = true, hole;
+    int e = kv_scan_over(h->q->store->kv, shard_object(s), sl_cstr(from), to, PORTION, &a, &page, &hole);
     h->ready->looked += page.n;
+    if (hole) note_hole(s, stream, from);
+    if (hole && !e && !page.n) snprintf(from, 48, "%.*s", SLF(to));
     for (size_t i = 0; !e && room && i < page.n; i++) {
         room = add_row(h, s, &page.row[i]) != NO_ROOM;
         snprintf(from, 48, "%.*s%s", SLF(page.row[i].key),
@@ -127,7 +147,7 @@ static int read_stream(struct ahead *h, struct shard *s, enum stream stream, int
     struct slice first = queue_key_due_from(&a, stream, 0);
     snprintf(from, sizeof from, "%.*s", SLF(s->cursor[stream][0] ? sl_cstr(s->cursor[stream]) : first));
     snprintf(s->cursor[stream], sizeof s->cursor[stream], NOTHING);
-    int e = read_rows(h, s, from, queue_key_due_from(&a, stream, now + 1));
+    int e = read_rows(h, s, stream, from, queue_key_due_from(&a, stream, now + 1));
     back_to(s, stream, sl_cstr(from));
     ar_free(&a);
     return e;
@@ -139,7 +159,7 @@ static int read_impossible(struct ahead *h, struct shard *s, enum stream stream,
     struct arena a = {0};
     char from[48];
     snprintf(from, sizeof from, "%.*s", SLF(queue_key_due_from(&a, stream, now + retry_longest(s->q) + 1)));
-    int e = read_rows(h, s, from, queue_key_due_from(&a, stream + 1, 0));
+    int e = read_rows(h, s, stream, from, queue_key_due_from(&a, stream + 1, 0));
     ar_free(&a);
     return e;
 }
@@ -150,8 +170,9 @@ static int next_due(struct shard *s, enum stream stream, int64_t now, int64_t *a
     struct arena a = {0};
     struct kv_page page;
     struct q_due d;
-    int e = kv_scan(s->q->store->kv, shard_object(s), queue_key_due_from(&a, stream, now + 1),
-                    queue_key_due_from(&a, stream + 1, 0), 1, &a, &page);
+    bool hole;
+    int e = kv_scan_over(s->q->store->kv, shard_object(s), queue_key_due_from(&a, stream, now + 1),
+                         queue_key_due_from(&a, stream + 1, 0), 1, &a, &page, &hole);
     if (!e && page.n && q_due_get(page.row[0].key, page.row[0].value, &d) == 0 && d.due - now < *after)
         *after = d.due - now;
     ar_free(&a);
@@ -178,6 +199,7 @@ static void read_shard(struct ahead *h, struct shard *s)
                                                over is found now */
     if (now < s->read_at) from_the_first(s); /* the clock was ahead, and what came since lies before that */
     s->read_at = now;
+    try_holes(s);
     set_again(h, s, false);
     heap_put(&h->shards, &s->look, RT_NEVER); /* offers that come while this reads move it back */
     for (int i = 0; e >= 0 && i < STREAMS; i++) {

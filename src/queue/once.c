@@ -21,10 +21,12 @@ int queue_forget_names(struct shard *s)
     int64_t now = rt_wall_seconds();
     char from[KV_KEY_MAX + 2] = "z";
     uint64_t when;
+    bool hole;
     int e = 0;
     while (!e && page.more) {
         ar_reset(&a);
-        e = kv_scan(kv, shard_object(s), ar_dup(&a, sl_cstr(from)), SL("z~"), KV_PAGE_MAX, &a, &page);
+        e = kv_scan_over(kv, shard_object(s), ar_dup(&a, sl_cstr(from)), SL("z~"), KV_PAGE_MAX, &a, &page,
+                         &hole);
         if (e || !page.n) break;
         snprintf(from, sizeof from, "%.*s ", SLF(page.row[page.n - 1].key));
         size_t n = 0;

@@ -237,9 +237,10 @@ int queue_pages_care(struct shard *s, bool all)
     struct kv_page page = {.more = true};
     struct arena a = {0};
     struct slice from = SL("h");
+    bool hole;
     int e = 0;
     while (!e && page.more) {
-        e = kv_scan(kv, shard_object(s), from, SL("i"), KV_PAGE_MAX, &a, &page);
+        e = kv_scan_over(kv, shard_object(s), from, SL("i"), KV_PAGE_MAX, &a, &page, &hole);
         for (size_t i = 0; !e && i < page.n; i++) {
             struct slice key = page.row[i].key;
             struct letter_id id = {{0}};

@@ -109,7 +109,13 @@ static int interrupted_tx(struct kv_tx *tx, void *arg)
 static int find_interrupted(struct shard *s, struct arena *a)
 {
     struct kv_page page;
-    int e = kv_scan(s->q->store->kv, shard_object(s), SL("s"), SL("t"), KV_PAGE_MAX, a, &page);
+    bool hole;
+    int e = kv_scan_over(s->q->store->kv, shard_object(s), SL("s"), SL("t"), KV_PAGE_MAX, a, &page, &hole);
+    if (!e && hole)
+        log_error("queue",
+                  "not all attempts that were under way in %s when the server ended can be read: a letter "
+                  "of them may be delivered twice",
+                  s->object);
     for (size_t i = 0; !e && i < page.n; i++) {
         struct slice key = page.row[i].key;
         struct letter_id id = {{0}};

@@ -164,6 +164,8 @@ struct shard {
                                  it not */
     char cursor[STREAMS][48]; /* from which row on; "" = from the first */
     int64_t read_at;          /* the wall clock then: an earlier one lets it be read from the first row */
+    char hole[STREAMS][48];   /* from there on rows cannot be read, are tried again at hole_at; "": none */
+    int64_t hole_at;          /* rt_now() */
     bool again;               /* there was more than room for it */
     int64_t forget_at;        /* rt_now() */
 };

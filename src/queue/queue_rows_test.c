@@ -1,4 +1,5 @@
 /* queue_rows_test.c - rows of the queue and origins of its letters: round trips, limits, damage. */
+#include "kv/unreadable_test.h"
 #include "pages.h"
 #include "queue_test.h"
 #include "store/origin.h"
@@ -43,6 +44,42 @@ static struct slice spoil_one(struct tester *t, const struct letter_id *id, enum
                                                                : queue_key_group(a, id, 0);
     spoil(t, key, what == NO_GROUP || what == NO_ENVELOPE ? "" : "\1x");
     return key;
+}
+
+/* A block that cannot be read: the server starts, what lies behind it is delivered and listed, and the list
+ * says that there may be more. */
+TEST(queue_a_place_that_cannot_be_read_stops_no_start_and_hides_no_other)
+{
+    struct tester t;
+    struct letter l[3];
+    struct kv *kv;
+    struct buf said = BUF_INIT;
+    size_t n = 0;
+    REQUIRE(begin(&t, NULL));
+    kv = t.f.s->kv;
+    for (size_t i = 0; i < COUNT_OF(l); i++) {
+        l[i] = letter_to(&t, "alice@one.test", "ok@two.test");
+        CHECK_OK(accept_letter(t.q, &l[i]));
+    }
+    kv_note(kv, SL("q:000"), queue_key_sending(&t.f.a, &l[0].id, 0), SL("1"));
+    CHECK_OK(kv_flush(kv, SL("q:000")));
+    REQUIRE(unreadable_begin_row(kv, "q:000", 'e', 1));
+    struct queue_filter all = {0};
+    CHECK_ERR(queue_list(t.q, &all, count_letter, &n), ERR_CORRUPT);
+    CHECK(strstr(err_text(ERR_CORRUPT), "all others were looked at"));
+    CHECK_OK(queue_verify(t.q, t.f.s, heard, &said));
+    CHECK(sl_find(buf_slice(&said), SL("is followed by rows that cannot be read")) != SL_NONE);
+    buf_free(&said);
+    CHECK_INT(n, 3); /* the second one by its other rows, whose envelope is there for who asks for it alone */
+    unreadable_end(kv);
+    REQUIRE(unreadable_begin_row(kv, "q:000", 's', 0));
+    queue_close(&t.q);
+    CHECK_OK(open_queue(&t, (struct queue_conf){.shards = 1}));
+    go(&t);
+    CHECK(until(&t, is_empty));
+    CHECK_INT(t.attempts, 3);
+    unreadable_end(kv);
+    end(&t);
 }
 
 /* Of two letters one is damaged: the server starts, the other is delivered, the damaged one is not tried

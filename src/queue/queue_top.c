@@ -73,10 +73,12 @@ static int count_shard(struct glance *x, struct shard *s)
     struct arena a = {0};
     struct kv_page page = {.more = true};
     struct q_due d;
+    bool hole;
     int e = 0;
     while (!e && page.more && x->rows < 2 * SAMPLE) {
         ar_reset(&a);
-        e = kv_scan(x->q->store->kv, shard_object(s), sl_cstr(last), SL("e"), KV_PAGE_MAX, &a, &page);
+        e = kv_scan_over(x->q->store->kv, shard_object(s), sl_cstr(last), SL("e"), KV_PAGE_MAX, &a, &page,
+                         &hole);
         for (size_t i = 0; !e && i < page.n; i++)
             if (q_due_get(page.row[i].key, page.row[i].value, &d) == 0) count_due(x, &d);
         if (!e && page.n) snprintf(last, sizeof last, "%.*s ", SLF(page.row[page.n - 1].key));

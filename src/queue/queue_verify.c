@@ -106,24 +106,35 @@ static void check_row(struct verify *v, const struct kv_row *row)
     if (!good) say(v, row->key, "is damaged");
 }
 
+/* A place that cannot be read hides nothing behind it. */
+static int read_on(struct verify *v, struct slice from, struct kv_page *page, bool *hole)
+{
+    struct kv *kv = v->q->store->kv;
+    bool there;
+    if (fiber_canceled()) return ERR_CANCELED;
+    int e = kv_walk(kv, shard_object(v->s), from, SL(""), 200, &v->a, page);
+    if (!err_is_damage(e)) return *hole = false, e;
+    if (!*hole) say(v, from, "is followed by rows that cannot be read");
+    *hole = true;
+    return kv_scan_over(kv, shard_object(v->s), from, SL(""), 200, &v->a, page, &there);
+}
+
 static int check_shard(struct verify *v)
 {
     struct slice from = SL("");
     struct kv_page page = {.more = true};
     char next[KV_KEY_MAX + 2];
+    bool hole = false; /* told of one */
     int e = 0;
     while (!e && page.more) {
         ar_reset(&v->a);
-        e = fiber_canceled() ? ERR_CANCELED
-                             : kv_walk(v->q->store->kv, shard_object(v->s), from, SL(""), 200, &v->a, &page);
+        e = read_on(v, from, &page, &hole);
         for (size_t i = 0; !e && i < page.n; i++) check_row(v, &page.row[i]);
         if (!e && page.n)
             from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));
         fiber_breathe();
     }
-    if (e != ERR_CORRUPT) return e;
-    say(v, from, "is the last that can be read");
-    return 0;
+    return e;
 }
 
 int queue_verify(void *queue, struct store *s, verify_bad *bad, void *arg)

@@ -279,6 +279,7 @@ struct walk {
     struct arena scratch;
     struct letter_id last; /* of the rows at hand: nothing more of it matters */
     bool over;             /* nor of the rows behind */
+    bool hole;             /* rows could not be read */
 };
 typedef int row_fn(struct walk *w, const struct kv_row *row, const struct letter_id *id);
 
@@ -354,13 +355,15 @@ static int walk_rows(struct walk *w, char kind, row_fn *look)
     char last[KV_KEY_MAX + 2] = {kind}, end[2] = {(char)(kind + 1)};
     struct arena rows = {0};
     struct kv_page page = {.more = true};
+    bool hole;
     int e = 0;
     w->last = (struct letter_id){{0}};
     w->over = false;
     while (!e && page.more && !w->over) {
         ar_reset(&rows);
-        e = kv_scan(w->q->store->kv, shard_object(w->s), sl_cstr(last), sl_cstr(end), WALK_PAGE, &rows,
-                    &page);
+        e = kv_scan_over(w->q->store->kv, shard_object(w->s), sl_cstr(last), sl_cstr(end), WALK_PAGE, &rows,
+                         &page, &hole);
+        w->hole |= hole;
         for (size_t i = 0; !e && i < page.n && !w->over; i++) {
             struct letter_id id = {{0}};
             struct slice key = page.row[i].key;
@@ -398,6 +401,10 @@ static int walk(struct queue *q, const struct queue_filter *f,
         e = walk_shard(&w);
     }
     ar_free(&w.scratch);
+    if (!e && w.hole)
+        return err_set(ERR_CORRUPT,
+                       "rows of the queue cannot be read, and letters may be missing here; all others "
+                       "were looked at (`tram verify` tells more)");
     return e < 0 ? e : 0;
 }
 
@@ -711,11 +718,12 @@ static int count_due(struct shard *s, enum stream stream, int64_t now, struct qu
     struct arena a = {0}, ends = {0};
     struct kv_page page = {.more = true};
     struct slice to = queue_key_due_from(&ends, stream, now + 1);
+    bool hole;
     int e = 0;
     snprintf(last, sizeof last, "%.*s", SLF(queue_key_due_from(&ends, stream, 0)));
     while (!e && page.more && out->due < DUE_COUNT_MAX) {
         ar_reset(&a);
-        e = kv_scan(s->q->store->kv, shard_object(s), sl_cstr(last), to, KV_PAGE_MAX, &a, &page);
+        e = kv_scan_over(s->q->store->kv, shard_object(s), sl_cstr(last), to, KV_PAGE_MAX, &a, &page, &hole);
         if (!e) out->due += page.n;
         if (!e && page.n) snprintf(last, sizeof last, "%.*s ", SLF(page.row[page.n - 1].key));
     }
@@ -751,7 +759,8 @@ static int find_oldest(struct shard *s, struct queue_stats *out)
     struct arena a = {0};
     struct kv_page page = {0};
     struct letter_id id = {{0}};
-    int e = kv_scan(s->q->store->kv, shard_object(s), SL("e"), SL("f"), 1, &a, &page);
+    bool hole;
+    int e = kv_scan_over(s->q->store->kv, shard_object(s), SL("e"), SL("f"), 1, &a, &page, &hole);
     if (!e && page.n && letter_id_ok(sl_from(page.row[0].key, 1))) {
         memcpy(id.s, page.row[0].key.p + 1, LETTER_ID_LEN);
         int64_t t = letter_id_time(&id);

@@ -27,8 +27,9 @@ struct crowd {
     struct link link; /* in ready->crowds while something is left */
     size_t n, most;
     bool left, reading;
-    bool damaged; /* some of it could not be read this time */
-    int stream;   /* while it is read for: of which stream */
+    bool damaged, took; /* this time: some of it could not be read; some came into memory */
+    unsigned holes;     /* so often in a row some could not */
+    int stream;         /* while it is read for: of which stream */
     struct left_rows rows[STREAMS];
     int64_t not_before;
     struct heap_node hungry; /* in ready->hungry: something is left, and there is room for it */

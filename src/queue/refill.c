@@ -12,9 +12,10 @@ enum {
     CROWDS_AT_ONCE = 1000,
     CROWDS_LOOKED_AT = 300, /* whether they have room, in one pass */
     ROWS_AT_ONCE = 250,
-    MEMORY_PART = 64, /* is to be free: it is not read for one letter at a time */
-    TURNS = 100,      /* then others have theirs: what has become due, say */
-    AGAIN_AFTER_ERROR_S = 10,
+    MEMORY_PART = 64,         /* is to be free: it is not read for one letter at a time */
+    TURNS = 100,              /* then others have theirs: what has become due, say */
+    AGAIN_AFTER_ERROR_S = 10, /* twice as long each time, */
+    HOLES_MOST = 6,           /* so often: 320 s */
 };
 
 struct pass {
@@ -113,8 +114,9 @@ static void finish(struct pass *p, struct crowd *c)
 {
     c->left = false;
     for (int s = 0; s < STREAMS; s++) c->left |= c->rows[s].from != INT64_MAX;
-    int64_t pause = c->damaged ? AGAIN_AFTER_ERROR_S * RT_S : crowd_is_hindered(c) ? 0 : RT_S;
-    c->damaged = false;
+    int64_t pause = c->took || crowd_is_hindered(c) ? 0 : RT_S;
+    c->holes = c->damaged ? c->holes + (c->holes < HOLES_MOST) : 0;
+    if (c->damaged) pause = (AGAIN_AFTER_ERROR_S * RT_S) << (c->holes - 1);
     let_go(p, c, pause);
 }
 
@@ -143,6 +145,7 @@ static void add(struct pass *p, struct crowd *c)
 {
     heap_remove(&p->h->ready->hungry, &c->hungry);
     c->reading = true;
+    c->damaged = c->took = false;
     c->stream = -1;
     next_stream(c);
     memmove(p->v + 1, p->v, p->n++ * sizeof(struct crowd *));
@@ -196,7 +199,9 @@ static bool take_row(struct pass *p, struct shard *s, int at, const struct kv_ro
         put_key(rows_of(of[i])->key, row->key, "");
         let_go(p, of[i], 0);
     }
+    size_t before = p->h->ready->items.count;
     if (left) any = ready_add(p->h->ready, s, &d, row->key) != NO_ROOM;
+    for (size_t i = 0; i < left; i++) of[i]->took |= p->h->ready->items.count > before;
     for (size_t i = 0; i < left && !any; i++) {
         put_key(rows_of(of[i])->key, row->key, "");
         let_go(p, of[i], RT_S);
@@ -204,7 +209,18 @@ static bool take_row(struct pass *p, struct shard *s, int at, const struct kv_ro
     return any;
 }
 
-/* A place that cannot be read: whoever has something there goes on in the next shard, and comes back. */
+/* Rows before `to` in that shard cannot be read: whoever may have some there comes back. */
+static void note_hole(struct pass *p, int at, int stream, struct slice to)
+{
+    for (size_t i = 0; i < p->n && order(p->v[i], stream, at, to) < 0; i++) {
+        struct left_rows *x = rows_of(p->v[i]);
+        if (x->from < x->later) x->later = x->from;
+        if (x->to > x->later_to) x->later_to = x->to;
+        p->v[i]->damaged = true;
+    }
+}
+
+/* A shard that cannot be read: whoever has something there goes on in the next one, and comes back. */
 static void step_over(struct pass *p, const struct shard *s, int at, int stream, int e)
 {
     if (!p->told)
@@ -230,15 +246,17 @@ static int read_some(struct pass *p)
     char from[READY_KEY], to[READY_KEY] = "";
     int at = rows_of(p->v[0])->at, stream = p->v[0]->stream;
     struct shard *s = &h->q->shard[h->loop + at * h->q->nloops];
-    bool any = false;
+    bool any = false, hole;
     (void)seek(p, p->v[0], to); /* it stands where something may be: for where that ends */
     if (!ready_has_memory(h->ready, (enum stream)stream, h->ready->items_most / MEMORY_PART)) {
         let_go(p, p->v[0], RT_S);
         return 0;
     }
     put_key(from, sl_cstr(rows_of(p->v[0])->key), "");
-    int e = kv_scan(h->q->store->kv, shard_object(s), sl_cstr(from), sl_cstr(to), ROWS_AT_ONCE, &rows, &page);
+    int e = kv_scan_over(h->q->store->kv, shard_object(s), sl_cstr(from), sl_cstr(to), ROWS_AT_ONCE, &rows,
+                         &page, &hole);
     h->ready->looked += page.n;
+    if (!e && hole) note_hole(p, at, stream, page.n ? page.row[page.n - 1].key : sl_cstr(to));
     for (size_t i = 0; !e && i < page.n; i++) any |= take_row(p, s, at, &page.row[i]);
     if (!e && page.more) put_key(to, page.row[page.n - 1].key, " ");
     while (!e && p->n && order(p->v[0], stream, at, sl_cstr(to)) < 0) {

@@ -20,9 +20,11 @@ struct world {
     int64_t sent_at;     /* from then on one that is waited for every 90 s */
     int64_t sent[WAITED_FOR], begun[WAITED_FOR];
     size_t room;    /* in memory; 0: as it is */
-    size_t damaged; /* the number of the row of the first shard that cannot be read; 0: none */
+    size_t damaged; /* the number of the first row of the first shard that cannot be read; 0: none */
+    size_t rows;    /* how many cannot */
     int64_t mended, until;
-    int taken, taken_when_mended;
+    int seed, taken, taken_when_mended;
+    int64_t begun_last, gap; /* the longest time in which nothing began, while something was left */
     uint64_t left;
 };
 
@@ -39,6 +41,8 @@ static void relay(void *ctx, struct attempt_letter *at)
         return;
     }
     struct slice to = at->rcpt[0].address;
+    if (w->begun_last && rt_now() - w->begun_last > w->gap) w->gap = rt_now() - w->begun_last;
+    w->begun_last = rt_now();
     if (sl_starts(to, SL("wait"))) w->begun[to.p[4] - 'a'] = rt_now();
     if (fiber_sleep(w->takes) != 0) return;
     for (size_t i = 0; i < at->nrcpt; i++) {
@@ -72,7 +76,8 @@ static int send_all(struct world *w)
         snprintf(to, sizeof to, "user@d%d.test", i % w->domains);
         e = submit(w, to, STREAM_BULK);
     }
-    if (w->damaged) CHECK(unreadable_begin_row(w->store->kv, w->queue->shard[0].object, 'd', w->damaged));
+    if (w->damaged)
+        CHECK(unreadable_begin_rows(w->store->kv, w->queue->shard[0].object, 'd', w->damaged, w->rows));
     for (int i = 0; !e && w->sent_at && i < WAITED_FOR; i++) {
         e = fiber_sleep(i ? 90 * RT_S : w->sent_at - rt_now());
         snprintf(to, sizeof to, "wait%c@d0.test", 'a' + i);
@@ -112,7 +117,7 @@ static int all(void *arg)
 
 static void play(struct world *w)
 {
-    w->sim = sim_new(1);
+    w->sim = sim_new(w->seed ? (uint64_t)w->seed : 1);
     struct sim_node *n = sim_node(w->sim, "one", "192.0.2.1");
     sim_node_start(n, all, w);
     sim_run(w->sim, RT_NEVER);
@@ -139,18 +144,44 @@ TEST(refill_what_is_waited_for_stands_behind_no_bulk)
     }
 }
 
-TEST(refill_a_place_that_cannot_be_read_keeps_back_nothing_else)
+/* Sites that take all at once: what is left on the disk goes without a pause, the last of it too. */
+TEST(refill_the_last_letters_go_at_once)
+{
+    for (int seed = 1; seed <= 16; seed++) {
+        struct world w = {.seed = seed,
+                          .domains = 1 + seed % 4,
+                          .each = 1000 + 37 * seed,
+                          .takes = (1 + seed % 5) * 20 * RT_MS,
+                          .until = 600 * RT_S};
+        play(&w);
+        printf("seed %d: nothing began for %lld ms at most\n", seed, (long long)(w.gap / RT_MS));
+        CHECK(w.taken == w.domains * w.each && w.left == 0);
+        CHECK(w.gap < 500 * RT_MS);
+    }
+}
+
+/* A block of the schedule that cannot be read: all letters but those in it go, and these when it can be read
+ * again. */
+static void beside_damage(size_t damaged, size_t rows)
 {
     struct world w = {.domains = 20,
                       .each = 400,
                       .takes = 5 * RT_S,
                       .room = 1500,
-                      .damaged = 1200,
+                      .damaged = damaged,
+                      .rows = rows,
                       .mended = 3 * 3600 * RT_S,
                       .until = 6 * 3600 * RT_S};
     play(&w);
     printf("%d of %d letters were taken beside the damage\n", w.taken_when_mended, w.domains * w.each);
-    CHECK(w.taken_when_mended >= w.domains * w.each / SHARDS * (SHARDS - 1));
+    CHECK(w.taken_when_mended >= w.domains * w.each - (int)rows);
     CHECK_INT(w.taken, w.domains * w.each);
     CHECK_INT(w.left, 0);
+}
+
+TEST(refill_a_place_that_cannot_be_read_keeps_back_nothing_else)
+{
+    beside_damage(1200, 1);
+    beside_damage(1200, 60);
+    beside_damage(600, 400);
 }

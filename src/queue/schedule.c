@@ -340,9 +340,10 @@ static void look_at_ages(struct schedule *x, struct shard *s, struct slice from,
 {
     struct arena a = {0};
     struct kv_page page = {.more = true};
+    bool hole;
     int e = 0;
     while (!e && page.more && !x->stopping) {
-        e = kv_scan(x->q->store->kv, shard_object(s), from, to, AGES_AT_ONCE, &a, &page);
+        e = kv_scan_over(x->q->store->kv, shard_object(s), from, to, AGES_AT_ONCE, &a, &page, &hole);
         for (size_t i = 0; !e && i < page.n && !x->stopping; i++) e = look_at_one(x, s, page.row[i].key);
         if (page.n) from = kv_after(&a, page.row[page.n - 1].key);
     }
