@@ -95,6 +95,7 @@ static bool txn_apply(struct kv *kv, struct txn *t)
 static void group_commit(struct kv *kv, struct txn **in, size_t n)
 {
     int e = kv_commit(kv);
+    kv_gaps_written(kv);
     kv_tx_said(kv, e == 0);
     for (size_t i = 0; e && i < n; i++) txn_fail(in[i], e);
     lock_take(&kv->lock);
@@ -179,7 +180,7 @@ static int transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg, bo
     worker_do(kv->committer, &t.job);
     for (int runs = 1; t.status == KV_WOULD_BLOCK; runs++) run_again(kv, &t, runs == KV_RUNS_MAX);
     kv_users_leave(&kv->users);
-    free(wishes.v);
+    kv_wishes_free(kv, &wishes);
     return t.status < 0 && t.why[0] ? err_set(t.status, "%s", t.why) : t.status;
 }
 

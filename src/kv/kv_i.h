@@ -18,17 +18,19 @@ enum {
     KV_WISHES_MAX = 256,      /* rows or ranges that are fetched before a transaction runs again */
     KV_FETCH_ROWS = 1000,     /* of a range */
     KV_RUNS_MAX = 6,          /* runs of a transaction before it may read the disk itself */
-    KV_WOULD_BLOCK = -1000,   /* an engine's answer to KV_READ_CACHED and KV_READ_COMMITTER_CACHED only */
+    KV_GAPS_MAX = 256,        /* long runs of rows that are erased, that a transaction knows to pass over */
+    KV_WOULD_BLOCK = -1000,   /* an engine's answer to KV_READ_CACHED, _STEP and _COMMITTER_CACHED only */
 };
 
 enum kv_read {
     KV_READ_CACHED, /* from a loop: what is in memory, or KV_WOULD_BLOCK */
     KV_READ_DISK,   /* from an offload thread */
+    KV_READ_STEP,   /* the same; KV_WOULD_BLOCK where very many rows that are erased have to be passed over */
     KV_READ_ON,     /* the same; what follows will be asked for next */
     KV_READ_WALK,   /* the same; what is read does not stay in memory */
     /* from the committer, the only writer: sees a state that nobody changes */
     KV_READ_COMMITTER,
-    KV_READ_COMMITTER_CACHED, /* what is in memory, or KV_WOULD_BLOCK */
+    KV_READ_COMMITTER_CACHED, /* what is in memory and not behind very many erased rows, or KV_WOULD_BLOCK */
 };
 
 /* What a group changes: first the ranges are erased, then the rows put or deleted. */
@@ -112,6 +114,7 @@ struct kv {
     struct lock lock; /* what follows, up to watches */
     struct buf notes;
     struct kv_stats stats;
+    struct kv_gap *gaps; /* of all transactions that run again */
     enum kv_fault fault;
     unsigned fault_times, refusals;
     int refusal; /* what the next `refusals` reopenings end with */
@@ -127,7 +130,26 @@ struct kv_wishes {
         char from[KV_FULL_MAX + 1], to[KV_FULL_MAX + 1];
         size_t nfrom, nto; /* nto 0: one row */
     } * v;
+    struct kv_gap *gap[KV_GAPS_MAX]; /* ascending in each fetch; kept from run to run */
+    size_t ngaps;
 };
+
+/* gap.c. A range of full keys without a row that is committed: to_room shrinks when one is. */
+struct kv_gap {
+    struct kv_gap *next;
+    struct slice from, to;
+    char from_room[KV_FULL_MAX + 1], to_room[KV_FULL_MAX + 1];
+};
+/* From now on each row that is committed into [from, to) ends the gap in front of it. NULL: there are enough.
+ */
+struct kv_gap *kv_gap_open(struct kv *kv, struct kv_wishes *w, struct slice from, struct slice to);
+/* The engine's first row from there on is this one, as was read since. */
+void kv_gap_close(struct kv *kv, struct kv_gap *g, struct slice row);
+/* By the committer, once a batch is written, whatever came of it. */
+void kv_gaps_written(struct kv *kv);
+void kv_wishes_free(struct kv *kv, struct kv_wishes *w);
+/* Moves *at behind gaps; gives where the next one begins, at most `to`. */
+struct slice kv_gaps_pass(const struct kv_wishes *w, struct slice *at, struct slice to);
 
 struct kv_tx {
     struct kv *kv;

@@ -17,6 +17,8 @@
 enum { HEADER = 16, RECORD_HEAD = 8, RECORD_MAX = 64 << 20 };
 static const char log_magic[8] = "TRAMKV1\n";
 
+enum { STEP_ROWS = 3 }; /* when cold, as if very many erased rows came after each third */
+
 struct kv_mem {
     struct kv kv;
     struct lock lock; /* the committer changes rows under it, loops read under it */
@@ -45,11 +47,16 @@ static void unhold(struct kv_mem *m, enum kv_read how)
     if (how < KV_READ_COMMITTER) lock_release(&m->lock);
 }
 
+static bool warms(const struct kv_mem *m, enum kv_read how)
+{
+    return m->cold && (how == KV_READ_DISK || how == KV_READ_ON || how == KV_READ_STEP);
+}
+
 /* Would reading from here wait for the disk? For tests: everything is in memory in truth. */
 static bool would_block(struct kv_mem *m, enum kv_read how, struct slice from)
 {
     lock_take(&m->lock);
-    if (m->cold && (how == KV_READ_DISK || how == KV_READ_ON)) omap_node(&m->warm, from)->kind = OMAP_PUT;
+    if (warms(m, how)) omap_node(&m->warm, from)->kind = OMAP_PUT;
     bool cold = m->cold && how == KV_READ_COMMITTER_CACHED && !omap_find(&m->warm, from);
     lock_release(&m->lock);
     return cold;
@@ -84,7 +91,11 @@ static int mem_scan(struct kv *kv, enum kv_read how, struct slice from, struct s
     if (would_block(m, how, from)) return KV_WOULD_BLOCK;
     hold(m, how);
     struct onode *n = omap_from(&m->rows, from);
-    for (; e == 0 && n && sl_cmp(n->key, to) < 0; n = omap_next(n)) e = visit(arg, n->key, n->value);
+    for (size_t seen = 0; e == 0 && n && sl_cmp(n->key, to) < 0; n = omap_next(n)) {
+        if (warms(m, how)) omap_node(&m->warm, n->key)->kind = OMAP_PUT;
+        if (m->cold && how == KV_READ_STEP && ++seen > STEP_ROWS) e = KV_WOULD_BLOCK;
+        else e = visit(arg, n->key, n->value);
+    }
     unhold(m, how);
     return e;
 }

@@ -23,9 +23,9 @@
  * that is damaged could leave one ahead of the other. */
 enum { MAIN, TRACE, FAMILIES, CACHE_FIRST = 32 << 20, READ_ON = 256 << 10 };
 /* Rows that were erased lie there until tables are merged, and a scan passes over each of them: 100,000 are
- * 15 to 30 ms. More of them than these between two rows are as good as not in memory for who reads on a loop.
- */
-enum { SKIPPED_MOST = 1000 };
+ * 15 to 30 ms. More of them than these between two rows are as good as not in memory for who reads on a loop,
+ * and for the committer, which everybody waits for (gap.c). */
+enum { SKIPPED_MOST = 1000, SKIPPED_BY_ALL = 4000 };
 static const char *const family_name[FAMILIES] = {"default", "trace"};
 static const struct slice trace_from = {"t:", 2}, trace_to = {"t;", 2}; /* objects in TRACE */
 
@@ -65,6 +65,13 @@ static bool incomplete(const char *message) { return !strncmp(message, "Result i
 /* ---- reading ---- */
 
 static bool only_memory(enum kv_read how) { return how == KV_READ_CACHED || how == KV_READ_COMMITTER_CACHED; }
+
+/* Rows that are erased, between two that are there; 0: any number. */
+static uint64_t skipped_most(enum kv_read how)
+{
+    if (how == KV_READ_CACHED) return SKIPPED_MOST;
+    return how == KV_READ_STEP || how == KV_READ_COMMITTER_CACHED ? SKIPPED_BY_ALL : 0;
+}
 
 static rocksdb_column_family_handle_t *family_of(const struct kv_rocks *r, struct slice full)
 {
@@ -136,7 +143,7 @@ static int rocks_scan(struct kv *kv, enum kv_read how, struct slice from, struct
         rocksdb_readoptions_t *o = rocksdb_readoptions_create();
         rocksdb_readoptions_set_iterate_upper_bound(o, end[i].p, end[i].n);
         if (only_memory(how)) rocksdb_readoptions_set_read_tier(o, 1);
-        if (how == KV_READ_CACHED) rocksdb_readoptions_set_max_skippable_internal_keys(o, SKIPPED_MOST);
+        if (skipped_most(how)) rocksdb_readoptions_set_max_skippable_internal_keys(o, skipped_most(how));
         if (how == KV_READ_WALK) rocksdb_readoptions_set_fill_cache(o, 0);
         if (how == KV_READ_WALK || how == KV_READ_ON) rocksdb_readoptions_set_readahead_size(o, READ_ON);
         e = scan_family(r, i == 1 ? TRACE : MAIN, o, from, visit, arg);

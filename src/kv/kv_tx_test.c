@@ -1,4 +1,5 @@
 /* kv_tx_test.c - the conformance suite: transactions, alone and many at once, and what goes with them. */
+#include "base/text.h"
 #include "kv_test.h"
 
 /* ---- what is not in memory ---- */
@@ -390,4 +391,150 @@ EACH_ENGINE(a_lease_over_many_objects_leaves_its_number_in_each)
     CHECK_OK(kv_lease(s->kv, SL("node"), SL("owner"), SL("one"), 0, &three, &left));
     CHECK(three > two);
     CHECK_OK(kv_transact(s->kv, SL("a"), claimed_put, &three));
+}
+
+/* ---- what was erased and lies there ---- */
+
+enum { OLD_ROWS = 30000, KEPT_EACH = 10000 };
+
+static struct slice old_key(int i, char room[16])
+{
+    return sl(room, (size_t)snprintf(room, 16, "m/%06d", i));
+}
+
+struct old_rows {
+    int from;
+    bool del;
+};
+
+static int change_old(struct kv_tx *tx, void *arg)
+{
+    const struct old_rows *x = arg;
+    char room[16];
+    for (int i = x->from; i < x->from + 1000; i++) {
+        if (!x->del) kv_tx_put(tx, old_key(i, room), SL("row"));
+        else if (i % KEPT_EACH != KEPT_EACH / 2) kv_tx_del(tx, old_key(i, room));
+    }
+    return 0;
+}
+
+/* A few rows with many thousands between them that are not there any more. */
+static void leave_gaps(struct suite *s)
+{
+    for (int del = 0; del < 2; del++)
+        for (int i = 0; i < OLD_ROWS; i += 1000)
+            CHECK_OK(kv_transact(s->kv, SL("o"), change_old, &(struct old_rows){.from = i, .del = del}));
+}
+
+struct counted {
+    int rows, runs;
+};
+
+static int one_more(void *arg, struct slice key, struct slice value)
+{
+    (void)key, (void)value;
+    ++*(int *)arg;
+    return 0;
+}
+
+static int put_between(struct kv_tx *tx, void *arg)
+{
+    char room[16];
+    (void)arg;
+    kv_tx_put(tx, old_key(12345, room), SL("new"));
+    return 0;
+}
+
+static int count_old(struct kv_tx *tx, void *arg)
+{
+    struct counted *c = arg;
+    c->runs++;
+    c->rows = 0;
+    int e = kv_tx_scan(tx, SL("m/"), SL("m0"), one_more, &c->rows);
+    return e < 0 ? e : 0;
+}
+
+static int erase_old(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_erase(tx, SL("m/"), SL("m0"));
+    return 0;
+}
+
+EACH_ENGINE(a_transaction_makes_nobody_wait_while_it_passes_over_what_was_erased)
+{
+    struct counted c = {0};
+    struct kv_stats before, after;
+    leave_gaps(s);
+    kv_stats(s->kv, &before);
+    CHECK_OK(kv_transact(s->kv, SL("o"), count_old, &c));
+    kv_stats(s->kv, &after);
+    CHECK_INT(c.rows, OLD_ROWS / KEPT_EACH);
+    CHECK(s->engine[0] == 'm' || after.fetched > before.fetched); /* which has nothing of them any more */
+    CHECK(after.waited == before.waited && c.runs <= 3);
+    CHECK_OK(kv_transact(s->kv, SL("o"), put_between, NULL));
+    CHECK_OK(kv_transact(s->kv, SL("o"), count_old, &c));
+    CHECK_INT(c.rows, OLD_ROWS / KEPT_EACH + 1);
+    CHECK_OK(kv_transact(s->kv, SL("o"), erase_old, NULL));
+    CHECK_OK(kv_transact(s->kv, SL("o"), count_old, &c));
+    CHECK_INT(c.rows, 0);
+    kv_stats(s->kv, &after);
+    CHECK(after.waited == before.waited);
+}
+
+struct rival {
+    struct suite *s;
+    int n;
+    bool done;
+};
+
+static int put_next(struct kv_tx *tx, void *arg)
+{
+    struct rival *r = arg;
+    char room[16];
+    kv_tx_put(tx, old_key(1 + (r->n * 7919) % OLD_ROWS, room), SL("new"));
+    kv_tx_put(tx, SL("sum"), sl(room, (size_t)snprintf(room, sizeof room, "%d", r->n + 1)));
+    return 0;
+}
+
+/* Puts rows where there were none. */
+static void put_on(void *arg)
+{
+    struct rival *r = arg;
+    while (!r->done && kv_transact(r->s->kv, SL("o"), put_next, r) == 0) r->n++;
+}
+
+struct balance {
+    struct counted c;
+    uint64_t sum;
+};
+
+static int balance(struct kv_tx *tx, void *arg)
+{
+    struct balance *b = arg;
+    struct slice v;
+    int e = count_old(tx, &b->c), none = kv_tx_get(tx, SL("sum"), &v);
+    b->sum = 0;
+    if (!none && !num_u64(v, UINT64_MAX, &b->sum)) return ERR_CORRUPT;
+    return e;
+}
+
+/* All of them and no other, at each moment. */
+EACH_ENGINE(what_is_put_among_erased_rows_while_they_are_passed_over_is_seen)
+{
+    enum { COUNTS = 200 };
+    struct rival r = {.s = s};
+    struct balance b = {0};
+    struct group g;
+    leave_gaps(s);
+    group_init(&g);
+    CHECK_OK(group_go(&g, "rival", put_on, &r));
+    for (int i = 0; i < COUNTS; i++) {
+        if (s->engine[0] == 'm') kv_mem_cool(s->kv);
+        CHECK_OK(kv_transact(s->kv, SL("o"), balance, &b));
+        CHECK_INT((uint64_t)b.c.rows, OLD_ROWS / KEPT_EACH + b.sum);
+    }
+    r.done = true;
+    CHECK_OK(group_wait(&g));
+    CHECK(r.n > 0);
 }

@@ -188,7 +188,7 @@ static int tx_rows(struct kv_tx *tx, const struct kv_range *r, kv_visit *visit, 
         .next = omap_from(&kv->batch.rows, r->from), .skip = tx->object.n + 1, .visit = visit, .arg = arg};
     int e = 0;
     for (struct slice at = r->from; e == 0 && sl_cmp(at, r->to) < 0;) {
-        struct slice until = next_gap(&kv->batch, &at, r->to);
+        struct slice until = kv_gaps_pass(tx->wishes, &at, next_gap(&kv->batch, &at, r->to));
         m.at = at;
         if (sl_cmp(at, until) < 0) e = kv->engine->scan(kv, tx->how, at, until, merge_row, &m);
         at = until;

@@ -286,7 +286,7 @@ static int mend_object(struct mending *x)
     e = image_rows(x->s, &x->image.head, find_good, x);
     if (e) return e;
     drop_moved(x);
-    e = kv_transact(x->s->kv, x->object, account ? mend_account : mend_domain, x);
+    e = kv_transact_large(x->s->kv, x->object, account ? mend_account : mend_domain, x);
     if (e == 0) tell(x);
     return e;
 }

@@ -223,7 +223,7 @@ static int count_patiently(struct verify *v, struct arena *a)
 /* Page by page, so that nobody waits for it; a small one that changes all the time at a stroke. */
 static int check_box(struct verify *v)
 {
-    enum { TRIES = 3, STROKE = 10000 };
+    enum { TRIES = 3, STROKE = 2000 };
     char room[KEY_ROOM];
     struct arena a;
     ar_init(&a, 0);
@@ -231,7 +231,7 @@ static int check_box(struct verify *v)
     for (int i = 0; e == 1 && i < TRIES; i++) e = count_pages(v, &a);
     if (e == 1)
         e = v->exists > STROKE ? count_patiently(v, &a)
-                               : kv_transact(v->s->kv, account_object(v->acc, room), count_box, v);
+                               : kv_transact_large(v->s->kv, account_object(v->acc, room), count_box, v);
     ar_free(&a);
     return err_is_damage(e) ? 0 : e; /* told of already */
 }
