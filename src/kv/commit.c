@@ -41,6 +41,7 @@ static void number_put(struct kv *kv, uint64_t number)
 static int reopen_once(struct kv *kv)
 {
     uint64_t found;
+    kv_hot_forget(&kv->hot);
     int e = kv->engine->reopen(kv);
     if (e == 0) e = kv_number_read(kv, &found);
     if (e) return e;

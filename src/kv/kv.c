@@ -96,6 +96,8 @@ static void group_commit(struct kv *kv, struct txn **in, size_t n)
 {
     int e = kv_commit(kv);
     kv_gaps_written(kv);
+    if (e || kv->batch.nerased) kv_hot_forget(&kv->hot);
+    else kv_hot_wrote(&kv->hot, &kv->batch.rows);
     kv_tx_said(kv, e == 0);
     for (size_t i = 0; e && i < n; i++) txn_fail(in[i], e);
     lock_take(&kv->lock);
@@ -295,6 +297,7 @@ static void committer_free(struct kv *kv)
     buf_free(&kv->notes);
     buf_free(&kv->draining);
     buf_free(&kv->said);
+    kv_hot_free(&kv->hot);
     free(kv->undo);
     kv_watches_free(kv);
 }

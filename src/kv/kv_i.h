@@ -6,6 +6,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/map.h"
+#include "hot.h"
 #include "kv.h"
 #include "omap.h"
 
@@ -98,6 +99,7 @@ struct kv {
     /* the committer's own */
     struct arena group, scratch; /* the batch; what one transaction read */
     struct kv_batch batch;
+    struct kv_hot hot;
     size_t erased_before; /* ranges of the batch that are not this transaction's */
     struct kv_undo *undo;
     size_t nundo, undo_cap;

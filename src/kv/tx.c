@@ -66,7 +66,12 @@ int kv_tx_get(struct kv_tx *tx, struct slice key, struct slice *value)
     }
     if (n && n->kind == OMAP_DEL) return ERR_NOT_FOUND;
     if (erased(&tx->kv->batch, full)) return ERR_NOT_FOUND;
+    if (kv_hot_find(&tx->kv->hot, full, value)) {
+        *value = ar_dup(&tx->kv->scratch, *value); /* another row may take its place */
+        return 0;
+    }
     int e = tx->kv->engine->get(tx->kv, tx->how, full, &tx->kv->scratch, value);
+    if (!e) kv_hot_read(&tx->kv->hot, full, *value);
     return e && e != ERR_NOT_FOUND ? read_failed(tx, e, full, sl(NULL, 0)) : e;
 }
 
