@@ -78,8 +78,7 @@ static rocksdb_column_family_handle_t *family_of(const struct kv_rocks *r, struc
     return r->family[sl_starts(full, trace_from) ? TRACE : MAIN];
 }
 
-/* No row is empty: an empty one is how RocksDB says, of a table that is not open, that it may hold the key.
- */
+/* No row is empty: with an empty one RocksDB says of a table that is not open that it may hold the key. */
 static int rocks_get(struct kv *kv, enum kv_read how, struct slice full, struct arena *a, struct slice *value)
 {
     struct kv_rocks *r = rocks(kv);
@@ -267,8 +266,7 @@ static void set_options(struct kv_rocks *r)
     rocksdb_options_set_compression_per_level(o, packing, COUNT_OF(packing));
     rocksdb_options_set_max_background_jobs(o, 2);
     rocksdb_options_set_max_open_files(o, 256);
-    rocksdb_options_set_table_cache_numshardbits(o,
-                                                 2); /* 64 parts, the default, would have room for 4 each */
+    rocksdb_options_set_table_cache_numshardbits(o, 2);        /* of the 64 by default each holds 4 */
     rocksdb_options_set_allow_concurrent_memtable_write(o, 0); /* one writer */
     rocksdb_options_set_recycle_log_file_num(o, 3);
     rocksdb_options_set_max_total_wal_size(o, 32 << 20);
