@@ -14,7 +14,8 @@ enum {
     ALLOWANCE_DAY_SLOT = 3600,     /* and of the day's */
     ALLOWANCE_SENDERS_MAX = 50000, /* whose counts are in memory */
     ALLOWANCE_FADING_DAYS = 30,    /* after which it is written down again that a recipient was written to */
-    ALLOWANCE_HELD_SLOT = 10,      /* seconds after which letters that were held count no more as such */
+    ALLOWANCE_HELD_SLOT = 10,      /* seconds, or this part of the wait when that is longer, after which */
+    ALLOWANCE_HELD_PART = 64,      /* letters that were held count no more as such */
     ALLOWANCE_HELD_DAYS = 31,      /* no letter is held longer */
     ALLOWANCE_KNOWN_DAYS = 400,    /* a recipient that was not written to for so long is a new one again */
 };
@@ -81,10 +82,11 @@ struct allowance_held {
 /* Has it room? ERR_LIMIT with the sentence and *end. SUSPENDS. */
 MUST_CHECK int allowance_held_ask(struct allowance *a, const struct allowance_of *who,
                                   const struct allowance_held *held, struct allowance_end *end);
-/* The same, and if it has, counts it until then: durable when this returns. SUSPENDS. */
+/* The same, and if it has, counts it until then: durable when this returns. held->until: until when it really
+ * counts, which is a little longer; 0: not at all, for the account may have any number. SUSPENDS. */
 MUST_CHECK int allowance_held_take(struct allowance *a, const struct allowance_of *who,
-                                   const struct allowance_held *held, struct allowance_end *end);
-/* What was taken came to nothing. SUSPENDS. */
+                                   struct allowance_held *held, struct allowance_end *end);
+/* What was taken, with that time, came to nothing. SUSPENDS. */
 void allowance_held_return(struct allowance *a, const struct allowance_of *who,
                            const struct allowance_held *held);
 

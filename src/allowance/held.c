@@ -1,5 +1,6 @@
 /* held.c - what waits for a time that its sender set (RFC 4865 section 6): a row for each slot in which
- * something of it is released, in the object of the sender. A slot that is over counts no more. */
+ * something of it is released, in the object of the sender. A slot that is over counts no more. Slots are the
+ * longer the farther they are off, so that there are few of them however many letters wait. */
 #include <stdio.h>
 
 #include "allowance_i.h"
@@ -11,9 +12,11 @@ enum { VERSION = 1, MIB = 1 << 20 };
 static const char first[] = "h/", last[] = "h0";
 
 /* The slot ends when all of it is released. */
-static int64_t slot_end(int64_t until)
+static int64_t slot_end(int64_t until, int64_t now)
 {
-    return (until + ALLOWANCE_HELD_SLOT - 1) / ALLOWANCE_HELD_SLOT * ALLOWANCE_HELD_SLOT;
+    int64_t slot = ALLOWANCE_HELD_SLOT;
+    while (slot * 2 * ALLOWANCE_HELD_PART <= until - now) slot *= 2;
+    return (until + slot - 1) / slot * slot;
 }
 
 static struct slice held_key(int64_t end, char room[KV_KEY_MAX])
@@ -39,8 +42,9 @@ static struct held_slot slot_read(struct slice value)
 /* ---- may that be held as well? ---- */
 
 struct holding {
-    const struct allowance_held *held;
-    struct held_slot slot; /* that it falls into, as it was */
+    uint64_t more;         /* bytes of the letter */
+    int64_t slot_end;      /* of the slot that it falls into, */
+    struct held_slot slot; /* as it was */
     uint64_t letters, bytes;
     uint64_t most, most_bytes; /* of what waits already; UINT64_MAX: any */
     uint64_t over, over_bytes; /* still above that, while the slots are looked at once more */
@@ -56,7 +60,7 @@ static int sum(void *arg, struct slice key, struct slice value)
     struct held_slot s = slot_read(value);
     h->letters += s.letters;
     h->bytes += s.bytes;
-    if (end == slot_end(h->held->until)) h->slot = s;
+    if (end == h->slot_end) h->slot = s;
     return 0;
 }
 
@@ -94,9 +98,9 @@ static void put(struct kv_tx *tx, const struct holding *h)
     struct held_slot s = h->slot;
     struct buf b = BUF_INIT;
     char room[KV_KEY_MAX];
-    struct slice key = held_key(slot_end(h->held->until), room);
-    if (h->back) s.letters = less(s.letters, 1), s.bytes = less(s.bytes, h->held->bytes);
-    else s.letters++, s.bytes += h->held->bytes;
+    struct slice key = held_key(h->slot_end, room);
+    if (h->back) s.letters = less(s.letters, 1), s.bytes = less(s.bytes, h->more);
+    else s.letters++, s.bytes += h->more;
     rec_begin(&b, VERSION);
     rec_put_u64(&b, 'n', s.letters);
     rec_put_u64(&b, 'b', s.bytes);
@@ -122,48 +126,66 @@ static int64_t limit_of(const struct sender_limits *l, enum sender_limit k)
 static void bounds(struct holding *h, int64_t letters, int64_t mib)
 {
     h->most = letters >= SENDER_UNLIMITED ? UINT64_MAX : less((uint64_t)letters, 1);
-    h->most_bytes = mib >= SENDER_UNLIMITED ? UINT64_MAX : less((uint64_t)mib * MIB, h->held->bytes);
+    h->most_bytes = mib >= SENDER_UNLIMITED ? UINT64_MAX : less((uint64_t)mib * MIB, h->more);
 }
 
-static int ask(struct allowance *a, const struct allowance_of *who, const struct allowance_held *held,
+static int ask(struct allowance *a, const struct allowance_of *who, struct holding *h,
                struct allowance_end *end, kv_fn *fn)
 {
     char object[KV_KEY_MAX];
     struct sender_limits l = allowance_limits(a, &who->limits);
     int64_t letters = limit_of(&l, SENDER_HELD), mib = limit_of(&l, SENDER_HELD_MIB);
-    struct holding h = {.held = held, .now = rt_wall_seconds()};
-    bounds(&h, letters, mib);
+    bounds(h, letters, mib);
     *end = (struct allowance_end){.which = SENDER_HELD};
     if (!letters) return allowance_say(end, letters);
-    if (mib < SENDER_UNLIMITED && held->bytes > (uint64_t)mib * MIB) {
+    if (mib < SENDER_UNLIMITED && h->more > (uint64_t)mib * MIB) {
         end->which = SENDER_HELD_MIB;
         return allowance_say(end, mib);
     }
-    int e = kv_transact(a->kv, sender_object(sl_cstr(who->id), object), fn, &h);
-    if (e || !h.until) return e;
-    end->until = h.until;
-    if (h.letters <= h.most) end->which = SENDER_HELD_MIB;
+    if (h->most == UINT64_MAX && h->most_bytes == UINT64_MAX) {
+        h->slot_end = 0; /* nobody asks how many, so they are not counted */
+        return 0;
+    }
+    int e = kv_transact(a->kv, sender_object(sl_cstr(who->id), object), fn, h);
+    if (e || !h->until) return e;
+    end->until = h->until;
+    if (h->letters <= h->most) end->which = SENDER_HELD_MIB;
     return allowance_say(end, end->which == SENDER_HELD ? letters : mib);
+}
+
+static struct holding holding_of(const struct allowance_held *held)
+{
+    int64_t now = rt_wall_seconds();
+    return (struct holding){.more = held->bytes, .slot_end = slot_end(held->until, now), .now = now};
 }
 
 int allowance_held_ask(struct allowance *a, const struct allowance_of *who, const struct allowance_held *held,
                        struct allowance_end *end)
 {
-    return ask(a, who, held, end, look_tx);
+    struct holding h = holding_of(held);
+    return ask(a, who, &h, end, look_tx);
 }
 
-int allowance_held_take(struct allowance *a, const struct allowance_of *who,
-                        const struct allowance_held *held, struct allowance_end *end)
+int allowance_held_take(struct allowance *a, const struct allowance_of *who, struct allowance_held *held,
+                        struct allowance_end *end)
 {
-    return ask(a, who, held, end, put_tx);
+    struct holding h = holding_of(held);
+    int e = ask(a, who, &h, end, put_tx);
+    held->until = e ? 0 : h.slot_end;
+    return e;
 }
 
 void allowance_held_return(struct allowance *a, const struct allowance_of *who,
                            const struct allowance_held *held)
 {
     char object[KV_KEY_MAX];
-    struct holding h = {
-        .held = held, .now = rt_wall_seconds(), .most = UINT64_MAX, .most_bytes = UINT64_MAX, .back = true};
+    struct holding h = {.more = held->bytes,
+                        .slot_end = held->until,
+                        .now = rt_wall_seconds(),
+                        .most = UINT64_MAX,
+                        .most_bytes = UINT64_MAX,
+                        .back = true};
+    if (!held->until) return;
     int e = kv_transact(a->kv, sender_object(sl_cstr(who->id), object), put_tx, &h);
     if (e) log_warn("allowance", "%s: a letter that was not taken counts as held: %s", who->id, err_text(e));
 }
@@ -171,10 +193,7 @@ void allowance_held_return(struct allowance *a, const struct allowance_of *who,
 int held_used(struct allowance *a, const char *id, struct allowance_used *out)
 {
     char object[KV_KEY_MAX];
-    struct holding h = {.held = &(struct allowance_held){0},
-                        .now = rt_wall_seconds(),
-                        .most = UINT64_MAX,
-                        .most_bytes = UINT64_MAX};
+    struct holding h = {.now = rt_wall_seconds(), .most = UINT64_MAX, .most_bytes = UINT64_MAX};
     int e = kv_transact(a->kv, sender_object(sl_cstr(id), object), look_tx, &h);
     out->n[SENDER_HELD] = h.letters;
     out->n[SENDER_HELD_MIB] = (h.bytes + MIB - 1) / MIB;

@@ -146,11 +146,11 @@ struct intake_letter {
     struct slice *forward; /* those of them that lead elsewhere */
     struct slice *fresh;   /* those that its sender writes to for the first time, or after a long time */
     size_t nsaid, said_room, nforward, forward_room, nfresh, fresh_room;
-    uint32_t nnew;       /* of the fresh ones, for the first time */
-    bool counted;        /* in what its sender sent */
-    bool held;           /* and in what waits for a time that its sender set */
-    size_t list_letters; /* of its lists, that counted it in what they distribute */
-    size_t rows;         /* bytes that the recipients' rows will take */
+    uint32_t nnew;              /* of the fresh ones, for the first time */
+    bool counted;               /* in what its sender sent */
+    struct allowance_held held; /* and in what waits for a time that its sender set, until then */
+    size_t list_letters;        /* of its lists, that counted it in what they distribute */
+    size_t rows;                /* bytes that the recipients' rows will take */
     bool any_local;
 
     struct mail_lines lines;

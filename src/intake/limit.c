@@ -72,8 +72,8 @@ static struct intake_refusal ask(const struct intake *in, const struct intake_fr
 }
 
 /* That a letter is to wait is the sender's own doing, so nobody else is told that no more can. */
-static struct intake_refusal hold(const struct intake *in, const struct asker *x,
-                                  const struct allowance_held *held, struct arena *a, bool take)
+static struct intake_refusal hold(const struct intake *in, const struct asker *x, struct allowance_held *held,
+                                  struct arena *a, bool take)
 {
     struct allowance_end end;
     int e = take ? allowance_held_take(in->allowance, &x->of, held, &end)
@@ -126,22 +126,17 @@ static struct allowance_want want_of(const struct intake_letter *l)
     return (struct allowance_want){1, (uint32_t)l->nsaid, l->nnew};
 }
 
-static struct allowance_held held_of(const struct intake_letter *l)
-{
-    return (struct allowance_held){l->wants.hold_until, l->size};
-}
-
 void intake_limit_take(struct intake_letter *l)
 {
     struct asker x;
     struct allowance_want want = want_of(l);
-    struct allowance_held held = held_of(l);
+    struct allowance_held held = {l->wants.hold_until, l->size};
     int e = asker_of(l->in, &l->from, &x);
     if (e == ERR_NOT_FOUND) return;
     struct intake_refusal r = e ? no_rows(&l->a, e) : ask(l->in, &l->from, &x, &want, &l->a, true);
     l->counted = !r.code;
     if (!r.code && l->wants.hold_until && !l->discarded)
-        r = hold(l->in, &x, &held, &l->a, true), l->held = !r.code;
+        r = hold(l->in, &x, &held, &l->a, true), l->held = held;
     l->refusal = r;
     for (size_t i = 0; !r.code && i < l->nfresh; i++) allowance_wrote(l->in->allowance, x.of.id, l->fresh[i]);
 }
@@ -150,9 +145,9 @@ void intake_limit_return(struct intake_letter *l)
 {
     struct asker x;
     struct allowance_want want = want_of(l);
-    struct allowance_held held = held_of(l);
     if (!l->counted || asker_of(l->in, &l->from, &x)) return;
     allowance_return(l->in->allowance, &x.of, &want);
-    if (l->held) allowance_held_return(l->in->allowance, &x.of, &held);
-    l->counted = l->held = false;
+    allowance_held_return(l->in->allowance, &x.of, &l->held);
+    l->counted = false;
+    l->held.until = 0;
 }
