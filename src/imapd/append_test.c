@@ -179,3 +179,46 @@ TEST(imapd_store_copy_move_expunge)
     bye(&c);
     stop();
 }
+
+/* Gone elsewhere before the client could hear of it: never passed over without a word (RFC 2180 section 4.4,
+ * RFC 5530). */
+TEST(imapd_copies_of_what_is_gone_are_told)
+{
+    start();
+    struct conn *a = login(), *b = login();
+    for (int i = 0; i < 4; i++) append(a, "INBOX", "", a_letter);
+    struct conn *const both[] = {a, b};
+    for (int i = 0; i < 2; i++) {
+        conn_puts(both[i], "0 SELECT INBOX\r\n");
+        read_until(both[i], SL("0 OK"));
+    }
+    TALK(b, "1 STORE 1:2 +FLAGS.SILENT (\\Deleted)", "1 OK stored\n");
+    TALK(b, "2 EXPUNGE", "* 1 EXPUNGE\n* 1 EXPUNGE\n2 OK expunged\n");
+    TALK(a, "1 COPY 1 Trash", "* 1 EXPUNGE\n* 1 EXPUNGE\n1 NO [EXPUNGEISSUED] ~\n");
+    TALK(a, "2 STATUS Trash (MESSAGES)", "* STATUS Trash (MESSAGES 0)\n2 OK ~\n");
+    bye(&a);
+    bye(&b);
+    stop();
+}
+
+TEST(imapd_uid_copies_of_what_is_gone_are_told)
+{
+    start();
+    struct conn *a = login(), *b = login();
+    for (int i = 0; i < 5; i++) append(a, "INBOX", "", a_letter);
+    TALK(a, "0 SELECT INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n0 OK ~\n");
+    TALK(b, "0 SELECT INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n0 OK ~\n");
+    TALK(b, "1 STORE 1:2 +FLAGS.SILENT (\\Deleted)", "1 OK stored\n");
+    TALK(b, "2 EXPUNGE", "* 1 EXPUNGE\n* 1 EXPUNGE\n2 OK expunged\n");
+    TALK(a, "1 UID COPY 1:2 Trash",
+         "* 1 EXPUNGE\n* 1 EXPUNGE\n1 OK [EXPUNGEISSUED] these messages are gone, there is none to copy\n");
+    TALK(b, "3 STORE 1 +FLAGS.SILENT (\\Deleted)", "3 OK stored\n");
+    TALK(b, "4 EXPUNGE", "* 1 EXPUNGE\n4 OK expunged\n");
+    TALK(a, "2 UID MOVE 3:4 Trash",
+         "* OK [EXPUNGEISSUED] ~\n* OK [COPYUID ~ 4 1] moved\n* 1 EXPUNGE\n* 1 EXPUNGE\n2 OK moved but those "
+         "that are gone\n");
+    TALK(a, "3 UID MOVE 100 Trash", "3 OK moved\n"); /* there never was one (RFC 9051 section 6.4.9) */
+    bye(&a);
+    bye(&b);
+    stop();
+}

@@ -187,6 +187,30 @@ static int copy_within(struct imapd_session *s, const struct imapd_picked *p, ui
     return message_copy(s->server->conf.store, from, (struct uids){p->uid, p->n}, to, move, &s->a, out);
 }
 
+/* Messages of the client's that are gone elsewhere are never passed over without a word. By UID they are no
+ * error (RFC 9051 section 6.4.9), and some may have been copied. */
+static void tell_copied(struct imapd_session *s, const struct imapd_picked *p, const struct message_copied *c,
+                        bool move)
+{
+    bool gone = p->missing || c->n < p->n;
+    const char *code = c->n ? copyuid_code(s, c) : NULL;
+    if (gone && c->n && s->uid) {
+        buf_str(&s->out, "* OK [EXPUNGEISSUED] some of these messages are gone\r\n");
+        imapd_flush(s);
+    }
+    if (c->n && move) { /* RFC 6851 section 4.3: before the EXPUNGEs */
+        buf_printf(&s->out, "* OK [%s] moved\r\n", code);
+        imapd_flush(s);
+        code = imapd_modseq_code(s);
+    }
+    if (!gone) imapd_ok(s, code, move ? "moved" : "copied");
+    else if (!s->uid && (p->missing || !c->n))
+        imapd_no(s, "EXPUNGEISSUED", "some of these messages were gone");
+    else if (!c->n)
+        imapd_ok(s, "EXPUNGEISSUED", "these messages are gone, there is none to %s", move ? "move" : "copy");
+    else imapd_ok(s, code, "%s but those that are gone", move ? "moved" : "copied");
+}
+
 static void copy(struct imapd_session *s, struct imap_in *in, bool move)
 {
     struct imapd_picked p;
@@ -195,7 +219,10 @@ static void copy(struct imapd_session *s, struct imap_in *in, bool move)
     struct imap_set set = imap_set(in);
     imap_sp(in);
     struct slice name = imap_mailbox(in);
-    if (imapd_args_bad(s, in) || (move && only_to_read(s)) || !imapd_pick(s, set, false, &p)) return;
+    if (imapd_args_bad(s, in) || (move && only_to_read(s))) return;
+    s->news = true; /* what is gone elsewhere is no message to copy */
+    imapd_sync(s);
+    if (s->over || !imapd_pick(s, set, false, &p)) return;
     if (p.cut) { /* RFC 9738: all or none */
         imapd_no(s, ar_cstr(&s->a, ar_printf(&s->a, "MESSAGELIMIT %u", s->server->conf.messages_max)),
                  "these are more messages than one command may take");
@@ -221,15 +248,7 @@ static void copy(struct imapd_session *s, struct imap_in *in, bool move)
         return;
     }
     if (!across) imapd_learn_moved(s, &to.m, &c);
-    const char *code = c.n ? copyuid_code(s, &c) : NULL;
-    if (c.n && move) { /* RFC 6851 section 4.3: before the EXPUNGEs */
-        buf_printf(&s->out, "* OK [%s] moved\r\n", code);
-        imapd_flush(s);
-        code = NULL;
-        code = imapd_modseq_code(s);
-    }
-    if (p.missing && !s->uid) imapd_no(s, "EXPUNGEISSUED", "some of these messages were gone");
-    else imapd_ok(s, code, move ? "moved" : "copied");
+    tell_copied(s, &p, &c, move);
 }
 
 void imapd_cmd_copy(struct imapd_session *s, struct imap_in *in) { copy(s, in, false); }

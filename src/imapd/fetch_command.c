@@ -70,5 +70,5 @@ void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
     if (f.failed) imapd_failed(s, f.failed);
     else if (f.missing && !s->uid) imapd_no(s, "EXPUNGEISSUED", "some of these messages are gone");
     else if (picked.cut) imapd_ok(s, imapd_limit_code(s, picked.cut), "fetched as many as one command may");
-    else imapd_ok(s, picked.missing ? "EXPUNGEISSUED" : NULL, "fetched");
+    else imapd_ok(s, picked.missing || f.missing ? "EXPUNGEISSUED" : NULL, "fetched");
 }

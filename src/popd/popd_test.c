@@ -271,7 +271,12 @@ TEST(pop3_keeps_its_snapshot)
     CHECK_OK(mailbox_find(w.store, w.account, SL("INBOX"), &w.a, &box));
     CHECK_OK(message_expunge(w.store, (struct mailbox_ref){.account = w.account, .box = box.id},
                              (struct uids){&uid, 1}, false, &w.a, NULL));
-    CHECK_SL(talk(&cl, "RETR 1"), "-ERR the message was removed meanwhile by another program");
+    /* What LIST and UIDL promised is there until QUIT. */
+    CHECK_SL(talk(&cl, "RETR 1"), "+OK 33 bytes");
+    CHECK_SL(lines(&cl), "Subject: one\n\nHello\n..dot\n...\n");
+    CHECK_SL(talk(&cl, "TOP 1 1"), "+OK the top follows");
+    CHECK_SL(lines(&cl), "Subject: one\n\nHello\n");
+    CHECK_SL(talk(&cl, "DELE 1"), "+OK message 1 is gone after QUIT");
     client_open(&other, &w, 1);
     talk(&other, "USER alice@home.test");
     CHECK_SL(talk(&other, "PASS wonder land"),

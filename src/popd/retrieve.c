@@ -19,12 +19,20 @@ static void send_chunk(struct popd_session *s, struct sending *x, struct slice c
     }
 }
 
+/* Also of one that was expunged by IMAP or another program since the session began: its numbers and sizes
+ * were told, and stay what they are until QUIT (RFC 1939 section 5). */
+static int find_message(struct popd_session *s, uint32_t uid, struct message *m)
+{
+    int e = message_get(s->conf->store, popd_box(s), uid, m);
+    return e == ERR_NOT_FOUND ? message_expunged(s->conf->store, popd_box(s), uid, m) : e;
+}
+
 /* One range. A body may move to another pack meanwhile; then its reference is read anew. */
 static int64_t read_range(struct popd_session *s, uint32_t uid, struct message *m, uint64_t at, void *p)
 {
     int64_t n = body_read(s->conf->store->body, &m->body, at, p, POPD_CHUNK);
     if (n != ERR_NOT_FOUND) return n;
-    int e = message_get(s->conf->store, popd_box(s), uid, m);
+    int e = find_message(s, uid, m);
     return e ? e : body_read(s->conf->store->body, &m->body, at, p, POPD_CHUNK);
 }
 
@@ -50,7 +58,7 @@ static void retrieve(struct popd_session *s, struct popd_message *p, struct send
     struct message m;
     char *chunk = ar_alloc(&s->cmd_a, POPD_CHUNK);
     int64_t first = 0;
-    int e = message_get(s->conf->store, popd_box(s), p->uid, &m);
+    int e = find_message(s, p->uid, &m);
     if (!e && (first = read_range(s, p->uid, &m, 0, chunk)) < 0) e = (int)first;
     if (e) { /* nothing was said yet, so it can be said */
         log_warn(s->who, "message %u of %.*s: %s", p->uid, SLF(s->account.address), err_text(e));
