@@ -123,6 +123,55 @@ int batch_message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_
     return e ? e : batch_message_get(key, value, near, out);
 }
 
+struct batch_reading {
+    const struct batch_range *in;
+    const uint32_t *uid;
+    size_t n, at;
+    struct message *out;
+};
+
+static int read_batch_row(void *arg, struct slice key, struct slice value)
+{
+    struct batch_reading *r = arg;
+    uint64_t place;
+    if (row_number(key, &place)) return 0; /* a key that is none says nothing */
+    uint64_t uid = r->in->first + place;
+    while (r->at < r->n && r->uid[r->at] < uid) r->at++;
+    if (r->at == r->n || r->uid[r->at] != uid) return 0;
+    return batch_message_get(key, value, r->in, &r->out[r->at]);
+}
+
+/* The rows of the range from the first of these UIDs on; *at: the first UID behind it. */
+static int read_batch(struct kv_tx *tx, uint32_t box, struct batch_reading *r, size_t *at)
+{
+    char from[KEY_ROOM], to[KEY_ROOM];
+    size_t end = r->at = *at;
+    while (end < r->n && r->uid[end] <= r->in->last) end++;
+    *at = end;
+    return kv_tx_scan(tx, rows_from(box, r->in->batch, r->uid[r->at] - r->in->first, from),
+                      rows_from(box, r->in->batch, r->uid[end - 1] - r->in->first + 1, to), read_batch_row,
+                      r);
+}
+
+int batch_messages_tx(struct kv_tx *tx, uint32_t box, const uint32_t *uid, size_t n, struct batch_range *near,
+                      struct message *out)
+{
+    struct batch_reading r = {.in = near, .uid = uid, .n = n, .out = out};
+    int e = 0;
+    for (size_t i = 0; e == 0 && i < n;) {
+        if (out[i].uid) {
+            i++;
+            continue;
+        }
+        if (!has(near, uid[i])) e = batch_range_tx(tx, box, uid[i], near);
+        if (e) return e == ERR_NOT_FOUND ? 0 : e; /* nor has any of the following one */
+        if (has(near, uid[i])) e = read_batch(tx, box, &r, &i);
+        else
+            while (i < n && uid[i] < near->first) i++;
+    }
+    return e;
+}
+
 int batch_message_find(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out)
 {
     char room[KEY_ROOM], object[KEY_ROOM];

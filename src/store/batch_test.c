@@ -223,3 +223,105 @@ TEST(care_tells_batches_under_way_from_those_given_up)
     CHECK_ERR(batch_page(&b, fill, &m.body), ERR_BUSY);
     fixture_end(&f);
 }
+
+/* ---- neighbours ---- */
+
+enum { SIDE = 40 }; /* plain ones on either side of two batches */
+
+static uint64_t flags_at(struct fixture *f, uint32_t uid)
+{
+    struct message m;
+    int e = message_get(f->s, BOX(INBOX_ID), uid, &m);
+    CHECK(e == 0 || e == ERR_NOT_FOUND);
+    return e ? UINT64_MAX : m.flags;
+}
+
+/* Plain rows, two batches, plain rows, all of which have \Flagged. */
+static uint32_t mixed(struct fixture *f)
+{
+    uint32_t v, first, next = 1;
+    for (int part = 0; part < 4; part++) {
+        size_t n = part == 0 || part == 3 ? SIDE : N;
+        CHECK_OK(message_append(f->s, BOX(INBOX_ID), letters(f, n), n, &v, &first));
+        CHECK_INT(first, next);
+        next += (uint32_t)n;
+    }
+    return next - 1;
+}
+
+/* Whatever lies between those that are asked for, and however they came: each is found, no other is touched.
+ */
+static void change_some(struct fixture *f, uint32_t last, uint32_t step, uint32_t without)
+{
+    struct uids failed, some = {numbers(f, 1, last), 0};
+    uint32_t *v = (uint32_t *)some.v;
+    for (uint32_t uid = 1; uid <= last; uid++)
+        if (uid % step == 0) v[some.n++] = uid;
+    struct flags_change change = {.op = FLAGS_ADD, .bits = FLAG_SEEN};
+    uint32_t unseen = 0, exists = 0;
+    CHECK_OK(message_flags(f->s, BOX(INBOX_ID), some, &change, &f->a, &failed));
+    CHECK(!failed.n);
+    for (uint32_t uid = 1; uid <= last; uid++) {
+        uint64_t want = uid % without == 0 ? UINT64_MAX : FLAG_FLAGGED | (uid % step ? 0 : FLAG_SEEN);
+        CHECK(flags_at(f, uid) == want);
+        exists += want != UINT64_MAX;
+        unseen += want == FLAG_FLAGGED;
+    }
+    struct mailbox m;
+    CHECK_OK(mailbox_get(f->s, ACC, INBOX_ID, &f->a, &m));
+    CHECK_INT(m.exists, exists);
+    CHECK_INT(m.unseen, unseen);
+    change.op = FLAGS_REMOVE;
+    CHECK_OK(message_flags(f->s, BOX(INBOX_ID), some, &change, &f->a, &failed));
+}
+
+TEST(neighbours_are_found_however_they_came_and_whatever_went)
+{
+    static const uint32_t holes[] = {7, 2, UINT32_MAX};
+    for (size_t i = 0; i < COUNT_OF(holes); i++) {
+        struct fixture f;
+        struct uids gone = {0};
+        REQUIRE(fixture_begin(&f));
+        uint32_t last = mixed(&f), *v = numbers(&f, 1, last);
+        size_t n = 0;
+        for (uint32_t uid = holes[i]; uid <= last && uid; uid += holes[i]) v[n++] = uid;
+        if (n) CHECK_OK(message_expunge(f.s, BOX(INBOX_ID), (struct uids){v, n}, false, &f.a, &gone));
+        CHECK_INT(gone.n, n);
+        for (uint32_t step = 1; step < 6; step += 2) change_some(&f, last, step, holes[i]);
+        fixture_end(&f);
+    }
+}
+
+static int spoil(struct kv_tx *tx, void *arg)
+{
+    kv_tx_put(tx, *(struct slice *)arg, SL("\1damaged"));
+    return 0;
+}
+
+static void damage(struct fixture *f, struct slice key)
+{
+    char room[KEY_ROOM];
+    CHECK_OK(kv_transact(f->s->kv, account_object(ACC, room), spoil, &key));
+}
+
+/* A damaged row is in the way of those who ask for it alone. */
+TEST(a_damaged_neighbour_is_passed_over)
+{
+    struct fixture f;
+    struct uids failed;
+    char room[KEY_ROOM];
+    REQUIRE(fixture_begin(&f));
+    uint32_t last = mixed(&f), *v = numbers(&f, 1, last);
+    struct message m = {.uid = 5};
+    damage(&f, message_row_key(INBOX_ID, &m, room));
+    CHECK_OK(message_get(f.s, BOX(INBOX_ID), SIDE + 9, &m));
+    damage(&f, message_row_key(INBOX_ID, &m, room));
+    struct flags_change change = {.op = FLAGS_ADD, .bits = FLAG_SEEN};
+    CHECK_ERR(message_flags(f.s, BOX(INBOX_ID), (struct uids){v, 100}, &change, &f.a, &failed), ERR_CORRUPT);
+    CHECK(flags_at(&f, 1) == FLAG_FLAGGED);
+    memmove(v + 4, v + 5, (last - 5) * sizeof *v);
+    memmove(v + SIDE + 7, v + SIDE + 8, (last - SIDE - 8) * sizeof *v);
+    CHECK_OK(message_flags(f.s, BOX(INBOX_ID), (struct uids){v, 98}, &change, &f.a, &failed));
+    CHECK(flags_at(&f, 1) == (FLAG_FLAGGED | FLAG_SEEN) && flags_at(&f, 100) == (FLAG_FLAGGED | FLAG_SEEN));
+    fixture_end(&f);
+}

@@ -31,8 +31,9 @@
 
 enum {
     INBOX_ID = 1,
-    CHANGE_MAX = 250,        /* messages changed in one transaction: about 2 ms of everybody's time */
-    MOVE_MAX = 125,          /* moved in one: each is twice the work */
+    CHANGE_MAX = 400,        /* messages changed in one transaction: about 2 ms of everybody's time */
+    MOVE_MAX = 150,          /* moved in one: each is more than twice the work */
+    FLAGS_MAX = 500,         /* of which flags are changed in one: each is less */
     CHANGE_FEW = 30,         /* more than these are a part of something large */
     JOURNAL_MAX = 50000,     /* changes that the journal of an account reaches back */
     JOURNAL_PRUNE = 1000,    /* and more, before older ones are pruned */
@@ -177,6 +178,9 @@ MUST_CHECK int batch_range_find(struct store *s, struct mailbox_ref box, uint32_
  * find SUSPENDS. */
 MUST_CHECK int batch_message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range *near,
                                 struct message *out);
+/* The same for those of these messages that have no uid in `out` yet. uid: ascending. */
+MUST_CHECK int batch_messages_tx(struct kv_tx *tx, uint32_t box, const uint32_t *uid, size_t n,
+                                 struct batch_range *near, struct message *out);
 MUST_CHECK int batch_message_find(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out);
 
 struct batch { /* one that is being written; nobody but its fiber knows of it */
@@ -223,6 +227,10 @@ MUST_CHECK int places_mend(struct store *s, const char *acc, size_t *faults);
  * that neighbours do not look for it again; or NULL. ERR_NOT_FOUND. */
 MUST_CHECK int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range *near,
                           struct message *out);
+
+/* The same for many: out[i].uid 0: it is not there. Neighbours are read in one go. near: not NULL. */
+MUST_CHECK int messages_tx(struct kv_tx *tx, uint32_t box, const uint32_t *uid, size_t n,
+                           struct batch_range *near, struct message *out);
 
 /* Within a transaction that is going to look at these and met one that is not in memory: all of them are
  * fetched at once. near: as above, not NULL. */

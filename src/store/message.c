@@ -48,6 +48,55 @@ void messages_want(struct kv_tx *tx, uint32_t box, const uint32_t *uid, size_t n
     }
 }
 
+/* Rows of neighbours. */
+struct neighbours {
+    const uint32_t *uid;
+    size_t n, at;
+    struct message *out;
+};
+
+static int neighbour(void *arg, struct slice key, struct slice value)
+{
+    struct neighbours *x = arg;
+    uint64_t uid;
+    if (row_number(key, &uid)) return 0; /* a key that is none says nothing */
+    while (x->at < x->n && x->uid[x->at] < uid) x->at++;
+    if (x->at == x->n || x->uid[x->at] != uid) return 0;
+    return message_row_get(value, (uint32_t)uid, &x->out[x->at]);
+}
+
+/* Ascending, and most of what lies between them is asked for? */
+static bool are_neighbours(const uint32_t *uid, size_t n)
+{
+    enum { FEW = 8, BETWEEN = 3 };
+    if (n < FEW || uid[n - 1] == UINT32_MAX || uid[n - 1] - uid[0] >= BETWEEN * n) return false;
+    for (size_t i = 1; i < n; i++)
+        if (uid[i] <= uid[i - 1]) return false;
+    return true;
+}
+
+int messages_tx(struct kv_tx *tx, uint32_t box, const uint32_t *uid, size_t n, struct batch_range *near,
+                struct message *out)
+{
+    char from[KEY_ROOM], to[KEY_ROOM];
+    struct neighbours x = {.uid = uid, .n = n, .out = out};
+    int e = 0;
+    memset(out, 0, n * sizeof *out);
+    if (are_neighbours(uid, n)) {
+        e = kv_tx_scan(tx, row_key('m', box, uid[0], 8, from), row_key('m', box, uid[n - 1] + 1, 8, to),
+                       neighbour, &x);
+        return e ? e : batch_messages_tx(tx, box, uid, n, near, out);
+    }
+    for (size_t i = 0; e == 0 && i < n; i++) {
+        e = message_tx(tx, box, uid[i], near, &out[i]);
+        if (e != ERR_NOT_FOUND) continue;
+        out[i].uid = 0;
+        e = 0;
+    }
+    if (e) messages_want(tx, box, uid, n, near);
+    return e;
+}
+
 /* A list that is being read. */
 struct listing {
     struct store *s;

@@ -52,6 +52,13 @@ static void remember(struct expunged *e, const struct kv_tx *tx, uint32_t box, c
     expunged_add(e, acc, box, m);
 }
 
+/* For the messages of one transaction of a change of n. */
+static struct message *rows_room(size_t n)
+{
+    _Static_assert((int)FLAGS_MAX >= (int)CHANGE_MAX && (int)CHANGE_MAX >= (int)MOVE_MAX, "the most");
+    return xcalloc(n < FLAGS_MAX ? n + 1 : FLAGS_MAX, sizeof(struct message));
+}
+
 /* ---- flags ---- */
 
 struct flagging {
@@ -66,6 +73,7 @@ struct flagging {
     size_t failed_before; /* by the parts before this one */
     struct journal_box journal;
     struct batch_range near; /* of the message looked at last */
+    struct message *row;     /* rows_room() */
 };
 
 static uint64_t apply(enum flags_op op, uint64_t old, uint64_t flags)
@@ -83,30 +91,29 @@ static int flags_of(struct kv_tx *tx, struct flagging *c, const struct message *
     return e;
 }
 
-static int flags_one(struct kv_tx *tx, struct flagging *c, struct box_row *b, uint64_t modseq, uint32_t uid)
+static int flags_one(struct kv_tx *tx, struct flagging *c, struct box_row *b, uint64_t modseq,
+                     struct message *m)
 {
-    struct message m;
-    int e = message_tx(tx, c->box, uid, &c->near, &m);
-    if (e) return e == ERR_NOT_FOUND ? 0 : e;
-    if (c->as->unchanged_since && m.modseq > c->as->unchanged_since) {
-        gather_add(&c->failed, uid);
+    if (!m->uid) return 0;
+    if (c->as->unchanged_since && m->modseq > c->as->unchanged_since) {
+        gather_add(&c->failed, m->uid);
         return 0;
     }
     uint64_t old, flags;
-    e = flags_of(tx, c, &m, &old);
+    int e = flags_of(tx, c, m, &old);
     if (e) return e;
     flags = apply(c->as->op, old, c->flags);
     if (flags == old) return 0;
     if (c->guest) {
-        e = seen_set(tx, &c->seen, uid, flags & FLAG_SEEN);
-        flags = (flags & ~(uint64_t)FLAG_SEEN) | (m.flags & FLAG_SEEN);
+        e = seen_set(tx, &c->seen, m->uid, flags & FLAG_SEEN);
+        flags = (flags & ~(uint64_t)FLAG_SEEN) | (m->flags & FLAG_SEEN);
     }
     if (e) return e;
-    count_flags(b, m.flags, flags);
-    m.flags = flags;
-    m.modseq = modseq;
-    message_row_put(tx, c->box, &m);
-    journal_flags(&c->journal, uid, flags);
+    count_flags(b, m->flags, flags);
+    m->flags = flags;
+    m->modseq = modseq;
+    message_row_put(tx, c->box, m);
+    journal_flags(&c->journal, m->uid, flags);
     return 0;
 }
 
@@ -122,8 +129,8 @@ static int change_flags(struct kv_tx *tx, void *arg)
     if (e == 0) e = box_tx(tx, c->box, &b);
     if (e == 0)
         e = box_flags(&b, c->as->bits, c->as->keyword, c->as->n, c->as->op != FLAGS_REMOVE, &c->flags);
-    for (size_t i = 0; e == 0 && i < c->n; i++) e = flags_one(tx, c, &b, a.modseq + 1, c->uid[i]);
-    if (e) messages_want(tx, c->box, c->uid, c->n, &c->near);
+    if (e == 0) e = messages_tx(tx, c->box, c->uid, c->n, &c->near, c->row);
+    for (size_t i = 0; e == 0 && i < c->n; i++) e = flags_one(tx, c, &b, a.modseq + 1, &c->row[i]);
     if (e || !c->journal.changes.n) return e;
     seen_end(tx, &c->seen);
     b.m.modseq = ++a.modseq;
@@ -139,12 +146,14 @@ int message_flags(struct store *s, struct mailbox_ref box, struct uids uids,
     struct flagging c = {
         .box = box.box, .as = change, .guest = box.guest ? box.guest->id : NULL, .journal.box = box.box};
     int e = 0;
+    c.row = rows_room(uids.n);
     for (size_t at = 0; e == 0 && at < uids.n; at += c.n) {
         c.uid = uids.v + at;
-        c.n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
+        c.n = uids.n - at < FLAGS_MAX ? uids.n - at : FLAGS_MAX;
         c.failed_before = c.failed.n;
         e = mailbox_transact(s, box, c.n, change_flags, &c);
     }
+    free(c.row);
     journal_free(&c.journal);
     gather_hand_out(&c.failed, a, failed);
     return e;
@@ -162,32 +171,33 @@ struct expunge {
     struct expunged *remembered;
     struct journal_box journal;
     struct batch_range near; /* of the message looked at last */
+    struct message *row;     /* rows_room() */
 };
+
+static void expunge_one(struct kv_tx *tx, struct expunge *c, struct account_row *a, struct box_row *b,
+                        const struct message *m)
+{
+    char room[KEY_ROOM];
+    if (!m->uid || (c->only_deleted && !(m->flags & FLAG_DELETED))) return;
+    count_message(a, b, m, -1);
+    places_del(tx, a, c->box, m);
+    kv_tx_del(tx, message_row_key(c->box, m, room));
+    journal_gone(&c->journal, m->uid);
+    gather_add(&c->gone, m->uid);
+    remember(c->remembered, tx, c->box, m);
+}
 
 static int expunge(struct kv_tx *tx, void *arg)
 {
     struct expunge *c = arg;
     struct account_row a;
     struct box_row b;
-    struct message m;
-    char room[KEY_ROOM];
     c->gone.n = c->gone_before;
     journal_free(&c->journal);
     int e = account_tx(tx, &a);
     if (e == 0) e = box_tx(tx, c->box, &b);
-    for (size_t i = 0; e == 0 && i < c->n; i++) {
-        e = message_tx(tx, c->box, c->uid[i], &c->near, &m);
-        if (e == 0 && (!c->only_deleted || m.flags & FLAG_DELETED)) {
-            count_message(&a, &b, &m, -1);
-            places_del(tx, &a, c->box, &m);
-            kv_tx_del(tx, message_row_key(c->box, &m, room));
-            journal_gone(&c->journal, m.uid);
-            gather_add(&c->gone, m.uid);
-            remember(c->remembered, tx, c->box, &m);
-        }
-        if (e == ERR_NOT_FOUND) e = 0;
-    }
-    if (e) messages_want(tx, c->box, c->uid, c->n, &c->near);
+    if (e == 0) e = messages_tx(tx, c->box, c->uid, c->n, &c->near, c->row);
+    for (size_t i = 0; e == 0 && i < c->n; i++) expunge_one(tx, c, &a, &b, &c->row[i]);
     if (e || c->gone.n == c->gone_before) return e;
     b.m.modseq = ++a.modseq; /* RFC 7162 section 3.2.7 */
     journal_put(tx, &a, &c->journal, 1);
@@ -199,12 +209,14 @@ static int expunge(struct kv_tx *tx, void *arg)
 static int expunge_parts(struct store *s, struct mailbox_ref box, struct expunge *c, struct uids uids)
 {
     int e = 0;
+    c->row = rows_room(uids.n);
     for (size_t at = 0; e == 0 && at < uids.n; at += c->n) {
         c->uid = uids.v + at;
         c->n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
         c->gone_before = c->gone.n;
         e = mailbox_transact(s, box, c->n, expunge, c);
     }
+    free(c->row);
     return e;
 }
 
@@ -271,9 +283,14 @@ int message_replace(struct store *s, struct mailbox_ref from, uint32_t old, uint
                     const struct message_new *m, uint32_t *uidvalidity, uint32_t *uid)
 {
     ASSERT(m && uidvalidity && uid);
-    struct replace r = {
-        .old = {.box = from.box, .uid = &old, .n = 1, .remembered = s->expunged, .journal.box = from.box},
-        .new = {.box = to, .m = m, .n = 1, .guest = from.guest ? from.guest->id : NULL}};
+    struct message row;
+    struct replace r = {.old = {.box = from.box,
+                                .uid = &old,
+                                .n = 1,
+                                .row = &row,
+                                .remembered = s->expunged,
+                                .journal.box = from.box},
+                        .new = {.box = to, .m = m, .n = 1, .guest = from.guest ? from.guest->id : NULL}};
     int e = guest_transact(s, from.account, from.guest, replace, &r);
     if (e == 0) digest_forget(s, from, &old, 1);
     journal_free(&r.old.journal);
@@ -296,6 +313,7 @@ struct copy {
     uint32_t uidvalidity;
     struct journal_box journal[2]; /* from, to */
     struct batch_range near;       /* of the message looked at last */
+    struct message *row;           /* rows_room() */
 };
 
 /* A keyword has another bit in the other mailbox. */
@@ -310,24 +328,23 @@ static int translate(const struct box_row *from, struct box_row *to, uint64_t *f
 
 /* from and to may be the same row. */
 static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, struct box_row *from,
-                    struct box_row *to, uint32_t uid)
+                    struct box_row *to, const struct message *old)
 {
-    struct message m;
+    struct message m = *old;
     char room[KEY_ROOM];
-    int e = message_tx(tx, c->from, uid, &c->near, &m);
-    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    if (!m.uid) return 0;
     if (to->m.uidnext == UINT32_MAX) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
     uint64_t flags = m.flags;
-    e = from == to ? 0 : translate(from, to, &flags);
+    int e = from == to ? 0 : translate(from, to, &flags);
     if (e) return e;
-    gather_add(&c->old, uid);
+    gather_add(&c->old, m.uid);
     gather_add(&c->new, to->m.uidnext);
     if (c->move) {
         remember(c->remembered, tx, c->from, &m);
         count_message(a, from, &m, -1);
         places_del(tx, a, c->from, &m);
         kv_tx_del(tx, message_row_key(c->from, &m, room));
-        journal_gone(&c->journal[0], uid);
+        journal_gone(&c->journal[0], m.uid);
     }
     m.uid = to->m.uidnext++;
     m.batch = 0;
@@ -372,8 +389,8 @@ static int copy(struct kv_tx *tx, void *arg)
     if (e) return e;
     c->uidvalidity = to->m.uidvalidity;
     a.modseq++;
-    for (size_t i = 0; e == 0 && i < c->n; i++) e = copy_one(tx, c, &a, from, to, c->uid[i]);
-    if (e) messages_want(tx, c->from, c->uid, c->n, &c->near);
+    e = messages_tx(tx, c->from, c->uid, c->n, &c->near, c->row);
+    for (size_t i = 0; e == 0 && i < c->n; i++) e = copy_one(tx, c, &a, from, to, &c->row[i]);
     return e || c->new.n == c->before ? e : copy_end(tx, c, &a, from, to);
 }
 
@@ -383,20 +400,18 @@ static int copy_page(struct kv_tx *tx, struct batch *b, struct box_row *to, void
 {
     struct copy *c = arg;
     struct box_row other, *from = c->from == c->to ? to : &other;
-    struct message m;
     c->old.n = b->n;
     int e = from == to ? 0 : box_tx(tx, c->from, from);
+    if (e == 0) e = messages_tx(tx, c->from, c->uid, c->n, &c->near, c->row);
     for (size_t i = 0; e == 0 && i < c->n; i++) {
-        e = message_tx(tx, c->from, c->uid[i], &c->near, &m);
-        if (e == 0 && from != to) e = translate(from, to, &m.flags);
-        if (e == ERR_NOT_FOUND) e = 0;
-        else if (e == 0) {
-            gather_add(&c->old, c->uid[i]);
-            m.save_date = rt_wall_seconds();
-            batch_add(tx, b, &m);
-        }
+        struct message *m = &c->row[i];
+        if (!m->uid) continue;
+        if (from != to) e = translate(from, to, &m->flags);
+        if (e) break;
+        gather_add(&c->old, c->uid[i]);
+        m->save_date = rt_wall_seconds();
+        batch_add(tx, b, m);
     }
-    if (e) messages_want(tx, c->from, c->uid, c->n, &c->near);
     return e;
 }
 
@@ -450,11 +465,12 @@ static int copy_seen(struct store *s, struct mailbox_ref box, uint32_t to, const
     return e;
 }
 
-static struct copy copy_new(struct store *s, uint32_t from, uint32_t to, bool move)
+static struct copy copy_new(struct store *s, uint32_t from, uint32_t to, bool move, size_t n)
 {
     return (struct copy){.from = from,
                          .to = to,
                          .move = move,
+                         .row = rows_room(n),
                          .remembered = s->expunged,
                          .journal = {{.box = from}, {.box = to}}};
 }
@@ -464,12 +480,13 @@ static void copy_free(struct copy *c)
     for (int i = 0; i < 2; i++) journal_free(&c->journal[i]);
     free(c->old.v);
     free(c->new.v);
+    free(c->row);
 }
 
 int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to, bool move,
                  struct arena *a, struct message_copied *out)
 {
-    struct copy c = copy_new(s, box.box, to, move);
+    struct copy c = copy_new(s, box.box, to, move, uids.n);
     int e = !move && uids.n > MOVE_MAX ? copy_batch(s, box, &c, uids) : copy_parts(s, box, &c, uids);
     if (e && !move) c.new.n = 0;
     if (move) digest_forget(s, box, c.old.v, c.old.n);
@@ -480,7 +497,7 @@ int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint
 
 int message_move_promised(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to)
 {
-    struct copy c = copy_new(s, box.box, to, true);
+    struct copy c = copy_new(s, box.box, to, true, uids.n);
     c.promised = true;
     int e = copy_parts(s, box, &c, uids);
     digest_forget(s, box, c.old.v, c.old.n);

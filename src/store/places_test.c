@@ -300,7 +300,7 @@ TEST(whoever_is_not_there_any_more_is_looked_for_no_further)
     struct places p;
     struct arena small;
     REQUIRE(fixture_begin(&f));
-    struct ending x = {2 * CHANGE_MAX, ERR_EOF};
+    struct ending x = {CHANGE_MAX, ERR_EOF};
     struct places_asker asker = {end_at, &x};
     struct places_in in = {ACC, 0, &asker};
     add_same(&f, 2 * CHANGE_MAX + 10);

@@ -27,6 +27,11 @@ static struct slice holds(struct fixture *f, const char *name)
     return SL("no limit");
 }
 
+static const char *holding(struct fixture *f, int n, int boxes) /* of a byte each */
+{
+    return ar_printf(&f->a, "%d %d %d", n, n, boxes).p;
+}
+
 static uint32_t box(struct fixture *f, const char *name)
 {
     struct mailbox m = {0};
@@ -174,9 +179,9 @@ TEST(a_large_copy_keeps_the_limit_of_a_tree)
     CHECK_ERR(message_copy(f.s, BOX(INBOX_ID), (struct uids){uids, MANY}, to, false, &f.a, &c), ERR_QUOTA);
     CHECK_SL(holds(&f, "Work"), "1 1 1");
     CHECK_OK(message_copy(f.s, BOX(INBOX_ID), (struct uids){uids, MANY - 1}, to, false, &f.a, &c));
-    CHECK_SL(holds(&f, "Work"), "260 260 1");
+    CHECK_SL(holds(&f, "Work"), holding(&f, MANY, 1));
     CHECK_ERR(message_copy(f.s, BOX(INBOX_ID), (struct uids){uids, MANY}, to, true, &f.a, &c), ERR_QUOTA);
-    CHECK_SL(holds(&f, "Work"), "260 260 1");
+    CHECK_SL(holds(&f, "Work"), holding(&f, MANY, 1));
     check_whole(&f);
     fixture_end(&f);
 }
@@ -202,7 +207,7 @@ TEST(inbox_is_renamed_wholly_or_not_at_all)
     }
     CHECK_OK(limit(&f, "Work", MANY, MANY, 2));
     CHECK_OK(mailbox_rename(f.s, ACC, SL("INBOX"), SL("Work/old")));
-    CHECK_SL(holds(&f, "Work"), "260 260 2");
+    CHECK_SL(holds(&f, "Work"), holding(&f, MANY, 2));
     add(&f, INBOX_ID, "1", 0);
     CHECK_OK(limit(&f, "INBOX", N, 0, N)); /* what moves within a tree adds nothing to it */
     CHECK_OK(mailbox_rename(f.s, ACC, SL("INBOX"), SL("INBOX/old")));
