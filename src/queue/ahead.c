@@ -13,6 +13,9 @@ enum {
     PORTION = 100,         /* rows of a shard and stream in one go */
     LOOK_AT_LEAST_S = 300, /* a shard is read again after so long without a reason */
     AGAIN_AFTER_ERROR_S = 10,
+    MEMORY_PART = 64, /* is little room */
+    LITTLE_S = 5,     /* between readings for that; twice as long each time that they bring nothing, */
+    VAIN_MOST = 7,    /* so often */
 };
 #define NOTHING "~" /* a cursor behind all rows */
 
@@ -217,11 +220,20 @@ static void read_shard(struct ahead *h, struct shard *s)
 
 /* ---- who is next ---- */
 
-/* A shard of which not all found room, and there is some: the first from h->next on, which becomes the one
- * behind it. */
+/* rt_now(): when a shard is read of which not all found room. At once when there is much again; what is in
+ * memory may be all for sites that take long, so for little room, too, but less often. */
+static int64_t hungry_at(const struct ahead *h)
+{
+    const struct ready *r = h->ready;
+    if (!h->nagain) return RT_NEVER;
+    if (r->items.count < r->items_most / 2) return rt_now();
+    if (!ready_has_memory(r, STREAM_TRANSACTIONAL, r->items_most / MEMORY_PART)) return RT_NEVER;
+    return h->little_before > rt_now() ? h->little_before : rt_now();
+}
+
+/* The first of them from h->next on, which becomes the one behind it. */
 static struct shard *hungry_shard(const struct ahead *h, int *next)
 {
-    if (!h->nagain || h->ready->items.count >= h->ready->items_most / 2) return NULL;
     int n = (h->q->nshards - h->loop + h->q->nloops - 1) / h->q->nloops;
     for (int i = 0; i < n; i++) {
         struct shard *s = &h->q->shard[h->loop + (h->next + i) % n * h->q->nloops];
@@ -236,17 +248,23 @@ bool ahead_read(struct ahead *h)
 {
     bool any = refill(h);
     struct heap_node *first = heap_least(&h->shards);
-    struct shard *s =
-        first && first->key <= rt_now() ? CONTAINER_OF(first, struct shard, look) : hungry_shard(h, &h->next);
+    bool due = first && first->key <= rt_now(), hungry = !due && hungry_at(h) <= rt_now();
+    struct shard *s = due      ? CONTAINER_OF(first, struct shard, look)
+                      : hungry ? hungry_shard(h, &h->next)
+                               : NULL;
+    size_t before = h->ready->items.count;
     if (s) read_shard(h, s);
+    if (s && hungry) {
+        h->vain = h->ready->items.count > before ? 0 : h->vain + (h->vain < VAIN_MOST);
+        h->little_before = rt_now() + (LITTLE_S * RT_S << h->vain);
+    }
     return any || s;
 }
 
 int64_t ahead_next(const struct ahead *h)
 {
     const struct heap_node *shard = heap_least(&h->shards), *crowd = heap_least(&h->ready->hungry);
-    int64_t next = shard ? shard->key : RT_NEVER;
-    int behind;
-    if (hungry_shard(h, &behind)) return rt_now();
+    int64_t next = shard ? shard->key : RT_NEVER, again = hungry_at(h);
+    if (again < next) next = again;
     return crowd && crowd->key < next ? crowd->key : next;
 }

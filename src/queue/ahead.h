@@ -7,10 +7,12 @@ struct ahead {
     struct queue *q;
     struct ready *ready;
     int loop;
-    struct heap shards; /* by when they are to be read */
-    struct waitq *news; /* woken when something has come into memory */
-    unsigned nagain;    /* shards whose rows did not all fit */
-    int next;           /* the shard with which one whose rows did not all fit is gone on with */
+    struct heap shards;    /* by when they are to be read */
+    struct waitq *news;    /* woken when something has come into memory */
+    unsigned nagain;       /* shards whose rows did not all fit */
+    int next;              /* the shard with which one whose rows did not all fit is gone on with */
+    int64_t little_before; /* rt_now(): when there is room, but little, none of these is read before */
+    unsigned vain;         /* of those, so many in a row brought nothing */
 };
 void ahead_init(struct ahead *h, struct queue *q, struct ready *r, struct waitq *news, int loop);
 void ahead_free(struct ahead *h);

@@ -30,7 +30,7 @@ void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const 
  */
 static bool keeps_few(const struct hop *h, enum stream s)
 {
-    return h->dock && (dock_rests(h->dock) || (s == STREAM_BULK && h->dock->crawls));
+    return h->dock && (dock_rests(h->dock) || (s != STREAM_SYSTEM && h->dock->crawls));
 }
 
 /* What waits at a site that rests counts together, what is more urgent first: so many dead sites hold no more
@@ -79,9 +79,13 @@ bool crowd_is_hindered(struct crowd *c)
     return !any;
 }
 
+/* What a sender has in memory may be all for sites that take long: then the rest of its letters waits for
+ * little room, too, but is looked for less often. */
 void crowd_stir(struct ready *r, struct crowd *c)
 {
-    bool wants = c->left && !c->reading && has_only_of_any(c, 4);
-    if (wants && !c->hungry.at) heap_put(&r->hungry, &c->hungry, c->not_before);
+    bool wants = c->left && !c->reading, much = wants && has_only_of_any(c, 4);
+    if (!much) wants = wants && c->of == OF_SHARE && !crowd_is_hindered(c);
+    int64_t key = much || c->not_before > c->little_before ? c->not_before : c->little_before;
     if (!wants) heap_remove(&r->hungry, &c->hungry);
+    else if (!c->hungry.at || c->hungry.key != key) heap_put(&r->hungry, &c->hungry, key);
 }

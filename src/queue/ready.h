@@ -31,8 +31,9 @@ struct crowd {
     unsigned holes;     /* so often in a row some could not */
     int stream;         /* while it is read for: of which stream */
     struct left_rows rows[STREAMS];
-    int64_t not_before;
-    struct heap_node hungry; /* in ready->hungry: something is left, and there is room for it */
+    int64_t not_before, little_before; /* rt_now(): little_before: when there is room, but little */
+    unsigned vain;                     /* passes in a row that brought nothing of it */
+    struct heap_node hungry;           /* in ready->hungry: something is left, and there is room for it */
 };
 struct share {
     struct crowd crowd;

@@ -16,6 +16,8 @@ enum {
     TURNS = 100,              /* then others have theirs: what has become due, say */
     AGAIN_AFTER_ERROR_S = 10, /* twice as long each time, */
     HOLES_MOST = 6,           /* so often: 320 s */
+    LITTLE_S = 8,             /* between passes for a sender that has little room, and the same */
+    VAIN_MOST = 7,
 };
 
 struct pass {
@@ -106,6 +108,8 @@ static void let_go(struct pass *p, struct crowd *c, int64_t pause)
     while (p->v[i] != c) i++;
     memmove(p->v + i, p->v + i + 1, (--p->n - i) * sizeof(struct crowd *));
     c->not_before = rt_now() + pause;
+    c->vain = c->took ? 0 : c->vain + (c->vain < VAIN_MOST);
+    c->little_before = rt_now() + (LITTLE_S * RT_S << c->vain);
     crowd_done(p->h->ready, c);
 }
 
