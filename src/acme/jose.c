@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "base/wiped.h"
 #include "crypto/crypto.h"
 
 /* The public key as JSON, with its members in the order that the fingerprint wants. */
@@ -28,7 +29,7 @@ static struct slice text_of(struct arena *a, json_t *v)
 {
     char *p = json_dumps(v, JSON_COMPACT);
     struct slice s = ar_dup(a, sl_cstr(p));
-    free(p);
+    wiped_free(p);
     json_decref(v);
     return s;
 }

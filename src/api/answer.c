@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "api_i.h"
+#include "base/wiped.h"
 #include "guard/guard.h"
 #include "rt/rt.h"
 #include "tree.h"
@@ -11,7 +12,7 @@ void api_json_as(struct http_call *c, int status, const char *type, json_t *v)
     char *text = json_dumps(v, JSON_COMPACT);
     json_decref(v);
     http_answer(c, status, type, text ? sl_cstr(text) : SL("null"));
-    free(text);
+    wiped_free(text);
 }
 
 void api_json(struct http_call *c, int status, json_t *v) { api_json_as(c, status, "application/json", v); }

@@ -1,5 +1,6 @@
 /* campaign_read.c - the lines of a campaign: its head, and each recipient, as JSON. */
 #include "campaign_read.h"
+#include "base/wiped.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ static struct slice object(struct reading *r, const json_t *o, const char *name)
     if (!json_is_object(v)) return SL("");
     char *dump = json_dumps(v, JSON_COMPACT);
     struct slice s = ar_dup(r->a, sl_cstr(dump));
-    free(dump);
+    wiped_free(dump);
     return s;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "api_i.h"
+#include "base/wiped.h"
 #include "command/command.h"
 
 enum { ARGS_MAX = 64 << 10 };
@@ -73,7 +74,7 @@ static int put_line(struct answering *x, json_t *v)
     if (!x->begun) http_stream_begin(x->c, 200, "application/x-ndjson");
     x->begun = true;
     struct slice line = ar_printf(x->c->a, "%s\n", text ? text : "null");
-    free(text);
+    wiped_free(text);
     return http_stream_write(x->c, line);
 }
 

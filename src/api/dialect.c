@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "base/wiped.h"
 #include "crypto/crypto.h"
 #include "send/compose.h"
 
@@ -119,7 +120,7 @@ struct slice dialect_dump(struct dialect *d, const json_t *v)
 {
     char *text = v ? json_dumps(v, JSON_COMPACT) : NULL;
     struct slice s = text ? ar_dup(&d->a, sl_cstr(text)) : SL("");
-    free(text);
+    wiped_free(text);
     return s;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/civil.h"
 #include "base/text.h"
+#include "base/wiped.h"
 #include "rt/rt.h"
 #include "send/compose.h"
 #include "send/stored.h"
@@ -237,7 +238,7 @@ static int read_body(void *arg, struct arena *a, struct stored_version *v)
         if (json_object_get(body, kept[i])) json_object_set(extra, kept[i], json_object_get(body, kept[i]));
     char *dump = json_dumps(extra, JSON_COMPACT);
     v->extra = ar_dup(a, sl_cstr(dump));
-    free(dump);
+    wiped_free(dump);
     json_decref(extra);
     return v->name.n ? 0 : err_set(ERR_USAGE, "name is required");
 }

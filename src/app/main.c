@@ -6,6 +6,7 @@
 #include "command/cli.h"
 #include "core/certificate.h"
 #include "core/home.h"
+#include "crypto/crypto.h"
 #include "fenced.h"
 #include "rt/notify.h"
 #include "serve.h"
@@ -60,13 +61,13 @@ static int serve_home_and(struct config *c, struct meanwhile *m)
     if (!e) {
         e = core_certificate(&n->core, &a, &certificate, &key);
         if (!e) e = node_start(n, certificate, key);
+        ar_free(&a); /* the key as it is in its file */
         if (m) m->core = &n->core;
         if (!e) e = serve(n, true, m ? go_to_work : say_ready, m);
         if (m) group_cancel(&m->working);
         if (m) (void)group_wait(&m->working);
         node_stop(n);
     }
-    ar_free(&a);
     free(n);
     return e;
 }
@@ -94,5 +95,6 @@ int main(int argc, char **argv)
 {
     static const struct cli_server server = {prepare, serve_home, serve_while};
     memory_begin();
+    crypto_begin();
     return cli_main(argc, argv, &server);
 }

@@ -52,12 +52,20 @@ char *xstrndup(const char *p, size_t n)
 
 void ar_init(struct arena *a, size_t cap) { *a = (struct arena){.cap = cap}; }
 
+/* Whatever was parsed or decoded there may have been a password. */
+static void wipe_block(struct arena_block *b)
+{
+    if (b->used) explicit_bzero(b->data, b->used);
+    b->used = 0;
+}
+
 void ar_free(struct arena *a)
 {
     size_t freed = 0;
     for (struct arena_block *b = a->block, *older; b; b = older) {
         older = b->older;
         freed += sizeof *b + b->size;
+        wipe_block(b);
         free(b);
     }
     if (freed) memory_count(-(ptrdiff_t)freed);
@@ -73,7 +81,7 @@ void ar_reset(struct arena *a)
         a->block = keep->older;
         ar_free(a);
         keep->older = NULL;
-        keep->used = 0;
+        wipe_block(keep);
         a->block = keep;
     } else {
         ar_free(a);

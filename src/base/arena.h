@@ -16,6 +16,7 @@ struct arena {
 };
 
 void ar_init(struct arena *a, size_t cap);
+/* Both leave nothing to be found of what lay in it. */
 void ar_reset(struct arena *a); /* forget everything, keep one block for reuse */
 void ar_free(struct arena *a);  /* give all memory back; usable again afterwards */
 static inline bool ar_over(const struct arena *a) { return a->cap && a->used > a->cap; }

@@ -7,6 +7,7 @@
 #include "map.h"
 #include "test.h"
 #include "text.h"
+#include "wiped.h"
 
 TEST(slices_compare_and_cut)
 {
@@ -134,6 +135,25 @@ TEST(arena_marks_overuse)
     ar_reset(&a);
     CHECK(!ar_over(&a));
     ar_free(&a);
+}
+
+/* Of what lay in memory that is used again nothing is there: passwords pass through it. */
+TEST(memory_that_is_used_again_tells_nothing)
+{
+    static const char none[4096];
+    struct arena a;
+    ar_init(&a, 0);
+    char *p = memset(ar_alloc(&a, 1000), 'x', 1000);
+    ar_reset(&a);
+    CHECK(ar_alloc(&a, 1000) == p && memcmp(p, none, 1000) == 0);
+    ar_free(&a);
+    char *q = memset(wiped_grow(NULL, 3000), 'x', 3000);
+    q = wiped_grow(q, 1000);
+    CHECK(q[999] == 'x');
+    q = wiped_grow(q, 4000);
+    CHECK(q[0] == 'x' && q[999] == 'x');
+    wiped_free(q);
+    wiped_free(NULL);
 }
 
 /* Texts of every length meet the end of a buffer's room and of an arena's block. */

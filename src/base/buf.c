@@ -6,11 +6,12 @@
 #include <stdlib.h>
 
 #include "memory.h"
+#include "wiped.h"
 
 void buf_free(struct buf *b)
 {
     if (b->size) memory_count(-(ptrdiff_t)b->size);
-    free(b->p);
+    wiped_free(b->p);
     *b = (struct buf){.cap = b->cap, .spill = b->spill, .spill_arg = b->spill_arg};
 }
 
@@ -24,7 +25,7 @@ char *buf_space(struct buf *b, size_t n)
     if (b->n + n > b->size) {
         size_t size = b->size ? b->size : 256;
         while (size < b->n + n) size *= 2;
-        b->p = xrealloc(b->p, size);
+        b->p = wiped_grow(b->p, size);
         memory_count((ptrdiff_t)(size - b->size));
         b->size = size;
     }

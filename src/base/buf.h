@@ -19,7 +19,7 @@ struct buf {
         0                                                                                                    \
     }
 static inline void buf_init(struct buf *b, size_t cap) { *b = (struct buf){.cap = cap}; }
-void buf_free(struct buf *b);                                              /* also back to the empty state */
+void buf_free(struct buf *b); /* also back to the empty state; what was in it is wiped, when it grows, too */
 static inline void buf_clear(struct buf *b) { b->n = 0, b->over = false; } /* keeps the memory */
 static inline struct slice buf_slice(const struct buf *b) { return sl(b->p, b->n); }
 

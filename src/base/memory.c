@@ -9,9 +9,8 @@ static struct {
 
 void memory_begin(void)
 {
-    enum { LETTER = 1 << 20 }; /* the largest block of an arena, too */
-    mallopt(M_TRIM_THRESHOLD, LETTER);
-    mallopt(M_MMAP_THRESHOLD, LETTER + 4096);
+    mallopt(M_TRIM_THRESHOLD, MEMORY_LETTER);
+    mallopt(M_MMAP_THRESHOLD, MEMORY_MAPPED);
 }
 
 static size_t get(const size_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }

@@ -6,6 +6,10 @@
 #pragma once
 #include "arena.h"
 
+enum {
+    MEMORY_LETTER = 1 << 20,              /* the largest block of an arena, too */
+    MEMORY_MAPPED = MEMORY_LETTER + 4096, /* as much, and more, has a mapping of its own */
+};
 enum { MEMORY_FAIR = 256 << 10 }; /* what an arena may take while the node is above its budget */
 
 /* What one letter takes and gives back stays with the process for the next: otherwise each would pay for

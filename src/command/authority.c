@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "base/wiped.h"
 #include "cmd.h"
 #include "directory/api_key.h"
 
@@ -91,7 +92,7 @@ static struct slice words_of(struct arena *a, json_t *args)
     json_object_del(o, "json");
     char *text = json_object_size(o) ? json_dumps(o, JSON_COMPACT) : NULL;
     struct slice out = ar_dup(a, sl_cstr(text ? text : ""));
-    free(text);
+    wiped_free(text);
     json_decref(o);
     return out;
 }

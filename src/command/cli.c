@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "base/wiped.h"
 #include "cli.h"
 #include "cmd.h"
 #include "control.h"
@@ -73,7 +74,7 @@ static void print_value(json_t *v, const char *in)
         else utf8_put(&b, c);
     fwrite(b.p, 1, b.n, stdout);
     buf_free(&b);
-    free(text);
+    wiped_free(text);
 }
 
 /* The object that the rows have begun is ended with what else there is to tell. */
@@ -93,7 +94,7 @@ static void print_line(json_t *o)
 {
     char *line = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
     printf("%s\n", line ? line : "null");
-    free(line);
+    wiped_free(line);
 }
 
 static void print_json(struct task *t)
@@ -569,6 +570,7 @@ int cli_main(int argc, char **argv, const struct cli_server *server)
     bool smtp = wants_smtp(argc, argv);
     if (wants_new_aliases(argc, argv)) return EXIT_DONE;
     static char *from_envelope[] = {(char *)"-t"}; /* in its place hand_over() names who gets it */
+    json_set_alloc_funcs(malloc, wiped_free);      /* passwords pass through it */
     umask(077); /* what a home holds, libraries' files too, is nobody else's */
     t.cmd = take_command(&argc, &argv, &t.home);
     if (smtp) argc = 1, argv = from_envelope;

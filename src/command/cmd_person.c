@@ -1,6 +1,7 @@
 /* cmd_person.c - person export and erase: what is known of somebody, by their address. */
 #include "base/civil.h"
 #include "base/text.h"
+#include "base/wiped.h"
 #include "cmd.h"
 #include "core/belongings.h"
 #include "core/person.h"
@@ -129,7 +130,7 @@ static int put_line(struct exporting *x, json_t *o)
     char *text = json_dumps(o, JSON_COMPACT);
     json_decref(o);
     if (text) buf_printf(&x->b, "%s\n", text);
-    free(text);
+    wiped_free(text);
     return x->b.n >= PIECE ? write_out(x) : 0;
 }
 
@@ -374,7 +375,7 @@ static int put_reports(struct exporting *x)
     print_person_export(x->r->args, x->r->reply, &words);
     int e = x->files->put(x->files, below(x->r, "report.json"), sl_cstr(text ? text : ""));
     if (!e) e = x->files->put(x->files, below(x->r, "report.txt"), buf_slice(&words));
-    free(text);
+    wiped_free(text);
     buf_free(&words);
     return e;
 }

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "base/wiped.h"
 #include "rt/conn.h"
 #include "rt/file.h"
 
@@ -94,7 +95,7 @@ static void answer(struct conn *c, int status, struct slice error, json_t *reply
         conn_puts(c, text);
         conn_puts(c, "\n");
     }
-    free(text);
+    wiped_free(text);
     json_decref(o);
 }
 
@@ -109,7 +110,7 @@ static int send_row(void *arg, json_t *row)
     size_t n = text ? strlen(text) : 0;
     if (!e) conn_write(x->c, sl(text, n));
     if (!e) conn_puts(x->c, "\n");
-    free(text);
+    wiped_free(text);
     json_decref(o);
     x->unsent += n;
     if (e || (x->unsent < AT_ONCE && rt_now() < x->flushed + rows_wait)) return e;
@@ -138,7 +139,7 @@ static int ask_user(void *arg, json_t *question, json_t **answer)
     char *text = json_dumps(o, JSON_COMPACT);
     conn_puts(x->c, text);
     conn_puts(x->c, "\n");
-    free(text);
+    wiped_free(text);
     json_decref(o);
     int e = conn_flush(x->c);
     if (!e) e = read_lf_line(x->c, &line);
@@ -314,7 +315,7 @@ static int answer_ask(struct conn *c, const struct command *cmd, struct request 
     char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
     if (text) conn_puts(c, text);
     conn_puts(c, "\n");
-    free(text);
+    wiped_free(text);
     json_decref(o);
     return conn_flush(c);
 }
@@ -353,7 +354,7 @@ int control_call(const char *path, const struct command *cmd, struct request *r,
     char *text = json_dumps(q, JSON_COMPACT);
     conn_puts(c, text);
     conn_puts(c, "\n");
-    free(text);
+    wiped_free(text);
     json_decref(q);
     if (r->payload) e = send_payload(c, r->payload);
     if (!e) e = conn_flush(c);

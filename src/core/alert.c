@@ -8,6 +8,7 @@
 #include "base/civil.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/wiped.h"
 #include "kv/record.h"
 #include "mail/build.h"
 
@@ -287,7 +288,7 @@ static int post(const struct alerts_conf *x, struct book *b)
                               .private_hosts = x->private_hosts};
     int e = n ? fetch(x->fetch, b->a, &q, &answer) : 0;
     if (!e && n && answer.status / 100 != 2) e = err_set(ERR_REFUSED, "it answers %d", answer.status);
-    free(text);
+    wiped_free(text);
     json_decref(o);
     if (e) return err_prefix(e, "the webhook cannot be told of an alert");
     for (size_t i = 0; n && i < b->n; i++)

@@ -27,6 +27,8 @@ struct slice hash_name(struct arena *a, struct slice name);
 void hmac_sha256(struct slice key, struct slice bytes, uint8_t out[32]);
 bool same_secret(struct slice a, struct slice b); /* in constant time */
 void wipe(void *p, size_t n);
+/* What OpenSSL gives back, TLS with it, is wiped. Once, before anything else of it. */
+void crypto_begin(void);
 
 /* ---- signatures (DKIM, ARC) ---- */
 

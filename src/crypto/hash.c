@@ -1,5 +1,6 @@
 /* hash.c - message digests, HMAC, comparison and wiping of secrets. */
 #include "base/text.h"
+#include "base/wiped.h"
 #include "crypto_i.h"
 
 /* OpenSSL looks a digest up by name whenever one that was not fetched is begun, under a lock:
@@ -96,6 +97,30 @@ bool same_secret(struct slice a, struct slice b)
 }
 
 void wipe(void *p, size_t n) { OPENSSL_cleanse(p, n); }
+
+/* ---- OpenSSL's memory ---- */
+
+static void *take(size_t n, const char *file, int line)
+{
+    (void)file, (void)line;
+    return xmalloc(n);
+}
+
+static void *take_more(void *p, size_t n, const char *file, int line)
+{
+    (void)file, (void)line;
+    if (n) return wiped_grow(p, n);
+    wiped_free(p);
+    return NULL;
+}
+
+static void give_back(void *p, const char *file, int line)
+{
+    (void)file, (void)line;
+    wiped_free(p);
+}
+
+void crypto_begin(void) { ASSERT(CRYPTO_set_mem_functions(take, take_more, give_back) == 1); }
 
 struct slice hash_name(struct arena *a, struct slice name)
 {

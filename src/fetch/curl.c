@@ -1,9 +1,11 @@
 /* curl.c - one request to one address, by libcurl, on a thread of its own. */
 #include <curl/curl.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/text.h"
+#include "base/wiped.h"
 #include "fetch_i.h"
 
 struct receiving {
@@ -122,10 +124,21 @@ static int perform(CURL *h, struct receiving *r)
     return 0;
 }
 
+/* What libcurl gives back is wiped: keys and tokens of others are in its requests. */
+static void *take_more(void *p, size_t n)
+{
+    if (n) return wiped_grow(p, n);
+    wiped_free(p);
+    return NULL;
+}
+
+static char *take_copy(const char *s) { return xstrndup(s, strlen(s)); }
+
 int fetch_by_curl(void *arg, const struct fetch_call *c, struct fetch_answer *out)
 {
     (void)arg;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT)) return err_set(ERR_IO, "libcurl cannot be started");
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiped_free, take_more, take_copy, calloc))
+        return err_set(ERR_IO, "libcurl cannot be started");
     CURL *h = curl_easy_init();
     if (!h) return err_set(ERR_IO, "libcurl cannot be started");
     struct receiving r = {.call = c, .out = out, .head = {.a = c->a, .out = out}, .body = BUF_INIT};

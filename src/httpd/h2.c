@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/wiped.h"
 #include "h2_i.h"
 
 /* ---- memory of libnghttp2, counted ---- */
@@ -19,7 +20,7 @@ static void give_back(void *p, void *arg)
 {
     (void)arg;
     if (p) memory_count(-(ptrdiff_t)malloc_usable_size(p));
-    free(p);
+    wiped_free(p);
 }
 
 static void *take(size_t n, void *arg)
@@ -38,7 +39,7 @@ static void *take_more(void *p, size_t n, void *arg)
 {
     (void)arg;
     if (p) memory_count(-(ptrdiff_t)malloc_usable_size(p));
-    return taken(xrealloc(p, n));
+    return taken(wiped_grow(p, n));
 }
 
 /* ---- its end ---- */

@@ -177,6 +177,7 @@ static struct slice names_of(struct world *w, struct login *l, struct counts *c,
     message = ar_cat(&w->a, ar_cat(&w->a, sl("", 1), sl_cstr(user)), sl("\0guess", 6));
     c->n = 0;
     CHECK_ERR(sasl_start(&x, &message, &out), result);
+    for (size_t i = 0; i < message.n; i++) CHECK(!message.p[i]); /* a password was in it */
     for (size_t i = 0; i < c->n; i++) names = ar_printf(&w->a, "%.*s%s ", SLF(names), c->name[i]);
     return names;
 }

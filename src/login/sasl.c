@@ -282,9 +282,8 @@ static int step_scram(struct sasl *x, struct slice response, struct slice *out)
     }
 }
 
-int sasl_step(struct sasl *x, struct slice response, struct slice *out)
+static int step(struct sasl *x, struct slice response, struct slice *out)
 {
-    *out = SL("");
     switch (x->mechanism) {
     case SASL_PLAIN: return step_plain(x, response);
     case SASL_LOGIN: return step_login(x, response, out);
@@ -293,6 +292,15 @@ int sasl_step(struct sasl *x, struct slice response, struct slice *out)
     case SASL_EXTERNAL: return step_external(x, response);
     default: return step_scram(x, response, out);
     }
+}
+
+int sasl_step(struct sasl *x, struct slice response, struct slice *out)
+{
+    *out = SL("");
+    int r = step(x, response, out);
+    bool secret = x->mechanism & (SASL_PLAIN | SASL_LOGIN | SASL_BEARER | SASL_XOAUTH2);
+    if (secret && response.n) wipe((char *)response.p, response.n); /* the session may go on for days */
+    return r;
 }
 
 int sasl_start(struct sasl *x, const struct slice *initial, struct slice *out)

@@ -69,7 +69,8 @@ struct sasl {
 MUST_CHECK int sasl_begin(struct sasl *x, struct login *l, struct arena *a, struct slice mechanism,
                           unsigned offered, const struct conn *c);
 /* SASL_MORE with *out (not base64; may be empty) to be sent, SASL_DONE, or ERR_DENIED, ERR_SYNTAX, or a
- * temporary error. initial: decoded initial response, or NULL when there was none. SUSPENDS. */
+ * temporary error. initial: decoded initial response, or NULL when there was none. What holds a password
+ * or a token is wiped where it lies. SUSPENDS. */
 MUST_CHECK int sasl_start(struct sasl *x, const struct slice *initial, struct slice *out);
 MUST_CHECK int sasl_step(struct sasl *x, struct slice response, struct slice *out);
 

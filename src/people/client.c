@@ -9,6 +9,7 @@
  * another one, which any server can answer at once. */
 #include <ldap.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/text.h"
@@ -127,6 +128,46 @@ static bool set_time(LDAP *ld, int64_t until)
            ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &time) == 0;
 }
 
+/* ---- what was sent is wiped ----
+ *
+ * A request lies in memory of libldap, which gives it back as it is; when it is handed on, below TLS or to
+ * it, it is not read again: referrals are not followed. */
+
+static int layer_begin(Sockbuf_IO_Desc *d, void *arg)
+{
+    (void)d, (void)arg;
+    return 0;
+}
+
+static int layer_end(Sockbuf_IO_Desc *d)
+{
+    (void)d;
+    return 0;
+}
+
+static int layer_control(Sockbuf_IO_Desc *d, int option, void *arg)
+{
+    return LBER_SBIOD_CTRL_NEXT(d, option, arg);
+}
+
+static ber_slen_t layer_read(Sockbuf_IO_Desc *d, void *p, ber_len_t n)
+{
+    return LBER_SBIOD_READ_NEXT(d, p, n);
+}
+
+static ber_slen_t layer_write(Sockbuf_IO_Desc *d, void *p, ber_len_t n)
+{
+    ber_slen_t sent = LBER_SBIOD_WRITE_NEXT(d, p, n);
+    if (sent > 0) explicit_bzero(p, (size_t)sent);
+    return sent;
+}
+
+static bool wipe_requests(Sockbuf *sb)
+{
+    static Sockbuf_IO layer = {layer_begin, layer_end, layer_control, layer_read, layer_write, layer_end};
+    return ber_sockbuf_add_io(sb, &layer, LBER_SBIOD_LEVEL_APPLICATION, NULL) == 0;
+}
+
 /* Nothing that an ldap.conf of the machine says makes a connection less safe than this. */
 static bool set_options(LDAP *ld, const struct people_conf *c, struct arena *a)
 {
@@ -143,7 +184,7 @@ static bool set_options(LDAP *ld, const struct people_conf *c, struct arena *a)
         good = ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, ar_cstr(a, c->authorities)) == 0;
     if (good) good = ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &client) == 0;
     if (good && ldap_get_option(ld, LDAP_OPT_SOCKBUF, &sb) == 0 && sb)
-        good = ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &most) == 1;
+        good = ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &most) == 1 && wipe_requests(sb);
     return good;
 }
 

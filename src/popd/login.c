@@ -161,7 +161,6 @@ void popd_pass(struct popd_session *s, struct pop3_command *c)
     struct slice user = ar_dup(&s->cmd_a, sl_cstr(s->user));
     free(s->user);
     s->user = NULL;
-    ar_reset(&s->a);
     struct slice name;
     struct login_try try = {user, c->arg, LOGIN_POP3, guard_asker(s->visit), guard_allows, s->visit};
     int e = login_counted(s->conf->login, &s->a, user, guard_prove, s->visit, &name);
@@ -171,6 +170,7 @@ void popd_pass(struct popd_session *s, struct pop3_command *c)
     if (e == 0) enter(s);
     else if (e == ERR_DENIED || e == ERR_SYNTAX) failed(s, user);
     else trouble(s, e);
+    if (!s->in) ar_reset(&s->a);
 }
 
 /* ---- AUTH (RFC 5034) ---- */
@@ -202,6 +202,22 @@ static void list_mechanisms(struct popd_session *s)
     popd_say(s);
 }
 
+static void conclude(struct popd_session *s, const struct sasl *x, int r)
+{
+    if (r == SASL_DONE) {
+        s->account = x->account;
+        enter(s);
+    } else if (r == ERR_DENIED) {
+        failed(s, x->user);
+    } else if (conn_error(s->c)) {
+        return; /* the session's loop says what there is to say */
+    } else if (r == ERR_SYNTAX || r == ERR_UNSUPPORTED || r == ERR_TOO_LONG || r == ERR_CANCELED) {
+        popd_err(s, NULL, "%s", err_text(r));
+    } else {
+        trouble(s, r);
+    }
+}
+
 void popd_auth(struct popd_session *s, struct pop3_command *c)
 {
     struct slice initial;
@@ -210,7 +226,6 @@ void popd_auth(struct popd_session *s, struct pop3_command *c)
         list_mechanisms(s);
         return;
     }
-    ar_reset(&s->a);
     int r = c->has_initial ? sasl_line_decode(&s->a, c->initial, &initial) : 0;
     if (!r) r = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, popd_logins(s), s->c);
     x.guard = guard_prove;
@@ -219,16 +234,6 @@ void popd_auth(struct popd_session *s, struct pop3_command *c)
     x.asker = guard_asker(s->visit);
     x.protocol = LOGIN_POP3;
     if (!r) r = exchange(s, &x, c->has_initial ? &initial : NULL);
-    if (r == SASL_DONE) {
-        s->account = x.account;
-        enter(s);
-    } else if (r == ERR_DENIED) {
-        failed(s, x.user);
-    } else if (conn_error(s->c)) {
-        return; /* the session's loop says what there is to say */
-    } else if (r == ERR_SYNTAX || r == ERR_UNSUPPORTED || r == ERR_TOO_LONG || r == ERR_CANCELED) {
-        popd_err(s, NULL, "%s", err_text(r));
-    } else {
-        trouble(s, r);
-    }
+    conclude(s, &x, r);
+    if (!s->in) ar_reset(&s->a);
 }

@@ -108,7 +108,6 @@ static bool may_go_on(struct popd_session *s)
 static void run_command(struct popd_session *s, struct slice line)
 {
     struct pop3_command c;
-    ar_reset(&s->cmd_a);
     int e = pop3_command_parse(ar_dup(&s->cmd_a, line), &c); /* commands may read on */
     const struct popd_command *t = find(c.verb);
     popd_heard(s, line, &c);
@@ -144,6 +143,7 @@ static void one_command(struct popd_session *s)
     } else {
         deadline_restore(before);
         run_command(s, line);
+        ar_reset(&s->cmd_a);
     }
     deadline_restore(before);
 }

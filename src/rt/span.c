@@ -5,11 +5,12 @@
 
 #include "base/arena.h"
 #include "base/memory.h"
+#include "base/wiped.h"
 
 void span_free(struct span *s)
 {
     if (s->size) memory_count(-(ptrdiff_t)s->size);
-    free(s->p);
+    wiped_free(s->p);
     *s = (struct span){0};
 }
 
@@ -30,7 +31,7 @@ size_t span_room(struct span *s, size_t first, size_t most)
     if (s->to == s->size) {
         size_t size = s->size ? s->size * 2 : first;
         if (size > most) size = most;
-        s->p = xrealloc(s->p, size);
+        s->p = wiped_grow(s->p, size);
         memory_count((ptrdiff_t)size - (ptrdiff_t)s->size);
         s->size = size;
     }

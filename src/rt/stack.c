@@ -140,8 +140,9 @@ static void say(const char *s)
 static void on_fault(int sig, siginfo_t *info, void *uc)
 {
     struct fiber *f = fiber_self();
+    bool sent = info->si_code <= 0; /* by kill(2): no address was touched */
     const char *at = info->si_addr;
-    if (f && at >= f->stack->bottom - GUARD && at < f->stack->bottom) {
+    if (f && !sent && at >= f->stack->bottom - GUARD && at < f->stack->bottom) {
         say("tram: the stack of a fiber ran over: ");
         say(f->name);
         say("\n");
@@ -152,6 +153,7 @@ static void on_fault(int sig, siginfo_t *info, void *uc)
         return;
     }
     signal(sig, SIG_DFL); /* the fault happens again and ends the process */
+    if (sent) raise(sig);
 }
 
 static void install(void)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/wiped.h"
 #include "inbound_i.h"
 #include "mail/authres.h"
 #include "mail/charset.h"
@@ -57,7 +58,7 @@ static void put_json(struct form *f, const char *name, json_t *v)
 {
     char *text = json_dumps(v, JSON_COMPACT);
     put_field(f, name, sl_cstr(text ? text : "{}"));
-    free(text);
+    wiped_free(text);
     json_decref(v);
 }
 

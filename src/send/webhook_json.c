@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "base/wiped.h"
 #include "event.h"
 #include "send_content.h"
 #include "shape/reply.h"
@@ -57,7 +58,7 @@ static void put_argument(json_t *o, const char *name, json_t *v)
     }
     char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
     json_object_set_new(o, name, json_string(text ? text : ""));
-    free(text);
+    wiped_free(text);
 }
 
 static void put_arguments(json_t *o, struct slice args)
@@ -270,7 +271,7 @@ static void put_json(struct buf *b, json_t *o)
         if (p[0] == '\\' && p[1]) p++;
     }
     buf_str(b, text ? text : "{}");
-    free(text);
+    wiped_free(text);
 }
 
 static bool hears(const struct webhook *h, const struct event *e)

@@ -110,22 +110,20 @@ void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
     struct slice initial, *given = NULL;
     struct sasl x = {0};
     int e = 0;
-    ar_reset(&s->a); /* of the try before */
     if (c->has_initial) {
         given = &initial;
         e = sl_eq(c->initial, SL("*")) ? err_set(ERR_SYNTAX, "the initial response is no base64")
                                        : sasl_line_decode(&s->a, c->initial, &initial);
     }
     if (!e) e = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, smtpd_logins(s), s->c);
-    if (e == ERR_UNSUPPORTED) {
-        smtpd_reply(s, 504, "5.5.4", "%s", err_text(e));
-        return;
-    }
     x.guard = guard_prove;
     x.allows = guard_allows;
     x.guard_arg = s->visit;
     x.asker = guard_asker(s->visit);
     x.protocol = LOGIN_SMTP;
+    bool known = e != ERR_UNSUPPORTED;
     if (!e) e = exchange(s, &x, given);
-    answer(s, &x, e);
+    if (known) answer(s, &x, e);
+    else smtpd_reply(s, 504, "5.5.4", "%s", err_text(e));
+    if (!s->logged_in) ar_reset(&s->a);
 }

@@ -101,7 +101,6 @@ static void bad_syntax(struct smtpd_session *s, const struct smtp_command *c, in
 static void run_command(struct smtpd_session *s, struct slice line)
 {
     struct smtp_command c;
-    ar_reset(&s->cmd_a);
     int e = smtp_command_parse(&s->cmd_a, line, &c);
     const struct smtpd_command *t = smtpd_find(c.verb);
     smtpd_heard(s, line, &c);
@@ -178,6 +177,7 @@ static void one_command(struct smtpd_session *s)
     } else {
         int64_t before = deadline_narrow(INT64_MAX);
         run_command(s, line);
+        ar_reset(&s->cmd_a);
         deadline_restore(before);
     }
 }
