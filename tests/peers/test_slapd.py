@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from looking import found, password
 from slapd import BASE, Slapd
 from world import World, insecure_tls, letter, until
 
@@ -62,6 +63,15 @@ def test_a_person_gets_letters_and_logs_in(net):
         with pytest.raises(smtplib.SMTPSenderRefused):
             client.sendmail("alice@home.test", ["alice@home.test"], letter("alice@home.test", "alice@home.test"))
     assert "of the directory elsewhere" in net.home.tram("account", "show", "carol@home.test").stdout
+
+
+def test_nothing_of_a_password_stays_in_memory(net):
+    """Also not in libldap's, which tells it to the directory."""
+    net.slapd.change(f"dn: uid=dave,{{base}}\nchangetype: modify\nreplace: userPassword\nuserPassword: {password('dave')}\n")
+    assert login(net, "dave@home.test", password("dave")) == 235
+    assert login(net, "dave@home.test", password("wrong")) == 535
+    assert not found(net.home.process.pid)
+    net.slapd.change("dn: uid=dave,{base}\nchangetype: modify\nreplace: userPassword\nuserPassword: dave's\n")
 
 
 def test_who_is_refused(net):
