@@ -89,6 +89,14 @@ TEST(reply_fresh)
     ar_free(&a);
 }
 
+/* Other providers and languages, written as blind as that: see docs/delivery.md for what was right then. */
+TEST(reply_further)
+{
+    struct arena a = {0};
+    at_least(read_file(&a, "tests/replies/further.tsv"), 130, 95);
+    ar_free(&a);
+}
+
 TEST(reply_rules_are_in_order)
 {
     struct buf out = BUF_INIT;
