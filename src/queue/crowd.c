@@ -70,6 +70,12 @@ bool crowd_full(struct crowd *c, enum stream s)
     return c->n >= c->most || (h && keeps_few(h, s) && counted(h, s) >= h->under_way + HOP_FEW);
 }
 
+bool crowd_spares(const struct crowd *c, enum stream s)
+{
+    const struct hop *h = c->of == OF_HOP ? CONTAINER_OF(c, struct hop, crowd) : NULL;
+    return c->n < c->most + c->most / 4 && !(h && keeps_few(h, s));
+}
+
 bool crowd_has_room(struct crowd *c) { return has_only_of_any(c, 2); }
 
 bool crowd_is_hindered(struct crowd *c)

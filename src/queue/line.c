@@ -36,8 +36,8 @@ struct slice line_name(const struct ready *r, const struct q_due *d, char text[L
 {
     char hop[HOP_NAME];
     struct slice h = hop_name(r->plan, d, hop);
-    int n = snprintf(text, LINE_NAME, "%d %.*s %.*s %.*s", (int)d->stream, SLF(d->account), SLF(d->domain),
-                     SLF(h));
+    int n = snprintf(text, LINE_NAME, "%d %d %.*s %.*s %.*s", (int)d->stream, d->priority, SLF(d->account),
+                     SLF(d->domain), SLF(h));
     return sl(text, (size_t)(n < LINE_NAME ? n : LINE_NAME - 1));
 }
 
@@ -146,6 +146,7 @@ struct line *line_get(struct ready *r, const struct q_due *d)
     l->name = xstrndup(name.p, name.n);
     l->stream = d->stream;
     l->like = (struct q_due){.stream = d->stream,
+                             .priority = d->priority,
                              .local = d->local,
                              .tell = d->tell,
                              .hop = copy(d->hop),

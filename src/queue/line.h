@@ -41,6 +41,7 @@ void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const 
 /* The rest may stay on the disk: its site is left alone, or takes few, and this is bulk. */
 bool hop_has_too_many(const struct hop *h, enum stream s);
 bool crowd_full(struct crowd *c, enum stream s);
+bool crowd_spares(const struct crowd *c, enum stream s); /* a quarter more, for what is to go first */
 bool crowd_has_room(struct crowd *c); /* for as much again as it has of a stream that it left something of */
 bool crowd_is_hindered(struct crowd *c); /* of no stream that it left something of has it room for more */
 /* What is left of it, in memory or on the disk, or how much it may have has changed: does it want to be read

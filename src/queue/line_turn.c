@@ -21,6 +21,9 @@ static void line_able(struct ready *r, struct line *l)
     heap_put(&r->able, &l->node, l->node.key);
 }
 
+/* What goes first: by stream, then by priority (RFC 6710 section 5.1), above the turn. */
+static int64_t urgency(const struct line *l) { return (int64_t)l->stream << 5 | (9 - l->like.priority); }
+
 /* It gets its turn: senders take theirs one after another, whatever they have lined up. */
 void line_enter(struct ready *r, struct line *l)
 {
@@ -28,14 +31,26 @@ void line_enter(struct ready *r, struct line *l)
     struct share *s = l->share;
     int64_t turn = s->turn > r->turn ? s->turn : r->turn;
     s->turn = turn + 1;
-    l->node.key = (int64_t)l->stream << 48 | turn;
+    l->node.key = urgency(l) << 48 | turn;
     line_able(r, l);
+}
+
+/* Behind all, one with a higher priority before those with a lower one of its stream. */
+static void stand_in(struct link *list, struct line *l)
+{
+    struct link *behind = list->next;
+    if (l->like.priority <= 0) behind = list;
+    for (; behind != list; behind = behind->next) {
+        const struct line *x = CONTAINER_OF(behind, struct line, link);
+        if (x->stream == l->stream && x->like.priority < l->like.priority) break;
+    }
+    list_push(behind, &l->link);
 }
 
 void line_waits(struct line *l, enum where where, struct link *list)
 {
     stands(l, where);
-    if (list) list_push(list, &l->link);
+    if (list) stand_in(list, l);
     else heap_put(&l->hop->dock->lines, &l->node, l->node.key);
 }
 

@@ -79,6 +79,7 @@ struct q_due {
     enum stream stream;
     struct letter_id id;
     uint32_t g;
+    int8_t priority;      /* MT-PRIORITY of the letter: higher first, within the stream */
     bool local, tell;     /* hop: an account here; nothing is to be sent, only the sender to be told */
     struct slice hop;     /* as in the group */
     struct slice domain;  /* of the sender, cut to Q_DUE_DOMAIN_MAX; may be empty */

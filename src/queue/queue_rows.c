@@ -119,6 +119,7 @@ void q_due_of(struct q_due *d, const struct q_envelope *e, const struct q_group 
                         .stream = e->l.stream,
                         .id = e->l.id,
                         .g = g->n,
+                        .priority = e->l.wants.priority,
                         .local = g->local,
                         .tell = tell,
                         .hop = g->hop,
@@ -138,7 +139,10 @@ void q_due_put(struct buf *b, const struct q_due *d)
     rec_opt(b, 's', d->account);
     rec_opt(b, 'C', d->campaign);
     rec_opt(b, 'B', d->bound);
+    rec_opt_u64(b, 'P', d->priority ? (uint64_t)(d->priority + 10) : 0);
 }
+
+static int8_t due_priority(uint64_t v) { return (int8_t)(v >= 1 && v <= 19 ? (int)v - 10 : 0); }
 
 static bool due_key(struct slice key, struct q_due *d)
 {
@@ -167,6 +171,7 @@ int q_due_get(struct slice key, struct slice row, struct q_due *d)
         case 's': d->account = r.field; break;
         case 'C': d->campaign = r.field; break;
         case 'B': d->bound = r.field; break;
+        case 'P': d->priority = due_priority(rec_u64(&r)); break;
         }
     }
     return rec_error(&r);

@@ -256,6 +256,7 @@ TEST(queue_rows_round_trip)
                         .stream = STREAM_BULK,
                         .id = id,
                         .g = 5,
+                        .priority = -9,
                         .hop = SL("two.test"),
                         .domain = SL("one.test"),
                         .account = SL("acc1")},
@@ -264,6 +265,7 @@ TEST(queue_rows_round_trip)
     q_due_put(&b, &due);
     CHECK_OK(q_due_get(key, buf_slice(&b), &got));
     CHECK(got.due == 1234 && got.g == 5 && got.stream == STREAM_BULK && !got.local && !got.tell);
+    CHECK_INT(got.priority, -9);
     CHECK_SL(got.hop, "two.test");
     CHECK_SL(got.domain, "one.test");
     CHECK_SL(got.account, "acc1");

@@ -54,12 +54,18 @@ static struct slice due_key(const struct q_due *d, char text[READY_KEY])
                                      d->id.s, d->g));
 }
 
+/* What has a priority above 0 finds a little room where the others have taken all of theirs. */
+static bool full_for(const struct line *l, struct crowd *c)
+{
+    return crowd_full(c, l->stream) && (l->like.priority <= 0 || !crowd_spares(c, l->stream));
+}
+
 /* Which of its crowds has no room for one more? */
 static struct crowd *too_many(struct line *l)
 {
     if (crowd_full(&l->crowd, l->stream) || (l->crowd.left && !l->crowd.reading)) return &l->crowd;
-    if (crowd_full(&l->hop->crowd, l->stream)) return &l->hop->crowd;
-    return crowd_full(&l->share->crowd, l->stream) ? &l->share->crowd : NULL;
+    if (full_for(l, &l->hop->crowd)) return &l->hop->crowd;
+    return full_for(l, &l->share->crowd) ? &l->share->crowd : NULL;
 }
 
 static void count(struct ready *r, struct line *l, size_t by)

@@ -1,14 +1,14 @@
 /* ready.h - what is due and in memory, on one loop, and which of it is to be started next.
  *
  *   item   a group that is due
- *   line   items of one stream, one sender and one next hop, in order of time
+ *   line   items of one stream, one priority, one sender and one next hop, in order of time
  *   share  a sender: an account here, or a domain; senders take turns
  *   hop    a next hop: a domain, or an account here
  *   dock   a site as this loop sees it from the sources of one way: the paths (site.h) and the lines that
  * wait for room on one of them
  *
- * A line stands in the heap of those that can be started, in order of stream and then of turn, or waits where
- * something binds: at its dock, its hop, or its share. Nothing here suspends. */
+ * A line stands in the heap of those that can be started, in order of stream, priority and then of turn, or
+ * waits where something binds: at its dock, its hop, or its share. Nothing here suspends. */
 #pragma once
 #include "queue_i.h"
 

@@ -4,7 +4,7 @@
 #include "dock.h"
 #include "line.h"
 
-enum { MOST = 12, ROOM = 5 /* of a site of which nothing is known */ };
+enum { MOST = 3000, ROOM = 5 /* of a site of which nothing is known */ };
 struct row {
     struct ready r;
     struct sites *sites;
@@ -24,8 +24,9 @@ static void wake(void *ctx, int loop, const struct site *s)
 
 static void begin(struct row *x)
 {
+    static struct queue one_loop = {.nloops = 1, .nshards = 1};
     struct shaping *shaping = NULL;
-    *x = (struct row){0};
+    *x = (struct row){.shard = {.q = &one_loop}};
     CHECK_OK(shaping_open(&shaping));
     x->sites = sites_open(shaping, wake, x);
     ready_init(&x->r, x->sites, NULL, source_plan_now(NULL), 1);
@@ -47,7 +48,7 @@ static void end(struct row *x)
 }
 
 /* A letter of a sender of its own, to an address at hop. */
-static void add(struct row *x, int i, const char *hop)
+static void add_one(struct row *x, int i, const char *hop, int8_t priority, enum added want)
 {
     char sender[32];
     struct arena a = {0};
@@ -56,11 +57,14 @@ static void add(struct row *x, int i, const char *hop)
     struct q_due d = {.due = rt_wall_seconds(),
                       .stream = STREAM_TRANSACTIONAL,
                       .id = x->id[i],
+                      .priority = priority,
                       .hop = sl_cstr(hop),
                       .domain = sl_cstr(sender)};
-    CHECK_INT(ready_add(&x->r, &x->shard, &d, queue_key_due(&a, d.stream, d.due, &d.id, 0)), ADDED);
+    CHECK_INT(ready_add(&x->r, &x->shard, &d, queue_key_due(&a, d.stream, d.due, &d.id, 0)), want);
     ar_free(&a);
 }
+
+static void add(struct row *x, int i, const char *hop) { add_one(x, i, hop, 0, ADDED); }
 
 static const struct ready_site site_of_two = {SL_INIT("mx.two.test"), SL_INIT("mx.two.test"), FROM_IPV4,
                                               false};
@@ -87,7 +91,7 @@ static void fill(struct row *x, int letters, const char *hop)
 
 TEST(ready_a_turn_that_nobody_takes_is_anothers)
 {
-    struct row x;
+    static struct row x;
     begin(&x);
     fill(&x, ROOM + 2, "two.test");
     stop(x.on[0], &x, SITE_ANSWERED);
@@ -99,7 +103,7 @@ TEST(ready_a_turn_that_nobody_takes_is_anothers)
 
 TEST(ready_a_turn_goes_to_another_when_the_domain_moves_to_another_site)
 {
-    struct row x;
+    static struct row x;
     begin(&x);
     for (int i = 0; i < ROOM + 1; i++) add(&x, i, "two.test");
     CHECK_INT(go(&x), ROOM);
@@ -122,7 +126,7 @@ TEST(ready_a_turn_goes_to_another_when_the_domain_moves_to_another_site)
 
 TEST(ready_what_stands_for_no_reason_is_found_and_goes)
 {
-    struct row x;
+    static struct row x;
     struct arena a = {0};
     struct slice where = SL(""), hop = SL("");
     begin(&x);
@@ -146,7 +150,7 @@ TEST(ready_what_stands_for_no_reason_is_found_and_goes)
 /* One that has its turn may just have been given it: it is looked at twice, and not for want of stacks. */
 TEST(ready_a_turn_that_nobody_takes_is_found_the_second_time)
 {
-    struct row x;
+    static struct row x;
     struct arena a = {0};
     struct slice where = SL(""), hop = SL("");
     begin(&x);
@@ -167,7 +171,7 @@ TEST(ready_a_line_that_stands_wrongly_is_found_and_goes)
 {
     static const enum where all[] = {NOWHERE, AT_HOP, AT_SHARE, AT_REST};
     for (size_t i = 0; i < COUNT_OF(all); i++) {
-        struct row x;
+        static struct row x;
         struct arena a = {0};
         struct slice where = SL(""), hop = SL("");
         begin(&x);
@@ -191,7 +195,7 @@ TEST(ready_a_line_that_stands_wrongly_is_found_and_goes)
 TEST(ready_a_hop_that_keeps_few_is_read_for_when_its_letters_start)
 {
     enum { LETTERS = 30 };
-    struct row x;
+    static struct row x;
     struct queue q = {.nloops = 1, .nshards = 1};
     struct letter_id id[LETTERS];
     begin(&x);
@@ -219,5 +223,50 @@ TEST(ready_a_hop_that_keeps_few_is_read_for_when_its_letters_start)
     CHECK(!heap_least(&x.r.hungry));
     CHECK(go(&x) > before);
     CHECK(heap_least(&x.r.hungry) == &h->crowd.hungry);
+    end(&x);
+}
+
+/* RFC 6710 section 5.1: of those that wait for one site, or for a domain whose site is not known, the highest
+ * first. */
+TEST(ready_a_higher_priority_goes_before_a_lower_one)
+{
+    static const int8_t said[] = {0, -4, 3, 9, 3, 0}, order[] = {9, 3, 3, 0, 0, -4};
+    static struct row x;
+    begin(&x);
+    fill(&x, ROOM, "two.test");
+    for (size_t i = 0; i < COUNT_OF(said); i++) add_one(&x, ROOM + (int)i, "two.test", said[i], ADDED);
+    CHECK_INT(go(&x), ROOM);
+    for (size_t i = 0; i < COUNT_OF(said); i++) {
+        stop(x.on[i], &x, SITE_ANSWERED);
+        x.on[i] = NULL;
+        CHECK_INT(go(&x), ROOM + i + 1);
+        CHECK_INT(x.on[ROOM + i]->line->like.priority, order[i]);
+    }
+    end(&x);
+    begin(&x);
+    for (size_t i = 0; i < COUNT_OF(said); i++) add_one(&x, (int)i, "new.test", i ? said[i] : 1, ADDED);
+    struct item *it = ready_next(&x.r); /* it goes ahead to find the site */
+    CHECK(it && it->line->like.priority == 9 && !ready_next(&x.r));
+    ready_back(&x.r, it);
+    it = ready_next(&x.r);
+    CHECK(it && it->line->like.priority == 9 && ready_place(&x.r, it, &site_of_two));
+    x.on[x.n++] = it;
+    end(&x);
+}
+
+/* Others of its domain wait on the disk, it does not. */
+TEST(ready_a_higher_priority_finds_room_in_memory)
+{
+    static struct row x;
+    int i = 0;
+    begin(&x);
+    for (; i < 2000; i++) add(&x, i, "two.test");
+    add_one(&x, i++, "two.test", 0, LEFT);
+    add_one(&x, i++, "two.test", -1, LEFT);
+    for (; i < 2502; i++) add_one(&x, i, "two.test", 1, ADDED);
+    add_one(&x, i++, "two.test", 9, LEFT); /* that has an end, too */
+    struct item *it = ready_next(&x.r);
+    CHECK(it && it->line->like.priority == 1 && ready_place(&x.r, it, &site_of_two));
+    x.on[x.n++] = it;
     end(&x);
 }

@@ -20,12 +20,20 @@ struct world {
     struct letter_wants wants;
     const char *to; /* a server that begins with "later" never takes it, one with "by" watches the time */
     unsigned notify;
+    int shards;
+    bool idle;           /* nothing is sent yet */
     int64_t began;       /* when it was handed over; the rest counts from then, in seconds */
     int64_t first, last; /* attempts; -1: none */
     struct buf reports;  /* texts, one after the other */
     int nreports;
     int64_t reported[4];
     int8_t priority;
+    struct {
+        int8_t priority;
+        int64_t at;
+    } order[20]; /* the first attempts at letters */
+    size_t nattempts;
+    bool slow; /* each takes ten seconds, and a place at the site */
 };
 
 static void take_report(struct world *w, struct attempt_letter *at)
@@ -38,6 +46,17 @@ static void take_report(struct world *w, struct attempt_letter *at)
     w->priority = at->letter->wants.priority;
 }
 
+/* False: the site has no room now. */
+static bool take_turn(struct world *w, struct attempt_letter *at)
+{
+    if (!attempt_place(at, SL("mx.two.test"), SL("mx.two.test"), FROM_IPV4)) return false;
+    attempt_asks(at);
+    CHECK(w->nattempts < COUNT_OF(w->order));
+    w->order[w->nattempts].priority = at->letter->wants.priority;
+    w->order[w->nattempts++].at = rt_now();
+    return fiber_sleep(10 * RT_S) == 0;
+}
+
 static void relay(void *ctx, struct attempt_letter *at)
 {
     struct world *w = ctx;
@@ -45,6 +64,7 @@ static void relay(void *ctx, struct attempt_letter *at)
     bool report = !at->letter->sender.n;
     if (report) take_report(w, at);
     else w->last = now, w->first = w->first < 0 ? now : w->first;
+    if (!report && w->slow && !take_turn(w, at)) return;
     for (size_t i = 0; i < at->nrcpt; i++) {
         struct attempt_rcpt *r = &at->rcpt[i];
         bool later = !report && sl_starts(r->address, SL("later"));
@@ -60,7 +80,7 @@ static int open_all(struct world *w)
 {
     struct kv *kv = NULL;
     struct body_store *b = NULL;
-    struct queue_conf c = own_way_queue(&w->way, 2);
+    struct queue_conf c = own_way_queue(&w->way, w->shards ? w->shards : 2);
     w->way = (struct own_way){&w->store, &w->queue};
     w->store = NULL;
     w->queue = NULL;
@@ -68,8 +88,7 @@ static int open_all(struct world *w)
     if (!e) e = body_open(&b, "body", 1 << 20);
     if (!e) e = store_open(&w->store, kv, b);
     if (!e) e = queue_open(&w->queue, w->store, &c);
-    if (!e) e = queue_start(w->queue, relay, w);
-    return e;
+    return e ? e : w->idle ? 0 : queue_start(w->queue, relay, w);
 }
 
 static void close_all(struct world *w)
@@ -202,4 +221,41 @@ TEST(a_letter_that_went_on_is_reported)
         CHECK(!w.nreports || told(&w, "Action: relayed\r\nStatus: 2.0.0\r\n"));
         buf_free(&w.reports);
     }
+}
+
+static int many(void *arg)
+{
+    struct world *w = arg;
+    w->idle = true;
+    int e = open_all(w);
+    for (int i = 0; !e && i < 19; i++) {
+        w->wants = (struct letter_wants){.has_priority = true, .priority = (int8_t)(i * 7 % 19 - 9)};
+        e = hand_over(w);
+    }
+    close_all(w);
+    w->idle = false;
+    if (!e) e = open_all(w); /* after a restart their order is another */
+    if (!e) e = fiber_sleep(600 * RT_S);
+    close_all(w);
+    return e;
+}
+
+/* RFC 6710 section 5.1: what waits together leaves in order of priority, also after a restart. */
+TEST(letters_that_wait_leave_by_priority)
+{
+    int64_t turns = 1;
+    struct world w = {.sim = sim_new(1), .to = "ok@two.test", .shards = 1, .slow = true};
+    w.node = sim_node(w.sim, "one.test", "192.0.2.1");
+    sim_node_start(w.node, many, &w);
+    sim_run(w.sim, RT_NEVER);
+    CHECK_INT(sim_node_result(w.node), 0);
+    CHECK_INT(w.nattempts, 19);
+    CHECK_INT(w.order[0].priority, 9);
+    for (size_t i = 1; i < w.nattempts; i++) /* those that begin in one moment began in this order */
+        if (w.order[i].at > w.order[i - 1].at + RT_S) {
+            turns++;
+            for (size_t k = 0; k < i; k++) CHECK(w.order[k].priority > w.order[i].priority);
+        }
+    CHECK(turns > 2);
+    sim_free(&w.sim);
 }
