@@ -40,7 +40,7 @@ static struct letter_id sent(struct tester *t, const char *to)
 static struct slice why_of(struct tester *t, const struct letter_id *id)
 {
     struct queue_info info;
-    CHECK_OK(queue_show(t->q, id, &t->f.a, &info));
+    if (queue_show(t->q, id, &t->f.a, &info)) return SL(""); /* it has left */
     return info.nrcpt ? info.rcpt[0].why : SL("");
 }
 
@@ -151,7 +151,6 @@ TEST(queue_site_is_not_down_for_the_dns_of_a_domain)
 }
 
 static bool one_slow(struct tester *t) { return t->under_way >= 1; }
-static bool one_sent(struct tester *t) { return t->rcpts >= 1; }
 
 /* A letter finds no room, no other ends: nothing wakes the schedule but the time of which the site spoke. */
 TEST(queue_letter_that_a_rate_holds_goes_when_there_is_room_again)
@@ -167,18 +166,23 @@ TEST(queue_letter_that_a_rate_holds_goes_when_there_is_room_again)
     t.slow = false;
     struct site *s = site_get(t.q->sites, SL(""), SL("two.test"), SL("two.test"));
     bool held = false;
-    while (site_may_open(s)) {
-    }
-    l = letter_to(&t, "alice@one.test", "ok@two.test");
-    CHECK_OK(accept_letter(t.q, &l));
-    for (int i = 0; i < 1000 && !held; i++) {
+    int before = 0;
+    for (int tries = 0; tries < 200 && !held; tries++) { /* on a slow machine there is room before it asks */
+        l = letter_to(&t, "alice@one.test", "ok@two.test");
+        before = t.rcpts;
         while (site_may_open(s)) {
         }
-        CHECK_OK(fiber_sleep(RT_MS));
-        held = sl_find(why_of(&t, &l.id), SL("connections a minute")) != SL_NONE;
+        CHECK_OK(accept_letter(t.q, &l));
+        for (int i = 0; i < 1000 && !held && t.rcpts == before; i++) {
+            while (site_may_open(s)) {
+            }
+            CHECK_OK(fiber_sleep(RT_MS));
+            held = sl_find(why_of(&t, &l.id), SL("connections a minute")) != SL_NONE;
+        }
     }
-    CHECK(held && t.rcpts == 0);
-    CHECK(until(&t, one_sent));
+    CHECK(held);
+    for (int i = 0; i < 20000 && t.rcpts == before; i++) CHECK_OK(fiber_sleep(RT_MS));
+    CHECK(t.rcpts > before);
     waitq_wake_all(&t.slow_end);
     CHECK(until(&t, is_empty));
     site_put(s);
