@@ -1,5 +1,6 @@
 /* track_test.c - links of HTML replaced; tokens that only this node makes. */
 #include "base/test.h"
+#include "base/text.h"
 #include "send_test.h"
 #include "track.h"
 #include "track_html.h"
@@ -91,5 +92,10 @@ TEST(track_tokens_are_made_here_only)
         ((char *)other.p)[i] = other.p[i] == 'x' ? 'y' : 'x';
         if (track_parse(x.s, a, other, &back)) CHECK_SL(back.url, "http://x.test/?a=1&b"); /* unused bits */
     }
+    struct slice text;
+    REQUIRE(b64url_decode_ar(a, token, &text) == 0);
+    const struct slice more[] = {SL("@y.test/"), sl("\0", 1), sl("\0@y.test/", 9), sl("\0\0", 2)};
+    for (size_t i = 0; i < COUNT_OF(more); i++)
+        CHECK(!track_parse(x.s, a, b64url_encode_ar(a, ar_cat(a, text, more[i])), &back));
     send_fixture_end(&x);
 }

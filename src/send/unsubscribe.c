@@ -21,7 +21,8 @@ static void mark_of(struct sends *s, struct arena *a, const char *use, struct sl
 {
     uint8_t sum[32];
     struct buf hex = BUF_INIT;
-    hmac_sha256(sl((const char *)s->secret, sizeof s->secret), ar_printf(a, "%s %.*s", use, SLF(text)), sum);
+    struct slice all = ar_cat(a, ar_printf(a, "%s ", use), text); /* a NUL in it is a byte of it */
+    hmac_sha256(sl((const char *)s->secret, sizeof s->secret), all, sum);
     hex_encode(&hex, sl((const char *)sum, MARK / 2));
     memcpy(out, hex.p, MARK);
     out[MARK] = 0;
