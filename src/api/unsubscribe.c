@@ -1,8 +1,10 @@
-/* unsubscribe.c - the page behind List-Unsubscribe (RFC 8058): POST leaves at once, needs no cookie, is no
- * redirect and says 200 the second time as well; GET shows a page that asks, for scanners fetch links. */
+/* unsubscribe.c - the page behind List-Unsubscribe (RFC 8058): the POST of the RFC, and of the page's button,
+ * leaves at once, needs no cookie, is no redirect and says 200 the second time as well; GET, and a POST of
+ * anything else, shows a page that asks, for scanners fetch links. */
 #include "send/unsubscribe.h"
 
 #include "api_i.h"
+#include "base/text.h"
 #include "page.h"
 #include "preferences.h"
 
@@ -60,11 +62,62 @@ static void show(struct http_call *c)
     else page(c, 200, done ? DONE : ASK, &u);
 }
 
-/* Whatever the body says: who posts here has pressed a button for it (RFC 8058 section 3.2). */
+/* ---- the key and its value (RFC 8058 section 3.2), "List-Unsubscribe=One-Click" ---- */
+
+static bool is_pair(struct slice key, struct slice value)
+{
+    /* as the ABNF of section 5 has it: a string in quotes has no case */
+    return sl_eqi(sl_trim(key), SL("List-Unsubscribe")) && sl_eqi(sl_trim(value), SL("One-Click"));
+}
+
+static bool in_form(struct arena *a, struct slice body)
+{
+    struct slice key, value;
+    while (http_query_next(a, &body, &key, &value))
+        if (is_pair(key, value)) return true;
+    return false;
+}
+
+/* The name that a part of a form has, when the line is the field that says it (RFC 7578 section 4.2). */
+static bool part_name(struct slice line, struct slice *name)
+{
+    if (!sl_startsi(line, SL("Content-Disposition:"))) return false;
+    while (sl_next(&line, ';', name)) {
+        *name = sl_trim(*name);
+        if (!sl_startsi(*name, SL("name="))) continue;
+        *name = sl_from(*name, 5);
+        if (name->n >= 2 && name->p[0] == '"' && name->p[name->n - 1] == '"')
+            *name = sl_sub(*name, 1, name->n - 1);
+        return true;
+    }
+    *name = SL("");
+    return false;
+}
+
+/* By its lines and not by its boundary: the one of the RFC's own example (section 8.3) is not the one that
+ * its field says. */
+static bool in_parts(struct slice body)
+{
+    struct slice line, name = SL("");
+    bool head = true; /* of a part; else its value comes */
+    while (sl_next(&body, '\n', &line)) {
+        line = sl_trim(line);
+        if (head && !line.n) head = false;
+        else if (head) (void)part_name(line, &name);
+        else if (is_pair(name, line)) return true;
+        else if (sl_starts(line, SL("--"))) head = true, name = SL("");
+    }
+    return false;
+}
+
 static void leave(struct http_call *c)
 {
     struct unsubscribe u;
     if (!named(c, &u)) return;
+    if (!in_form(c->a, c->body) && !in_parts(c->body)) {
+        page(c, 400, ASK, &u); /* nobody has asked to leave: who is there may */
+        return;
+    }
     int e = unsubscribe_do(api_of(c)->core->sends, &u);
     page(c, e ? 503 : 200, e ? LATER : DONE, &u);
 }

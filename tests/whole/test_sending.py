@@ -82,8 +82,14 @@ def test_a_campaign_is_delivered_and_told_and_can_be_left(home):
     status, page = call(home, "GET", link, None, "-H", "Accept-Language: vi")
     assert status == 200 and "bob@one.test" in page and "<form method" in page and "Hủy" in page
     assert "bob@one.test" not in {s["email"] for s in call(home, "GET", "/v1/suppressions")[1]["suppressions"]}
-    for _ in range(2):
-        status, page = call(home, "POST", link, b"List-Unsubscribe=One-Click")
+    part = '---FormBoundaryjWmhtjORrn\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n---FormBoundaryjWmhtjORrn--'
+    for other in ("", "x=y", "List-Unsubscribe", "List-Unsubscribe=", "List-Unsubscribe=Two", "xList-Unsubscribe=One-Click", "{}", "List-Unsubscribe: One-Click",
+                  part.format("other", "One-Click"), part.format("List-Unsubscribe", "x"), "\r\n\r\nOne-Click\r\n"):
+        status, page = call(home, "POST", link, other.encode())  # nobody asked for it: RFC 8058 section 3.2 says what is sent
+        assert status == 400 and "<form method" in page, other
+    assert "bob@one.test" not in {s["email"] for s in call(home, "GET", "/v1/suppressions")[1]["suppressions"]}
+    for body in ("List-Unsubscribe=One-Click", part.format("List-Unsubscribe", "One-Click")):  # sections 8.2 and 8.3
+        status, page = call(home, "POST", link, body.encode())
         assert status == 200 and "<form" not in page
     assert call(home, "GET", link + "x")[0] == 404
     left = [e for e in call(home, "GET", f"/v1/events?after={events['next']}")[1]["events"]
