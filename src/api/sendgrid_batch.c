@@ -1,7 +1,6 @@
 /* sendgrid_batch.c - /v3/mail/batch and /v3/user/scheduled_sends: sends paused and canceled by their batch.
  */
 #include "base/text.h"
-#include "rt/rt.h"
 #include "send/send_batch.h"
 #include "sendgrid.h"
 
@@ -12,17 +11,22 @@ static json_t *named(struct slice batch) { return json_pack("{s:s%}", "batch_id"
 
 void sendgrid_batch_create(struct http_call *c)
 {
-    uint64_t v[4];
-    rt_random(v, sizeof v);
-    api_json(c, 201,
-             named(ar_printf(c->a, "%016llx%016llx%016llx%016llx", (unsigned long long)v[0],
-                             (unsigned long long)v[1], (unsigned long long)v[2], (unsigned long long)v[3])));
+    api_json(c, 201, named(send_batch_name(sends_of(c), account_of(c), c->a)));
+}
+
+/* Is it a name that was made for the account? It is answered when it is not. */
+static bool is_known(struct http_call *c, struct slice batch)
+{
+    bool known = false;
+    int e = send_batch_known(sends_of(c), account_of(c), batch, &known);
+    if (e) api_failed(c, e);
+    else if (!known) http_fail(c, 400, "invalid batch id");
+    return !e && known;
 }
 
 void sendgrid_batch_get(struct http_call *c)
 {
-    if (send_batch_is(c->param[0])) api_json(c, 200, named(c->param[0]));
-    else http_fail(c, 400, "invalid batch id");
+    if (is_known(c, c->param[0])) api_json(c, 200, named(c->param[0]));
 }
 
 /* ---- what is paused and canceled ---- */
@@ -55,10 +59,7 @@ static bool action_of(const json_t *body, enum send_action *out)
 static void change(struct http_call *c, struct slice batch, const json_t *body, int status)
 {
     enum send_action what;
-    if (!send_batch_is(batch)) {
-        http_fail(c, 400, "invalid batch id");
-        return;
-    }
+    if (!is_known(c, batch)) return;
     if (!action_of(body, &what)) {
         http_fail(c, 400, "status must be either pause or cancel");
         return;
@@ -101,8 +102,8 @@ void sendgrid_scheduled_list(struct http_call *c)
 /* The batch goes on. */
 void sendgrid_scheduled_delete(struct http_call *c)
 {
+    if (!is_known(c, c->param[0])) return;
     int e = act(c, c->param[0], SEND_RESUME);
-    if (e == ERR_SYNTAX) http_fail(c, 400, "invalid batch id");
-    else if (e) api_failed(c, e);
+    if (e) api_failed(c, e);
     else http_answer(c, 204, NULL, SL(""));
 }

@@ -1,6 +1,7 @@
 /* sendgrid_send.c - POST /v3/mail/send: judged whole, taken whole or not at all, 202. */
 #include "base/text.h"
 #include "rt/rt.h"
+#include "send/send_batch.h"
 #include "sendgrid.h"
 
 /* What sending refused, in this form. */
@@ -15,6 +16,18 @@ static void refused(struct http_call *c, int e, size_t letter)
     sendgrid_refuse(c, status, errors);
 }
 
+static int look_up_batch(struct http_call *c, struct sendgrid_mail *m)
+{
+    bool known = !m->send.batch.n;
+    int e =
+        known ? 0
+              : send_batch_known(api_of(c)->core->sends, sl_cstr(c->key.account->id), m->send.batch, &known);
+    if (!e && !known)
+        dialect_fault(&m->d, "batch_id", ERR_SYNTAX,
+                      "invalid batch id: POST /v3/mail/batch makes one for this account");
+    return e;
+}
+
 /* What the call names must be there. */
 static int look_up(struct http_call *c, struct sendgrid_mail *m)
 {
@@ -23,6 +36,8 @@ static int look_up(struct http_call *c, struct sendgrid_mail *m)
         dialect_fault(&m->d, "asm.group_id", e, "There is no unsubscribe group with the id %u.",
                       m->send.group);
     if (e && e != ERR_NOT_FOUND) return e;
+    e = look_up_batch(c, m);
+    if (e) return e;
     e = m->template_id.n ? sendgrid_use_template(c, m) : 0;
     if (e == ERR_NOT_FOUND) {
         struct slice shown = printable(&m->d.a, m->template_id, 80);

@@ -2,7 +2,9 @@
 #include "send_batch.h"
 
 #include "base/text.h"
+#include "rt/rt.h"
 #include "send_i.h"
+#include "unsubscribe.h"
 
 enum { ROW_VERSION = 1, NAME_MAX_BYTES = 100 };
 
@@ -11,6 +13,24 @@ bool send_batch_is(struct slice s)
     for (size_t i = 0; i < s.n; i++)
         if (!is_alnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '_') return false;
     return s.n > 0 && s.n <= NAME_MAX_BYTES;
+}
+
+struct slice send_batch_name(struct sends *s, struct slice account, struct arena *a)
+{
+    uint64_t chance;
+    rt_random(&chance, sizeof chance);
+    return text_seal(s, a, "batch", ar_printf(a, "%.*s %016llx", SLF(account), (unsigned long long)chance));
+}
+
+bool send_batch_made(struct sends *s, struct slice account, struct slice batch)
+{
+    struct arena a = {0};
+    struct slice text, of;
+    bool made = send_batch_is(batch) && text_unseal(s, &a, "batch", batch, &text);
+    made = made && sl_eq(text_seal(s, &a, "batch", text), batch); /* base64 has spellings */
+    made = made && sl_next(&text, ' ', &of) && sl_eq(of, account);
+    ar_free(&a);
+    return made;
 }
 
 static struct slice object_of(struct arena *a, struct slice account) { return ar_cat(a, SL("y:"), account); }

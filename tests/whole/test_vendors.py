@@ -193,6 +193,22 @@ def test_sendgrid_batches(home):
     assert {"batch_id": batch, "status": "cancel"} in sendgrid(home, "/v3/user/scheduled_sends", method="GET")[2]
 
 
+def test_sendgrid_knows_the_batches_that_it_made(home):
+    batch = sendgrid(home, "/v3/mail/batch")[2]["batch_id"]
+    assert sendgrid(home, f"/v3/mail/batch/{batch}", method="GET")[2] == {"batch_id": batch}
+    others = ["x", "0" * 64, batch[:-1], batch + "A", batch.swapcase(), "a" * 300, "%22", "%C3%A9"]
+    for name in others:
+        for args in ((f"/v3/mail/batch/{name}", None, "GET"), (f"/v3/user/scheduled_sends/{name}", {"status": "pause"}, "PATCH"), (f"/v3/user/scheduled_sends/{name}", None, "DELETE"),
+                     ("/v3/user/scheduled_sends", {"batch_id": name, "status": "cancel"})):
+            status, _, answer = sendgrid(home, *args[:2], **({"method": args[2]} if len(args) > 2 else {}))
+            assert status == 400 and answer["errors"][0]["message"] == "invalid batch id", (name, args, answer)
+        status, _, answer = sendgrid(home, "/v3/mail/send", call(batch_id=name))
+        assert status == 400 and answer["errors"][0]["field"] == "batch_id", answer
+    other = home.tram("key", "add", "bob@one.test", "--name", "batches", "--scope", "mail.send").stdout.splitlines()[0]
+    assert sendgrid(home, f"/v3/mail/batch/{batch}", method="GET", Authorization=f"Bearer {other}")[0] == 400  # of another account
+    assert sendgrid(home, "/v3/mail/send", call(batch_id=batch, mail_settings={"sandbox_mode": {"enable": True}}))[0] == 200
+
+
 def test_what_is_said_to_a_batch_binds_what_comes_later(home):
     batch, other = (sendgrid(home, "/v3/mail/batch")[2]["batch_id"] for _ in range(2))
     for name, status in ((batch, "pause"), (other, "cancel")):
