@@ -9,6 +9,7 @@
 #include "command/control.h"
 #include "command/watch.h"
 #include "core/certificate.h"
+#include "core/config_judge.h"
 #include "core/home.h"
 #include "core/sending.h"
 #include "core/upgrade.h"
@@ -444,9 +445,22 @@ static int forget_snapshot(void *arg)
     return 0;
 }
 
+static void tell_settings(const struct config *c)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct config_finding *f = ar_array(&a, struct config_finding, CONFIG_FINDINGS_MAX);
+    size_t n = config_judge(c, &a, f);
+    for (size_t i = 0; i < n; i++)
+        if (f[i].wrong) log_error("serve", "tram.conf: %.*s", SLF(f[i].sentence));
+        else log_warn("serve", "tram.conf: %.*s", SLF(f[i].sentence));
+    ar_free(&a);
+}
+
 static void daily_fiber(void *arg)
 {
     const struct core *core = arg;
+    tell_settings(core->conf);
     do {
         /* Not at the start: a clock that is wrong then must not cost the way back. */
         if (rt_wall_seconds() - core->started >= 86000) (void)offload_on(POOL_CARE, forget_snapshot, NULL);

@@ -1,5 +1,6 @@
 /* cmd_home.c - init and config check: commands about the folder that a node lives in. */
 #include "cmd.h"
+#include "core/config_judge.h"
 #include "core/home.h"
 
 static int take_listen(json_t *list, struct config_start *c)
@@ -109,11 +110,31 @@ static int check_certificate(struct request *r, const struct config *c)
     return e || worst < CERT_WRONG ? e : err_set(ERR_STATE, "%.*s", SLF(wrong));
 }
 
+/* What lines say together. */
+static int check_settings(struct request *r, const struct config *c)
+{
+    struct config_finding *f = ar_array(r->a, struct config_finding, CONFIG_FINDINGS_MAX);
+    size_t n = config_judge(c, r->a, f);
+    json_t *list = json_array();
+    json_object_set_new(r->reply, "settings", list);
+    struct slice wrong = {0};
+    for (size_t i = 0; i < n; i++) {
+        json_t *o = json_object();
+        reply_text(o, "grade", sl_cstr(f[i].wrong ? "wrong" : "warning"));
+        reply_text(o, "sentence", f[i].sentence);
+        json_array_append_new(list, o);
+        if (f[i].wrong)
+            wrong = ar_printf(r->a, "%.*s%s%.*s", SLF(wrong), wrong.n ? "; " : "", SLF(f[i].sentence));
+    }
+    return wrong.n ? err_set(ERR_STATE, "tram.conf: %.*s", SLF(wrong)) : 0;
+}
+
 int run_config_check(struct request *r)
 {
     struct config c;
     int e = config_read(r->a, "tram.conf", &c);
     if (!e) e = home_files_fit(&c, r->a);
+    if (!e) e = check_settings(r, &c);
     if (!e) e = check_certificate(r, &c);
     /* What is wrong in a file is the answer, not wrong use of the command. */
     return e == ERR_SYNTAX || e == ERR_TOO_LONG || e == ERR_NOT_FOUND
@@ -127,6 +148,8 @@ void print_config_check(json_t *args, json_t *reply, struct buf *out)
     size_t i;
     json_t *o;
     buf_str(out, "tram.conf is right.\n");
+    json_array_foreach(json_object_get(reply, "settings"), i, o)
+        buf_printf(out, "warning: %s\n", arg_text(o, "sentence"));
     json_array_foreach(json_object_get(reply, "certificate"), i, o)
         buf_printf(out, "%s%s\n", strcmp(arg_text(o, "grade"), "fine") ? "warning: " : "certificate: ",
                    arg_text(o, "sentence"));

@@ -2,6 +2,7 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "config.h"
+#include "config_judge.h"
 #include "login/sasl.h"
 #include "rt/file.h"
 
@@ -267,5 +268,91 @@ TEST(each_line_of_a_whole_configuration_mistyped)
             ar_reset(&a);
             try_mistyped(&a, &settings[i], way);
         }
+    ar_free(&a);
+}
+
+/* Each line by itself is as it should be. */
+TEST(settings_that_cannot_work_together_are_named)
+{
+    static const struct {
+        const char *lines, *sentence;
+        bool wrong;
+    } bad[] = {
+        {"public_addresses = {\"10.0.0.5\"}", "public_addresses names 10.0.0.5, which is private (RFC 1918)",
+         true},
+        {"public_addresses = {\"100.64.3.4\"}", "which is shared behind a provider's NAT", true},
+        {"public_addresses = {\"169.254.1.1\"}", "which is link-local", true},
+        {"public_addresses = {\"127.0.0.1\"}", "which is of this machine alone", true},
+        {"public_addresses = {\"203.0.113.9\"}", "which is for documentation", true},
+        {"public_addresses = {\"224.0.0.1\"}", "which is multicast", true},
+        {"public_addresses = {\"255.255.255.255\"}", "which is reserved", true},
+        {"public_addresses = {\"fe80::1\"}", "which is link-local", true},
+        {"public_addresses = {\"fd00::1\"}", "which is private (RFC 4193)", true},
+        {"public_addresses = {\"::1\"}", "which is of this machine alone", true},
+        {"public_addresses = {\"2001:db8::1\"}", "which is for documentation", true},
+        {"public_addresses = {\"ff02::1\"}", "which is multicast", true},
+        {"listen = {\"224.0.0.1\"}", "listen names 224.0.0.1, which is no address of a host", true},
+        {"listen = {\"0.0.0.0\", \"10.0.0.5\"}", "listen names 10.0.0.5 besides 0.0.0.0", true},
+        {"listen = {\"::\", \"fd00::1\"}", "listen names fd00::1 besides ::", true},
+        {"lmtp_listen = \"127.0.0.1:25\"", "lmtp_listen 127.0.0.1:25 is an address and port that another",
+         true},
+        {"resolver = \"127.0.0.1:443\"", "resolver 127.0.0.1:443 is this mail server itself", true},
+        {"resolver = \"0.0.0.0:53\"", "resolver 0.0.0.0:53 is no address of a host", true},
+        {"milter = {\"inet:127.0.0.1:587\"}", "milter inet:127.0.0.1:587 is this mail server itself", true},
+        {"routes = {\"x.test via mail.one.test\"}", "routes sends letters to x.test to this server itself",
+         true},
+        {"routes = {\"* via a.test\", \"x.test via b.test\"}", "the line for x.test stands behind one for *",
+         true},
+        {"routes = {\"x.test via a.test\", \"x.test via b.test\"}", "stands behind one for x.test", true},
+        {"queue_retry_first = 1h\nqueue_lifetime = 30m\nqueue_delay_warning = 9m\nalert_queue_age = 9m",
+         "queue_retry_first is not shorter than queue_lifetime", true},
+        {"queue_lifetime = 2h\nqueue_delay_warning = 1h\nalert_queue_age = 1h",
+         "queue_retry_most is longer than queue_lifetime", false},
+        {"queue_delay_warning = 5d", "queue_delay_warning is not shorter than queue_lifetime", false},
+        {"alert_queue_age = 5d", "alert_queue_age is not shorter than queue_lifetime", false},
+        {"trace_keep = 1d", "trace_keep is shorter than queue_lifetime", false},
+        {"sender_hourly = 3000", "sender_hourly 3000 is above sender_daily 2000", false},
+        {"sender_recipients = 501", "sender_recipients 501 is above sender_hourly 500", false},
+        {"sender_letters_hourly = 1001", "above sender_letters_daily 1000", false},
+        {"connections_max = 400", "connections_per_address 500 is above connections_max 400", false},
+        {"recipients_max = 99", "recipients_max 99 is below the 100", false},
+        {"size_max = 600M", "size_max is above sender_held_mib", false},
+        {"dns_lists = {\"x.test address 3\"}\ndns_lists_refuse = 4", "dns_lists_refuse 4 is above what all",
+         false},
+        {"dns_lists = {\"x.test address 9\", \"x.test address,helo 9\"}", "dns_lists asks x.test twice",
+         false},
+        {"proxy_from = {\"0.0.0.0/0\"}", "proxy_from 0.0.0.0/0 is the whole world", true},
+        {"xclient_from = {\"::/0\"}", "xclient_from ::/0 is the whole world", true},
+        {"dns_update_key = \"key\"", "dns_update_key stands there without dns_update", true},
+        {"ldap_base = \"o=x\"", "ldap_base stands there without ldap", true},
+        {"oauth_issuer = \"x\"", "oauth_issuer stands there without oauth_keys", true},
+        {"acme = \"https://acme.test/\"\nhttp = false", "acme stands there without http", true},
+    };
+    static const char *const good[] = {
+        "",
+        "public_addresses = {\"8.8.8.8\", \"2a00::1\"}\nlisten = {\"10.0.0.5\"}",
+        "port_offset = 10000\npublic_addresses = {\"127.0.0.1\"}",
+        "listen = {\"0.0.0.0\", \"::\"}\nlmtp_listen = \"127.0.0.1:24\"\nresolver = \"127.0.0.1:53\"",
+        "sender_hourly = 0\nsender_recipients = 5000",
+        "routes = {\"y.test via mail.one.test:2500\", \"from:a@x.test * via a.test\", \"* via b.test\"}",
+    };
+    struct config_finding *f;
+    struct arena a;
+    struct config c;
+    ar_init(&a, 0);
+    f = ar_array(&a, struct config_finding, CONFIG_FINDINGS_MAX);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        CHECK_OK(read_lines(&a, bad[i].lines, &c));
+        size_t n = config_judge(&c, &a, f);
+        CHECK_INT(n, 1);
+        bool named = n == 1 && sl_find(f[0].sentence, sl_cstr(bad[i].sentence)) != SL_NONE;
+        if (!named || f[0].wrong != bad[i].wrong)
+            printf("%s: %zu, %.*s\n", bad[i].lines, n, SLF(f[0].sentence));
+        CHECK(named && f[0].wrong == bad[i].wrong);
+    }
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        CHECK_OK(read_lines(&a, good[i], &c));
+        CHECK_INT(config_judge(&c, &a, f), 0);
+    }
     ar_free(&a);
 }

@@ -337,3 +337,18 @@ def test_a_node_is_restored_from_a_backup(one, tmp_path):
         one.stop()
     finally:
         one.dir = old
+
+
+def test_settings_that_cannot_work_are_named_each_in_a_sentence(world):
+    home = world.home("one.test")
+    conf = home.dir / "tram.conf"
+    good = conf.read_text()
+    conf.write_text(good + "queue_delay_warning = 6d\nproxy_from = {\"0.0.0.0/0\"}\nsender_hourly = 5000\n")
+    said = home.tram("config", "check", status=1).stderr
+    assert "proxy_from 0.0.0.0/0 is the whole world" in said and said.count("\n") == 1
+    conf.write_text(good + "queue_delay_warning = 6d\nsender_hourly = 5000\n")
+    said = home.tram("config", "check").stdout
+    assert "warning: queue_delay_warning is not shorter than queue_lifetime" in said
+    assert "warning: sender_hourly 5000 is above sender_daily 2000" in said
+    conf.write_text(good)
+    assert "warning: queue" not in home.tram("config", "check").stdout
