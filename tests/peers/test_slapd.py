@@ -67,11 +67,11 @@ def test_a_person_gets_letters_and_logs_in(net):
 
 def test_nothing_of_a_password_stays_in_memory(net):
     """Also not in libldap's, which tells it to the directory."""
-    net.slapd.change(f"dn: uid=dave,{{base}}\nchangetype: modify\nreplace: userPassword\nuserPassword: {password('dave')}\n")
-    assert login(net, "dave@home.test", password("dave")) == 235
-    assert login(net, "dave@home.test", password("wrong")) == 535
+    net.slapd.change(f"dn: uid=carol,{{base}}\nchangetype: modify\nreplace: userPassword\nuserPassword: {password('carol')}\n")
+    assert login(net, "carol@home.test", password("carol")) == 235
+    assert login(net, "carol@home.test", password("wrong")) == 535
     assert not found(net.home.process.pid)
-    net.slapd.change("dn: uid=dave,{base}\nchangetype: modify\nreplace: userPassword\nuserPassword: dave's\n")
+    net.slapd.change("dn: uid=carol,{base}\nchangetype: modify\nreplace: userPassword\nuserPassword: secret\n")
 
 
 def test_who_is_refused(net):
