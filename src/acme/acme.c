@@ -177,7 +177,14 @@ static int wait_for_dns(struct acme *x, struct acme_kept *k, const struct acme_n
     if (!name.n || k->advised || has_new_name(k, names)) return 0;
     if (!k->silent_since || k->silent_since > now) k->silent_since = now;
     if (last > k->silent_since + ACME_SILENT_S) last = k->silent_since + ACME_SILENT_S;
-    if (now >= last) return 0;
+    if (now >= last) {
+        log_warn(
+            "acme",
+            "the certificate is renewed without %.*s: the DNS does not say since %s where that leads; as "
+            "soon as it does, another one is asked for",
+            SLF(name), civil_format(k->silent_since, text));
+        return 0;
+    }
     k->renew_at = now + ACME_LOOK_S;
     int put = acme_kept_put(x->conf.kv, k);
     if (put) return err_prefix(put, "since when the DNS is silent cannot be noted");

@@ -168,8 +168,64 @@ void print_cert_show(json_t *args, json_t *reply, struct buf *out)
     buf_str(out, arg_text(reply, "chain"));
 }
 
+/* ---- what a renewal by hand did not do, and why ---- */
+
+static bool same_key(struct slice chain, struct slice other)
+{
+    uint8_t a[32], b[32];
+    return cert_spki_sha256(chain, a) == 0 && cert_spki_sha256(other, b) == 0 && memcmp(a, b, 32) == 0;
+}
+
+/* While who goes by TLSA records would not believe the next one. */
+static int say_key_stays(struct request *r, json_t *notes)
+{
+    struct acme_rollover k;
+    char text[CIVIL_TEXT_MAX];
+    int e = acme_rollover(r->core->store->kv, r->a, &k);
+    struct slice why = SL("the record of the next key does not stand in the DNS");
+    if (e && err_is_damage(e)) return 0; /* it is seen anew */
+    if (!e && k.failed) why = k.why;
+    else if (k.since && k.ready > rt_wall_seconds())
+        why = ar_printf(r->a, "not everybody knows the record of the next key before %s",
+                        civil_format(k.ready, text));
+    json_array_append_new(
+        notes, text_value(ar_printf(r->a,
+                                    "the key is still the one before, by which TLSA records at %.*s go: %.*s "
+                                    "(docs/operate.md, Certificates, says how to have another at once)",
+                                    SLF(r->core->conf->hostname), SLF(why))));
+    return e;
+}
+
+/* Names that the DNS is silent of; they come back in an order of their own. */
+static int say_left_out(struct request *r, struct slice before, struct slice chain, json_t *notes)
+{
+    struct acme_names names;
+    int e = core_certificate_names(r->core, r->a, &names);
+    for (size_t i = 0; !e && i < names.nsilent; i++) {
+        if (!cert_is_for(before, names.silent[i]) || cert_is_for(chain, names.silent[i])) continue;
+        json_array_append_new(
+            notes, text_value(ar_printf(r->a,
+                                        "it is not for %.*s, as the one before was: the DNS does not say now "
+                                        "where that leads; as soon as it does, another one is asked for",
+                                        SLF(names.silent[i]))));
+    }
+    return e;
+}
+
+static int say_what_stays(struct request *r, struct slice before)
+{
+    struct slice chain, key;
+    json_t *notes = json_array();
+    int e = core_certificate(r->core, r->a, &chain, &key);
+    if (!e && same_key(before, chain)) e = say_key_stays(r, notes);
+    if (!e) e = say_left_out(r, before, chain, notes);
+    json_object_set_new(r->reply, "notes", notes);
+    return e;
+}
+
 int run_cert_renew(struct request *r)
 {
+    struct slice before, key;
     if (!r->core->acme)
         return err_set(
             ERR_STATE,
@@ -177,8 +233,16 @@ int run_cert_renew(struct request *r)
     if (!r->core->started)
         return err_set(ERR_UNREACHABLE,
                        "an authority looks for the proof at the running server: start it first");
-    int e = acme_renew(r->core->acme);
-    return e ? e : run_cert_list(r);
+    int e = core_certificate(r->core, r->a, &before, &key);
+    if (!e) e = acme_renew(r->core->acme);
+    if (!e) e = run_cert_list(r);
+    return e ? e : say_what_stays(r, before);
 }
 
-void print_cert_renew(json_t *args, json_t *reply, struct buf *out) { print_cert_list(args, reply, out); }
+void print_cert_renew(json_t *args, json_t *reply, struct buf *out)
+{
+    size_t i;
+    json_t *v;
+    print_cert_list(args, reply, out);
+    json_array_foreach(json_object_get(reply, "notes"), i, v) buf_printf(out, "%s\n", json_string_value(v));
+}

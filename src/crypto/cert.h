@@ -7,9 +7,9 @@
 /* SHA-256 over the SubjectPublicKeyInfo of the first certificate of a PEM chain: the data of a
  * TLSA record 3 1 1 (RFC 6698 section 2.1, RFC 7672 section 3.1.1). ERR_SYNTAX. */
 MUST_CHECK int cert_spki_sha256(struct slice chain_pem, uint8_t out[32]);
-/* Seconds since the epoch at which it ends to be valid. ERR_SYNTAX. */
 /* Data and signature over it in one (CMS, RFC 5652), as DER added to out. ERR_TLS. Some ms: offload it. */
 MUST_CHECK int cms_sign(struct slice chain_pem, struct slice key_pem, struct slice data, struct buf *out);
+/* Seconds since the epoch at which it ends to be valid. ERR_SYNTAX. */
 MUST_CHECK int cert_expires(struct slice chain_pem, int64_t *when);
 /* The same and its beginning. ERR_SYNTAX. */
 MUST_CHECK int cert_validity(struct slice chain_pem, int64_t *from, int64_t *until);

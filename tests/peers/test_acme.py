@@ -126,12 +126,13 @@ def test_renewed_by_command_with_the_key_that_the_dns_knows(home):
     """Its zone shows a TLSA record of the key that `init` made, and of no other; then none."""
     before, shown = served(home, 993), home.json("cert", "show")
     assert shown["tlsa"] in home.world.zone.read_text() and shown["next_tlsa"] not in home.world.zone.read_text()
-    home.tram("cert", "renew")
+    told = home.tram("cert", "renew").stdout
+    assert "the key is still the one before" in told and "no record of the next key" in told, told
     assert served(home, 993) != before and home.json("cert", "show")["tlsa"] == shown["tlsa"]
     assert "no record of the next key" in home.json("cert", "show")["tlsa_why"]
     home.world.write_zone("".join(line for line in home.world.zone.read_text().splitlines(True) if " TLSA " not in line))
     before = served(home, 993)
-    home.tram("cert", "renew")
+    assert "the key is still" not in home.tram("cert", "renew").stdout
     after = home.json("cert", "show")
     assert served(home, 993) != before
     assert after["tlsa"] == shown["next_tlsa"] and after["next_tlsa"] != shown["next_tlsa"]
