@@ -104,6 +104,7 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
     struct buf b = BUF_INIT;
     struct q_envelope e = {.l = *l,
                            .expires = letter_expires(&l->wants, x->now, x->q->lifetime_s),
+                           .sieve = q_sieve_make(a, l),
                            .rcpts = (uint32_t)l->nrcpt,
                            .groups = x->groups,
                            .open = x->groups};

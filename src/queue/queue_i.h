@@ -44,6 +44,7 @@ struct q_envelope {
     int64_t age;           /* when it is looked at for its age: its row x */
     uint32_t groups, open; /* open: groups with recipients that are not at an end */
     uint32_t rcpts;        /* 0: not said */
+    struct slice sieve;    /* of its recipients' addresses; empty: an older program took it */
     uint32_t unscheduled;  /* from this group on the schedule has no rows yet (pages.c); 0: it has all */
 };
 struct q_group {
@@ -112,7 +113,14 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e);
 MUST_CHECK int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelope *e);
 /* What a walk over very many passes most of them over by, at a fraction of the work. False: it is to be read
  * whole. */
-bool q_envelope_peek(struct slice row, struct slice *sender, int64_t *received);
+struct q_front {
+    struct slice sieve, sender;
+    int64_t received; /* if that is wanted */
+};
+bool q_envelope_peek(struct slice row, bool received, struct q_front *out);
+/* Bits that say of an address that it may be one of those, or is none (a Bloom filter). */
+struct slice q_sieve_make(struct arena *a, const struct letter *l);
+bool q_sieve_may_hold(struct slice sieve, struct slice address);
 bool q_rcpt_peek(struct slice row, struct slice *address);
 void q_group_put(struct buf *b, const struct q_group *g);
 MUST_CHECK int q_group_get(struct slice row, uint32_t n, struct q_group *g);

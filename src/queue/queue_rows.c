@@ -183,6 +183,7 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e)
 {
     const struct letter *l = &e->l;
     rec_begin(b, ROW_VERSION);
+    rec_opt(b, 'a', e->sieve);
     letter_record_put(b, l);
     if (l->made.n) rec_put(b, 'M', l->made);
     else rec_put(b, 'b', body_ref_slice(&l->body));
@@ -197,17 +198,59 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e)
     rec_opt_u64(b, 'W', e->unscheduled);
 }
 
-bool q_envelope_peek(struct slice row, struct slice *sender, int64_t *received)
+bool q_envelope_peek(struct slice row, bool received, struct q_front *out)
 {
     struct rec r;
+    *out = (struct q_front){.received = 0};
     if (rec_open(&r, row, ROW_VERSION) != 0) return false;
     for (bool sent = false; rec_next(&r);) {
-        if (r.tag == 'f') *sender = r.field, sent = true;
+        if (r.tag == 'a') out->sieve = r.field;
+        if (r.tag == 'f') out->sender = r.field, sent = true;
+        if (sent && !received) return true;
         if (r.tag != 't') continue;
-        *received = (int64_t)rec_u64(&r);
+        out->received = (int64_t)rec_u64(&r);
         return sent && !r.bad;
     }
     return false;
+}
+
+enum { SIEVE_LEAST = 8, SIEVE_MOST = 512, SIEVE_EACH = 2, SIEVE_BITS = 3 };
+
+struct sieve_hash {
+    uint32_t at, step;
+};
+
+static struct sieve_hash sieve_hash(struct slice address)
+{
+    char low[LIMIT_ADDRESS];
+    size_t n = address.n < sizeof low ? address.n : sizeof low;
+    for (size_t i = 0; i < n; i++)
+        low[i] = (char)(address.p[i] >= 'A' && address.p[i] <= 'Z' ? address.p[i] + 32 : address.p[i]);
+    uint32_t h = crc32c(0, low, n);
+    return (struct sieve_hash){h, crc32c(h, low, n) | 1};
+}
+
+struct slice q_sieve_make(struct arena *a, const struct letter *l)
+{
+    size_t n = l->nrcpt * SIEVE_EACH;
+    n = n < SIEVE_LEAST ? SIEVE_LEAST : n > SIEVE_MOST ? SIEVE_MOST : n;
+    char *bits = ar_alloc(a, n);
+    memset(bits, 0, n);
+    for (size_t i = 0; i < l->nrcpt; i++) {
+        struct sieve_hash h = sieve_hash(l->rcpt[i].route.address);
+        for (int k = 0; k < SIEVE_BITS; k++, h.at += h.step)
+            bits[h.at % (8 * n) / 8] = (char)(bits[h.at % (8 * n) / 8] | 1 << h.at % 8);
+    }
+    return sl(bits, n);
+}
+
+bool q_sieve_may_hold(struct slice sieve, struct slice address)
+{
+    struct sieve_hash h = sieve_hash(address);
+    bool all = sieve.n > 0;
+    for (int k = 0; all && k < SIEVE_BITS; k++, h.at += h.step)
+        all = (sieve.p[h.at % (8 * sieve.n) / 8] >> h.at % 8 & 1) != 0;
+    return all;
 }
 
 int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelope *e)
@@ -223,6 +266,7 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
         case 'b':
             if (body_ref_parse(r.field, &l->body) != 0) l->body.s[0] = 0;
             break;
+        case 'a': e->sieve = r.field; break;
         case 'M': l->made = r.field; break;
         case 'k': l->skip = (uint32_t)rec_u64(&r); break;
         case 'x': e->expires = (int64_t)rec_u64(&r); break;

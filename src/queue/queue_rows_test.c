@@ -402,23 +402,84 @@ TEST(a_damaged_or_lost_number_of_shards_stops_no_start)
 /* What passes most rows over says what the whole row does, and nothing of one that is damaged in front. */
 TEST(queue_rows_are_told_by_their_front)
 {
-    struct q_envelope e = {.l = {.sender = SL("a@one.test"), .received = 1700000000, .subject = SL("s")},
-                           .groups = 1};
+    struct letter_rcpt to[] = {{.route = {.address = SL("b@two.test")}},
+                               {.route = {.address = SL("C@two.test")}}};
+    struct letter l = {
+        .sender = SL("a@one.test"), .rcpt = to, .nrcpt = 2, .received = 1700000000, .subject = SL("s")};
+    struct arena a = {0};
+    struct q_envelope e = {.l = l, .sieve = q_sieve_make(&a, &l), .groups = 1};
     struct q_rcpt r = {.address = SL("b@two.test"), .reply = SL("450 later")};
     struct buf b = BUF_INIT;
+    struct q_front front;
     struct slice text = {0};
-    int64_t at = 0;
     q_envelope_put(&b, &e);
-    CHECK(q_envelope_peek(buf_slice(&b), &text, &at) && at == 1700000000);
-    CHECK_SL(text, "a@one.test");
+    CHECK(q_envelope_peek(buf_slice(&b), true, &front) && front.received == 1700000000);
+    CHECK(q_envelope_peek(buf_slice(&b), false, &front) && sl_eq(front.sender, l.sender));
+    CHECK(q_sieve_may_hold(front.sieve, SL("B@two.test")) && q_sieve_may_hold(front.sieve, SL("c@two.test")));
+    CHECK(!q_sieve_may_hold(front.sieve, SL("d@two.test")) && !q_sieve_may_hold(SL(""), SL("b@two.test")));
     for (size_t n = 0; n < 20; n++)
-        CHECK(!q_envelope_peek(sl_sub(buf_slice(&b), 0, n), &text, &at)); /* cut before the time */
+        CHECK(!q_envelope_peek(sl_sub(buf_slice(&b), 0, n), true, &front)); /* cut before the time */
     q_rcpt_put(&b, &r);
     CHECK(q_rcpt_peek(buf_slice(&b), &text));
     CHECK_SL(text, "b@two.test");
     CHECK(!q_rcpt_peek(sl_sub(buf_slice(&b), 0, 5), &text) && !q_rcpt_peek(SL(""), &text));
     CHECK(!q_envelope_peek(SL("\x7f"
                               "f"),
-                           &text, &at));
+                           true, &front));
     buf_free(&b);
+    ar_free(&a);
+}
+
+/* Of many recipients each may be one, and few others. */
+TEST(queue_sieve_of_many)
+{
+    struct arena a = {0};
+    struct letter l = {.rcpt = ar_array(&a, struct letter_rcpt, 1000), .nrcpt = 1};
+    int wrong = 0;
+    for (size_t i = 0; i < 1000; i++) l.rcpt[i].route.address = ar_printf(&a, "user%zu@d%zu.test", i, i % 7);
+    for (; l.nrcpt <= 1000; l.nrcpt *= 4) {
+        struct slice sieve = q_sieve_make(&a, &l);
+        CHECK(sieve.n <= 512);
+        for (size_t i = 0; i < l.nrcpt; i++) CHECK(q_sieve_may_hold(sieve, l.rcpt[i].route.address));
+        for (int i = 0; l.nrcpt <= 256 && i < 1000; i++)
+            wrong += q_sieve_may_hold(sieve, ar_printf(&a, "other%d@d%d.test", i, i % 7));
+    }
+    CHECK(wrong < 100);
+    ar_free(&a);
+}
+
+/* Letters that an older program took, one whose envelope is gone, and new ones: an address finds each once,
+ * as sender and as recipient. */
+TEST(queue_an_address_finds_letters_old_and_new)
+{
+    struct tester t;
+    struct letter l[4];
+    struct queue_filter f = {.address = SL("OK@two.test")};
+    REQUIRE(begin(&t, NULL));
+    for (int round = 0; round < 3; round++) {
+        static const char *const to[] = {"ok@two.test bob@three.test", "x@two.test ok@two.test",
+                                         "ok@two.test", "nobody@two.test"};
+        for (size_t i = 0; i < COUNT_OF(l) && !round; i++) {
+            l[i] = letter_to(&t, i == 3 ? "ok@two.test" : "alice@one.test", to[i]);
+            CHECK_OK(accept_letter(t.q, &l[i]));
+        }
+        if (round == 1) { /* as an older program wrote it */
+            struct q_envelope e;
+            struct slice row, key = queue_key_envelope(&t.f.a, &l[1].id);
+            struct buf b = BUF_INIT;
+            CHECK_OK(kv_get(t.f.s->kv, SL("q:000"), key, &t.f.a, &row));
+            CHECK_OK(q_envelope_get(row, &l[1].id, &e));
+            CHECK(e.sieve.n > 0);
+            e.sieve = SL("");
+            q_envelope_put(&b, &e);
+            kv_note(t.f.s->kv, SL("q:000"), key, buf_slice(&b));
+            CHECK_OK(kv_flush(t.f.s->kv, SL("q:000")));
+            buf_free(&b);
+        }
+        if (round == 2) spoil(&t, queue_key_envelope(&t.f.a, &l[2].id), "");
+        CHECK_INT(listed(&t, &f), 4);
+        CHECK_INT(listed(&t, &(struct queue_filter){.address = SL("none@two.test")}), 0);
+        CHECK_INT(listed(&t, &(struct queue_filter){.address = SL("bob@three.test")}), 1);
+    }
+    end(&t);
 }

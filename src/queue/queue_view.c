@@ -5,12 +5,12 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "kv/record.h"
-#include "mail/domain.h"
 #include "pages.h"
 #include "queue_i.h"
+#include "queue_walk.h"
 #include "trace/trace.h"
 
-enum { ACT_CHUNK = 500, DUE_COUNT_MAX = 100000, WALK_PAGE = 500 };
+enum { ACT_CHUNK = 500, DUE_COUNT_MAX = 100000 };
 
 /* ---- seeing ---- */
 
@@ -223,191 +223,6 @@ int queue_show(struct queue *q, const struct letter_id *id, struct arena *a, str
     return show(q, id, a, out, &bad_row);
 }
 
-/* "mx.two.test [127.0.0.3]:25" is of mx.two.test, of two.test and of test. */
-static bool of_host(struct slice host, struct slice asked)
-{
-    struct slice name = sl_sub(host, 0, sl_chr(host, ' ') == SL_NONE ? host.n : sl_chr(host, ' '));
-    return domain_within(name, asked);
-}
-
-static bool asks_for_waiting(const struct queue_filter *f)
-{
-    return f->class.n || f->host.n || f->source.n || f->uncertain;
-}
-static bool asks_for_rcpts(const struct queue_filter *f)
-{
-    return f->address.n || f->domain.n || asks_for_waiting(f);
-}
-
-static bool address_matches(const struct queue_filter *f, struct slice address)
-{
-    if (f->address.n && !sl_eqi(f->address, address)) return false;
-    size_t at = f->domain.n ? sl_rchr(address, '@') : 0;
-    return !f->domain.n || (at != SL_NONE && sl_eqi(f->domain, sl_from(address, at + 1)));
-}
-
-static bool rcpt_matches(const struct queue_filter *f, const struct q_rcpt *r)
-{
-    bool waits = r->state == Q_WAITING || r->state == Q_HELD || r->state == Q_FAILED;
-    if (!address_matches(f, r->address)) return false;
-    if (asks_for_waiting(f) && !waits) return false;
-    return (!f->class.n || sl_eqi(f->class, r->class)) && (!f->host.n || of_host(r->host, f->host)) &&
-           (!f->source.n || sl_eq(f->source, r->source)) && (!f->uncertain || r->uncertain);
-}
-
-/* Of a letter, what does not depend on its recipients; e NULL: its envelope cannot be read, so its sender is
- * not known. */
-static bool letter_matches(const struct queue_filter *f, const struct q_envelope *e,
-                           const struct letter_id *id)
-{
-    if (f->sender.n && (!e || !sl_eqi(f->sender, e->l.sender))) return false;
-    return !f->before || (e ? e->l.received : letter_id_time(id)) < f->before;
-}
-
-/* An address is asked for that may be the sender's. */
-static bool may_be_sender(const struct queue_filter *f)
-{
-    return f->address.n && !f->domain.n && !asks_for_waiting(f);
-}
-
-struct walk {
-    struct queue *q;
-    const struct queue_filter *f;
-    int (*each)(void *arg, const struct letter_id *id);
-    void *arg;
-    struct shard *s;
-    struct arena scratch;
-    struct letter_id last; /* of the rows at hand: nothing more of it matters */
-    bool over;             /* nor of the rows behind */
-    bool hole;             /* rows could not be read */
-};
-typedef int row_fn(struct walk *w, const struct kv_row *row, const struct letter_id *id);
-
-static bool has_row(struct walk *w, struct slice from)
-{
-    struct kv_page page;
-    return kv_scan(w->q->store->kv, shard_object(w->s), from, kv_prefix_end(&w->scratch, from), 1,
-                   &w->scratch, &page) == 0 &&
-           page.n;
-}
-
-/* As its row says in front: most are passed over by that. */
-static bool is_no_match(const struct queue_filter *f, struct slice row)
-{
-    struct slice sender;
-    int64_t received;
-    if (!q_envelope_peek(row, &sender, &received)) return false;
-    return (f->sender.n && !sl_eqi(f->sender, sender)) || (f->before && received >= f->before) ||
-           (asks_for_rcpts(f) && !sl_eqi(f->address, sender));
-}
-
-/* Without regard to recipients; or, when those are asked for, letters that match by their sender. */
-static int envelope_row(struct walk *w, const struct kv_row *row, const struct letter_id *id)
-{
-    struct q_envelope e;
-    if (is_no_match(w->f, row->value)) return 0;
-    bool whole = q_envelope_get(row->value, id, &e) == 0, rcpts = asks_for_rcpts(w->f);
-    if (rcpts && (!whole || !sl_eqi(w->f->address, e.l.sender))) return 0;
-    return letter_matches(w->f, whole ? &e : NULL, id) ? w->each(w->arg, id) : 0;
-}
-
-/* Its recipient matches: does the letter, and has envelope_row() not given it? What is being accepted is not
- * there yet. */
-static bool rcpts_letter_matches(struct walk *w, const struct letter_id *id)
-{
-    struct q_envelope e;
-    ar_reset(&w->scratch);
-    int bad = queue_load_envelope(w->s, id, &w->scratch, &e);
-    if (bad == ERR_NOT_FOUND && has_row(w, queue_key_accepting(&w->scratch, id))) return false;
-    if (!bad && may_be_sender(w->f) && sl_eqi(w->f->address, e.l.sender)) return false;
-    return letter_matches(w->f, bad ? NULL : &e, id);
-}
-
-static int rcpt_row(struct walk *w, const struct kv_row *row, const struct letter_id *id)
-{
-    struct q_rcpt r;
-    struct slice address;
-    if (q_rcpt_peek(row->value, &address) && !address_matches(w->f, address)) return 0;
-    if (strcmp(id->s, w->last.s) == 0 || q_rcpt_get(row->key, row->value, &r) != 0) return 0;
-    if (!rcpt_matches(w->f, &r)) return 0;
-    w->last = *id;
-    return rcpts_letter_matches(w, id) ? w->each(w->arg, id) : 0;
-}
-
-/* A row of a group or a recipient: only what no row before it, of another kind, has shown already. Rows come
- * in order of their letters' time. */
-static int other_row(struct walk *w, const struct kv_row *row, const struct letter_id *id)
-{
-    if (strcmp(id->s, w->last.s) == 0) return 0;
-    w->last = *id;
-    w->over = !letter_matches(w->f, NULL, id);
-    if (w->over) return 0;
-    ar_reset(&w->scratch);
-    if (has_row(w, queue_key_envelope(&w->scratch, id))) return 0;
-    if (has_row(w, queue_key_accepting(&w->scratch, id))) return 0;
-    if (row->key.p[0] == 'r' && has_row(w, ar_printf(&w->scratch, "g%s/", id->s))) return 0;
-    return w->each(w->arg, id);
-}
-
-/* The letters that rows of this kind ('e', 'g', 'r') name. */
-static int walk_rows(struct walk *w, char kind, row_fn *look)
-{
-    char last[KV_KEY_MAX + 2] = {kind}, end[2] = {(char)(kind + 1)};
-    struct arena rows = {0};
-    struct kv_page page = {.more = true};
-    bool hole;
-    int e = 0;
-    w->last = (struct letter_id){{0}};
-    w->over = false;
-    while (!e && page.more && !w->over) {
-        ar_reset(&rows);
-        e = kv_scan_over(w->q->store->kv, shard_object(w->s), sl_cstr(last), sl_cstr(end), WALK_PAGE, &rows,
-                         &page, &hole);
-        w->hole |= hole;
-        for (size_t i = 0; !e && i < page.n && !w->over; i++) {
-            struct letter_id id = {{0}};
-            struct slice key = page.row[i].key;
-            if (!letter_id_ok(sl_sub(key, 1, 1 + LETTER_ID_LEN))) continue; /* `tram verify` tells of it */
-            memcpy(id.s, key.p + 1, LETTER_ID_LEN);
-            e = look(w, &page.row[i], &id);
-        }
-        if (page.n) snprintf(last, sizeof last, "%.*s ", SLF(page.row[page.n - 1].key));
-        fiber_breathe();
-    }
-    ar_free(&rows);
-    return e;
-}
-
-/* Only rows of the kinds that the filter asks for are read, each once. */
-static int walk_shard(struct walk *w)
-{
-    bool rcpts = asks_for_rcpts(w->f);
-    int e = !rcpts || may_be_sender(w->f) ? walk_rows(w, 'e', envelope_row) : 0;
-    if (!e && rcpts) return walk_rows(w, 'r', rcpt_row);
-    if (w->f->sender.n) return e; /* without its envelope nobody knows a letter's */
-    if (!e) e = walk_rows(w, 'g', other_row);
-    return e ? e : walk_rows(w, 'r', other_row);
-}
-
-/* Calls each() for the letters that match, in order of age within a shard, then for those of it whose
- * envelope is missing, until it returns non-zero. */
-static int walk(struct queue *q, const struct queue_filter *f,
-                int (*each)(void *arg, const struct letter_id *id), void *arg)
-{
-    struct walk w = {.q = q, .f = f, .each = each, .arg = arg};
-    int e = 0;
-    for (int k = 0; !e && k < q->nshards; k++) {
-        w.s = &q->shard[k];
-        e = walk_shard(&w);
-    }
-    ar_free(&w.scratch);
-    if (!e && w.hole)
-        return err_set(ERR_CORRUPT,
-                       "rows of the queue cannot be read, and letters may be missing here; all others "
-                       "were looked at (`tram verify` tells more)");
-    return e < 0 ? e : 0;
-}
-
 struct listing {
     struct queue *q;
     queue_each_fn *each;
@@ -430,7 +245,7 @@ static int list_one(void *arg, const struct letter_id *id)
 int queue_list(struct queue *q, const struct queue_filter *f, queue_each_fn *each, void *arg)
 {
     struct listing x = {.q = q, .each = each, .arg = arg, .left = f->limit ? f->limit : 1000};
-    int e = walk(q, f, list_one, &x);
+    int e = queue_walk(q, f, list_one, &x);
     ar_free(&x.a);
     return e;
 }
@@ -606,7 +421,7 @@ static int act_one(void *arg, const struct letter_id *id)
 int queue_act_all(struct queue *q, const struct queue_filter *f, enum queue_action what, size_t *n)
 {
     struct acting_all x = {.q = q, .what = what};
-    int e = walk(q, f, act_one, &x);
+    int e = queue_walk(q, f, act_one, &x);
     *n = x.n;
     return e;
 }
@@ -693,7 +508,7 @@ int queue_reroute_all(struct queue *q, const struct queue_filter *f, struct slic
 {
     struct rerouting x = {.q = q, .source = source};
     int e = find_source(q, source);
-    if (!e) e = walk(q, f, reroute_one, &x);
+    if (!e) e = queue_walk(q, f, reroute_one, &x);
     *n = x.all;
     return e;
 }

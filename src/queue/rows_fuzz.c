@@ -13,23 +13,24 @@ FUZZ
     struct q_rcpt r;
     struct buf b = BUF_INIT;
     struct q_due due;
-    struct slice front = {0};
-    int64_t received = 0;
+    struct q_front front;
+    struct slice address;
     if (!input.n) return;
     struct slice row = sl_from(input, 1), key = row;
-    (void)(q_envelope_peek(row, &front, &received) || q_rcpt_peek(row, &front));
+    (void)(q_envelope_peek(row, input.n % 2, &front) || q_rcpt_peek(row, &address));
+    (void)q_sieve_may_hold(row, SL("a@b.test"));
     if (input.p[0] == 'e' && q_envelope_get(row, &id, &e) == 0) {
         q_envelope_put(&b, &e);
         ASSERT(b.over || q_envelope_get(buf_slice(&b), &id, &e) == 0);
-        ASSERT(b.over || (q_envelope_peek(buf_slice(&b), &front, &received) && sl_eq(front, e.l.sender) &&
-                          received == e.l.received));
+        ASSERT(b.over || (q_envelope_peek(buf_slice(&b), true, &front) && sl_eq(front.sender, e.l.sender) &&
+                          sl_eq(front.sieve, e.sieve) && front.received == e.l.received));
     } else if (input.p[0] == 'g' && q_group_get(row, 1, &g) == 0) {
         ASSERT(!g.local || strlen(g.account) < sizeof g.account);
     } else if (input.p[0] == 'r' && sl_next(&row, 0, &key) && q_rcpt_get(key, row, &r) == 0) {
         ASSERT(r.state < Q_STATES && r.g <= 99999 && r.n <= 99999);
         q_rcpt_put(&b, &r);
         ASSERT(q_rcpt_get(key, buf_slice(&b), &r) == 0);
-        ASSERT(q_rcpt_peek(buf_slice(&b), &front) && sl_eq(front, r.address));
+        ASSERT(q_rcpt_peek(buf_slice(&b), &address) && sl_eq(address, r.address));
     } else if (input.p[0] == 'd' && sl_next(&row, 0, &key) && q_due_get(key, row, &due) == 0) {
         ASSERT(due.due >= 0 && due.g <= 99999 && letter_id_ok(sl_cstr(due.id.s)) && due.stream < STREAMS);
     }
