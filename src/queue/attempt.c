@@ -292,6 +292,8 @@ static int tell_success(struct shard *s, const struct q_loaded *l, struct q_rcpt
             ngood++;
         }
         if (ngood) e = bounce_tell(s->q, &l->e, good, ngood, kinds[k], a, &told);
+        if (ngood && !e && told.why_not.n)
+            log_info("queue", "%s: no report of success is made: %.*s", l->e.l.id.s, SLF(told.why_not));
     }
     return e;
 }

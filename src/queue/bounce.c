@@ -152,8 +152,15 @@ static struct letter_wants report_wants(const struct letter *l)
         .requiretls = w->requiretls, .has_priority = w->has_priority, .priority = w->priority};
 }
 
+/* For the same reason, but for good. */
+static int denied(struct arena *a, int why)
+{
+    struct slice text = ar_dup(a, sl_cstr(err_text(why)));
+    return err_set(ERR_DENIED, "%.*s", SLF(text));
+}
+
 /* Is its sender to be told, and now? 0: it counts. ERR_DENIED, ERR_BUSY with a sentence. */
-static int ask_tellings(struct queue *q, const struct q_envelope *e, enum bounce_kind kind)
+static int ask_tellings(struct queue *q, const struct q_envelope *e, enum bounce_kind kind, struct arena *a)
 {
     enum letter_path path = e->l.path;
     int bad = tellings_take(q->tellings, path, e->l.sender);
@@ -161,6 +168,8 @@ static int ask_tellings(struct queue *q, const struct q_envelope *e, enum bounce
         tellings_return(q->tellings, path, e->l.sender);
         bad = err_set(ERR_DENIED, "nothing proves that the letter is its own, and it is only late");
     }
+    bool bad_news = kind == BOUNCE_FAILED || kind == BOUNCE_DELAYED; /* good news does not wait */
+    if (bad == ERR_BUSY && !bad_news) bad = denied(a, bad);
     if (bad == ERR_DENIED) queue_tally(&q->reports_withheld, 1);
     if (bad == ERR_BUSY) queue_tally(&q->reports_later, 1);
     return bad;
@@ -188,7 +197,7 @@ int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *cons
     for (size_t i = 0; i < n; i++)
         if (wants(rcpt[i], kind)) d[nd++] = describe(e, rcpt[i], kind);
     if (!nd) return 0;
-    int bad = ask_tellings(q, e, kind);
+    int bad = ask_tellings(q, e, kind, a);
     told->later = bad == ERR_BUSY;
     if (!bad) {
         bad = build(q, a, e, kind, d, nd, &own.text);

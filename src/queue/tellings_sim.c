@@ -166,6 +166,17 @@ TEST(senders_that_nothing_proves_hear_little_each_in_its_domain_and_together)
     CHECK_INT(w.at_last.reports_withheld, 4000 - TELL_UNPROVEN_ALL);
 }
 
+/* Of success they hear as often, and what is beyond that is not waited for. */
+TEST(good_news_beyond_its_share_is_not_made)
+{
+    struct storm w = run(
+        (struct storm){
+            .path = PATH_OURS, .letters = TELL_OURS + 200, .delivered = true, .notify = NOTIFY_SUCCESS},
+        blow);
+    CHECK(w.reports == TELL_OURS && w.in_hour[0] == TELL_OURS);
+    CHECK(w.at_last.reports_withheld == 200 && w.at_last.reports_later == 0);
+}
+
 TEST(proven_strangers_are_told_in_turns)
 {
     struct storm w = run((struct storm){.path = PATH_PROVEN, .letters = 2 * TELL_PROVEN + 50}, blow);
