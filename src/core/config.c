@@ -35,7 +35,8 @@ const struct setting settings[] = {
      SETTING_PATH, FIELD(dns_anchors)},
     {"zone", "", "a master file that answers all DNS questions", SETTING_PATH, FIELD(zone)},
     {"milter", "",
-     "filters that look at each letter, in this order: \"unix:PATH OPTION ...\", \"inet:ADDRESS:PORT\"",
+     "filters that look at each letter, in this order: \"unix:PATH OPTION ...\", \"inet:ADDRESS:PORT\", "
+     "\"http://ADDRESS:PORT\" (Rspamd)",
      SETTING_FILTERS, FIELD(filter), .count = offsetof(struct config, nfilters)},
     {"dns_lists", "",
      "lists of senders in the DNS that are asked, with weights: \"ZONE address,helo,sender,url WEIGHT\"",

@@ -49,8 +49,14 @@ static struct filter_content content_of(struct filtering *x)
     for (size_t i = 0; i < x->head.n; i++)
         if (!x->head.field[i].bad)
             v[n++] = (struct filter_field){x->head.field[i].name, x->head.field[i].body};
-    return (struct filter_content){
-        .field = v, .nfield = n, .read = read_body, .replace = replace_body, .arg = x};
+    return (struct filter_content){.field = v,
+                                   .nfield = n,
+                                   .size = body_written(x->l->body),
+                                   .rcpt = x->l->said,
+                                   .nrcpt = x->l->nsaid,
+                                   .read = read_body,
+                                   .replace = replace_body,
+                                   .arg = x};
 }
 
 /* ---- its changes ---- */

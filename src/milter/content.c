@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "filter_i.h"
+#include "wire/rspamd.h"
 
 /* One letter before one filter. */
 struct showing {
@@ -114,8 +115,20 @@ static int show_end(struct showing *x)
     return e;
 }
 
+static int take_rspamd_change(void *x, const struct milter_reply *r) { return keep_change(x, r); }
+
+static int show_rspamd(struct showing *x)
+{
+    struct rspamd_answer r;
+    if (is_over(x)) return 0;
+    int e = rspamd_ask(x->t, x->k, x->c, x->a, &r);
+    if (!e) e = talk_answer(x->k, &r.verdict, &x->answer, NULL);
+    return e || is_over(x) ? e : rspamd_changes(x->c, &r, x->a, take_rspamd_change, x);
+}
+
 static int show(struct showing *x)
 {
+    if (x->k->f->http) return show_rspamd(x);
     int e = show_command(x, MILTER_DATA, MILTER_AT_DATA, MILTER_NO_DATA, MILTER_MUTE_DATA);
     if (!e) e = show_fields(x);
     if (!e) e = show_command(x, MILTER_EOH, MILTER_AT_EOH, MILTER_NO_EOH, MILTER_MUTE_EOH);

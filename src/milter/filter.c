@@ -5,12 +5,25 @@
 
 #include "base/text.h"
 
+enum { RSPAMD_PORT = 11333 };
+
 static int word_of(struct slice text, const char *words)
 {
     struct slice rest = sl_cstr(words), word;
     for (int n = 0; sl_next(&rest, '|', &word); n++)
         if (sl_eq(word, text)) return n;
     return -1;
+}
+
+/* The place of Rspamd's normal worker: an address, and a port when it is another. */
+static bool take_url(struct slice text, struct filter *f)
+{
+    char with_port[ENDPOINT_TEXT_MAX];
+    if (sl_ends(text, SL("/"))) text.n--;
+    f->http = true;
+    if (endpoint_parse(text, &f->at)) return f->at.port != 0;
+    int n = snprintf(with_port, sizeof with_port, "%.*s:%d", SLF(text), RSPAMD_PORT);
+    return n < (int)sizeof with_port && endpoint_parse(sl_cstr(with_port), &f->at);
 }
 
 static int take_place(struct slice text, struct filter *f)
@@ -20,11 +33,11 @@ static int take_place(struct slice text, struct filter *f)
         return 0;
     }
     if (sl_starts(text, SL("inet:")) && endpoint_parse(sl_from(text, 5), &f->at)) return 0;
-    return err_set(
-        ERR_SYNTAX,
-        "\"%.*s\" must be unix: and the path of a socket, or inet: and an address and port such as "
-        "inet:127.0.0.1:11332",
-        SLF(text));
+    if (sl_starts(text, SL("http://")) && take_url(sl_from(text, 7), f)) return 0;
+    return err_set(ERR_SYNTAX,
+                   "\"%.*s\" must be unix: and the path of a socket, inet: and an address and port such as "
+                   "inet:127.0.0.1:11332, or of Rspamd a URL such as http://127.0.0.1:11333",
+                   SLF(text));
 }
 
 static bool take_name(struct slice v, struct filter *f)

@@ -28,6 +28,7 @@ enum filter_letters { FILTER_ALL, FILTER_WORLD, FILTER_OWN }; /* of strangers, o
 struct filter {
     char name[FILTER_NAME_MAX + 1];
     struct endpoint at;
+    bool http;         /* it is Rspamd, asked by its own protocol: once, when the letter is there */
     int64_t timeout_s; /* for each of its answers; one that says "in progress" has it anew */
     enum filter_failure failure;
     enum filter_letters letters;
@@ -38,9 +39,9 @@ struct filters { /* outlives every talk */
     size_t n;
     struct slice hostname;
 };
-/* "unix:/run/rspamd/milter.sock" or "inet:127.0.0.1:11332", then any of timeout=30s,
- * failure=tempfail|pass|refuse|hold, letters=all|world|own, name=WORD with blanks between. ERR_SYNTAX, with a
- * sentence. */
+/* "unix:/run/rspamd/milter.sock" or "inet:127.0.0.1:11332", or "http://127.0.0.1:11333" for Rspamd, then any
+ * of timeout=30s, failure=tempfail|pass|refuse|hold, letters=all|world|own, name=WORD with blanks between.
+ * ERR_SYNTAX, with a sentence. */
 MUST_CHECK int filter_parse(struct slice text, struct filter *out);
 
 /* ---- a connection ---- */
@@ -90,6 +91,9 @@ struct filter_field {
 struct filter_content {
     const struct filter_field *field;
     size_t nfield;
+    uint64_t size; /* of the body */
+    const struct slice *rcpt;
+    size_t nrcpt;
     /* Bytes of the body from `at` on, at most n, 0 at its end; or an error. SUSPENDS. */
     int64_t (*read)(void *arg, uint64_t at, void *p, size_t n);
     /* More of a body that is to stand in place of this one; the first call begins it. SUSPENDS. */

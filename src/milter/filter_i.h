@@ -35,6 +35,20 @@ MUST_CHECK int link_send(struct filter_link *k, struct buf *b);
  * SUSPENDS. */
 MUST_CHECK int link_read(struct filter_link *k, struct arena *a, struct milter_reply *out);
 
+/* Only connects: the other half of it. SUSPENDS. */
+MUST_CHECK int link_dial(struct filter_link *k);
+
+/* ---- rspamd.c: of filters with `http` ---- */
+
+struct rspamd_answer;
+/* Shows it the letter, and reads its answer, which lies in a. SUSPENDS. */
+MUST_CHECK int rspamd_ask(struct filter_talk *t, struct filter_link *k, const struct filter_content *c,
+                          struct arena *a, struct rspamd_answer *out);
+/* What it wants changed, as a milter would say it, in order. each()'s error. */
+typedef int rspamd_change_fn(void *arg, const struct milter_reply *r);
+MUST_CHECK int rspamd_changes(const struct filter_content *c, const struct rspamd_answer *r, struct arena *a,
+                              rspamd_change_fn *each, void *arg);
+
 /* ---- talk.c ---- */
 
 enum {

@@ -92,7 +92,7 @@ static bool is_resting(const struct filter *f)
     return rt_now() < __atomic_load_n(&f->resting, __ATOMIC_RELAXED);
 }
 
-int link_open(struct filter_link *k)
+static int reach(struct filter_link *k, bool greets)
 {
     ASSERT(!k->c);
     if (is_resting(k->f)) return err_set(ERR_REFUSED, "it could not be reached a moment ago");
@@ -103,11 +103,14 @@ int link_open(struct filter_link *k)
     int e = conn_dial(&k->c, &k->f->at, NULL);
     deadline_restore(before);
     if (e) k->c = NULL;
-    if (!e) e = agree(k);
+    if (!e && greets) e = agree(k);
     if (e && e != ERR_CANCELED && !(hurried && e == ERR_TIMEOUT))
         __atomic_store_n(&k->f->resting, rt_now() + FILTER_REST, __ATOMIC_RELAXED);
     return e;
 }
+
+int link_open(struct filter_link *k) { return reach(k, true); }
+int link_dial(struct filter_link *k) { return reach(k, false); }
 
 void link_drop(struct filter_link *k)
 {

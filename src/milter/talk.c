@@ -251,6 +251,10 @@ static bool takes_part(const struct filter_link *k, enum milter_command c)
 static int ask_one(struct filter_talk *t, struct filter_link *k, const struct step *s, struct arena *a,
                    struct filter_answer *out)
 {
+    if (k->f->http) { /* hears of nothing until the letter is there */
+        k->state = s->command == MILTER_MAIL ? LINK_LETTER : k->state;
+        return 0;
+    }
     bool fresh = k->state == LINK_NEW;
     int e = fresh ? catch_up(t, k, a, out) : 0;
     if (e || out->code || k->state == LINK_DONE) return e;
@@ -344,7 +348,8 @@ void filter_forget(struct filter_talk *t)
         if (k->state != LINK_LETTER && k->state != LINK_PAST && k->state != LINK_CONTENT) continue;
         bool ended = k->state == LINK_CONTENT;
         k->state = LINK_OPEN;
-        if (ended) continue;
+        if (k->f->http) k->state = LINK_NEW;
+        if (ended || k->f->http) continue;
         buf_clear(&t->out);
         milter_put(&t->out, MILTER_ABORT, NULL, 0);
         if (link_send(k, &t->out)) link_drop(k), k->state = LINK_NEW;

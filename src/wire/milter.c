@@ -89,7 +89,7 @@ static void put_words(struct buf *b, struct slice line)
 }
 
 /* "550 5.7.1 words", or "550-5.7.1 words" CR LF "550 5.7.1 words": smfi_setreply(), smfi_setmlreply(). */
-static int take_code(struct arena *a, struct slice text, struct milter_reply *r)
+int milter_code_parse(struct arena *a, struct slice text, struct milter_reply *r)
 {
     struct buf b = BUF_INIT;
     struct slice line;
@@ -109,7 +109,7 @@ static int take_code(struct arena *a, struct slice text, struct milter_reply *r)
     return text.n ? err_set(ERR_LIMIT, "it sent a reply of more than %d lines", MILTER_REPLY_LINES_MAX) : 0;
 }
 
-static bool is_field_name(struct slice s)
+bool milter_field_name(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (s.p[i] <= ' ' || s.p[i] >= 127 || s.p[i] == ':') return false;
@@ -121,7 +121,8 @@ static int take_field(struct slice rest, bool indexed, struct milter_reply *r)
     int e = indexed ? take_number(&rest, &r->index) : 0;
     if (!e) e = take_text(&rest, &r->name);
     if (!e) e = take_text(&rest, &r->value);
-    if (!e && !is_field_name(r->name)) e = err_set(ERR_SYNTAX, "it wants a header field whose name is none");
+    if (!e && !milter_field_name(r->name))
+        e = err_set(ERR_SYNTAX, "it wants a header field whose name is none");
     return e;
 }
 
@@ -141,7 +142,7 @@ int milter_reply_parse(struct arena *a, struct slice packet, struct milter_reply
     *out = (struct milter_reply){.kind = (enum milter_reply_kind)packet.p[4]};
     switch (out->kind) {
     case MILTER_SAYS_OPTIONS: return take_options(rest, &out->options);
-    case MILTER_SAYS_CODE: return take_code(a, sl_sub(rest, 0, strnlen(rest.p, rest.n)), out);
+    case MILTER_SAYS_CODE: return milter_code_parse(a, sl_sub(rest, 0, strnlen(rest.p, rest.n)), out);
     case MILTER_SAYS_ADD_RCPT:
     case MILTER_SAYS_ADD_RCPT_ARGS:
     case MILTER_SAYS_DELETE_RCPT:

@@ -129,6 +129,9 @@ struct milter_reply { /* slices point into the packet, or lie in the arena */
 MUST_CHECK int milter_packet(struct slice in, size_t *size);
 /* A whole packet, length and all. ERR_SYNTAX, ERR_LIMIT, with a sentence. */
 MUST_CHECK int milter_reply_parse(struct arena *a, struct slice packet, struct milter_reply *out);
+/* The text of a reply to the client: code, enhanced code and text of *out. ERR_SYNTAX, ERR_LIMIT. */
+MUST_CHECK int milter_code_parse(struct arena *a, struct slice text, struct milter_reply *out);
+bool milter_field_name(struct slice s); /* may a header field have that name? */
 /* What must have been agreed on before a filter may say this; 0: nothing. */
 uint32_t milter_action_of(enum milter_reply_kind kind);
 

@@ -32,18 +32,36 @@ class Daemon:
         self.process.wait(30)
 
 
-def rspamd(folder):
+RULES = """
+rspamd_config:register_symbol({name = 'TRAM', score = 0.0, type = 'prefilter', callback = function(task)
+  local subject = task:get_subject() or ''
+  local user, from, to = task:get_user(), task:get_from('smtp'), task:get_recipients('smtp')
+  if subject == 'soft' then task:set_pre_result('soft reject', 'Come again in a while', 'tram') end
+  if subject == 'rewrite' then task:set_pre_result('rewrite subject', 'junk', 'tram') end
+  if subject == 'mark' then task:set_pre_result('add header', 'junk', 'tram') end
+  if subject == 'fields' then
+    task:set_milter_reply({add_headers = {['X-Heard'] = {value = string.format('%s %s %s %s %s', task:get_ip(), task:get_helo(),
+      user or '-', from and from[1].addr or '<>', to and to[#to].addr), order = 0}}, remove_headers = {['X-Old'] = 0}})
+  end
+end})
+"""
+
+
+def rspamd(folder, http=False):
+    """Its proxy as a milter, or its normal worker, which speaks its own protocol."""
     folder.mkdir()
     port = free_port()
     (folder / "tld").write_text("com\ntest\norg\n")  # the whole list takes half a minute to compile
-    (folder / "rules.lua").write_text("")
+    (folder / "rules.lua").write_text(RULES)
+    worker = (f'worker "normal" {{ bind_socket = "{ADDRESS}:{port}"; count = 1; }}' if http else
+              f'worker "rspamd_proxy" {{ bind_socket = "{ADDRESS}:{port}"; milter = yes; timeout = 60s; count = 1;\n'
+              '  upstream "local" { default = yes; self_scan = yes; } }')
     (folder / "rspamd.conf").write_text(f"""
 options {{ pidfile = "{folder}/pid"; filters = ""; dns {{ nameserver = ["127.0.0.1:9"]; }}
   control_socket = "{folder}/control"; stats_file = "{folder}/stats"; gtube_patterns = "all";
   url_tld = "{folder}/tld"; tempdir = "{folder}"; disable_hyperscan = true; }}
 logging {{ type = "console"; level = "info"; }}
-worker "rspamd_proxy" {{ bind_socket = "{ADDRESS}:{port}"; milter = yes; timeout = 60s; count = 1;
-  upstream "local" {{ default = yes; self_scan = yes; }} }}
+{worker}
 actions {{ reject = 15; add_header = 6; }}
 lua = "{folder}/rules.lua";
 """)
@@ -51,7 +69,7 @@ lua = "{folder}/rules.lua";
         shutil.chown(path, "_rspamd")
     daemon = Daemon(folder, "rspamd", "rspamd", "-f", "-u", "_rspamd", "-g", "_rspamd", "-c", str(folder / "rspamd.conf"))
     until(lambda: answers(port), 120, "rspamd")
-    return daemon, f"inet:{ADDRESS}:{port}"
+    return daemon, f"http://{ADDRESS}:{port}" if http else f"inet:{ADDRESS}:{port}"
 
 
 def clamav(folder):

@@ -120,3 +120,35 @@ def test_filters_that_die_amid_a_letter_cost_nothing(net, name):
     until(lambda: taken(net, text), 120, f"{name}, again")  # the filter is given a rest before it is tried again
     got = net.home.wait_for("alice", before + 1)
     assert len([m for m in got if f"amid-{name}".encode() in m]) == 1
+
+
+def test_rspamd_over_http(folder):
+    """By its own protocol: what it is told, what it refuses, marks and changes; killed, and there again."""
+    (folder / "over-http").mkdir()
+    world = World(folder / "over-http")
+    daemon, at = rspamd(folder / "rspamd-http", http=True)
+    try:
+        home = world.home("home.test", accounts=["alice"], config=f'milter = {{"{at} name=rspamd timeout=60s"}}')
+        world.publish(extra='client.test. 300 TXT "v=spf1 +all"\n')
+        home.start()
+        net = SimpleNamespace(home=home)
+        code, words = refusal(net, letter("carol@client.test", "alice@home.test", body=GTUBE + "\r\n"))
+        assert code == 554 and "Gtube" in words, words
+        assert refusal(net, letter("carol@client.test", "alice@home.test", subject="soft")) == (451, "4.7.1 Come again in a while")
+        for n, (subject, wanted) in enumerate((("mark", "X-Spam: Yes"), ("rewrite", "Subject: *** SPAM *** rewrite"))):
+            send(net, letter("carol@client.test", "alice@home.test", subject=subject))
+            assert wanted in home.wait_for("alice", n + 1)[-1].decode()
+        with home.submission() as client:
+            client.sendmail("alice@home.test", ["alice@home.test"],
+                            "X-Old: 1\r\n" + letter("alice@home.test", "alice@home.test", subject="fields"))
+        got = home.wait_for("alice", 3)[-1].decode()
+        assert " alice@home.test alice@home.test alice@home.test\r\n" in got and "X-Heard: 127." in got and "X-Old" not in got, got
+        daemon.kill()
+        text = letter("carol@client.test", "alice@home.test", subject="later")
+        code, words = refusal(net, text)
+        assert code == 451 and "rspamd" in words
+        daemon.start()
+        until(lambda: taken(net, text), 120, "rspamd, again")
+    finally:
+        world.close()
+        daemon.close()
