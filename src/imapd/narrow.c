@@ -9,6 +9,18 @@
 #include "imapd_i.h"
 #include "store/grams.h"
 
+/* A part that is not full yet is made of so many messages and more, and anew when as many have come, and half
+ * of those that it has. */
+enum { INDEX_FEW = 64 };
+
+static bool is_due(uint32_t uidnext, uint32_t part, const struct grams_state *is)
+{
+    uint64_t first = (uint64_t)part * GRAMS_PART;
+    if (is->known >= GRAMS_PART || uidnext <= first + is->known) return false;
+    uint64_t come = uidnext - first - is->known;
+    return uidnext >= first + GRAMS_PART || (come >= INDEX_FEW && come >= is->known / 2);
+}
+
 /* ---- making ---- */
 
 struct indexing {
@@ -51,23 +63,27 @@ static int gather_part(struct indexing *x, uint32_t part)
 {
     struct reader_records records;
     const struct message *m;
+    uint32_t first = part * GRAMS_PART,
+             here = x->uidnext - first < GRAMS_PART ? x->uidnext - first : GRAMS_PART;
     int e = 0;
-    reader_records_begin(&records, x->server->conf.store, x->box, part * GRAMS_PART + GRAMS_PART - 1);
-    for (uint32_t uid = part * GRAMS_PART; uid < part * GRAMS_PART + GRAMS_PART && !e; uid++) {
+    reader_records_begin(&records, x->server->conf.store, x->box, first + here - 1);
+    for (uint32_t uid = first; uid < first + here && !e; uid++) {
         e = uid ? reader_record(&records, uid, &m) : ERR_NOT_FOUND;
         if (!e) e = index_message(x, m);
         else grams_unsure(x->g, uid % GRAMS_PART);
         if (e == ERR_NOT_FOUND || err_is_damage(e)) e = 0;
     }
     reader_records_end(&records);
+    grams_known(x->g, here);
     return e;
 }
 
 static int index_part(struct indexing *x, uint32_t part)
 {
-    uint8_t unsure[GRAMS_BITS];
-    int e = grams_there(x->server->conf.store, x->box, part, unsure);
-    if (e != ERR_NOT_FOUND) return e;
+    struct grams_state is = {.known = 0};
+    int e = grams_there(x->server->conf.store, x->box, part, &is);
+    if (e == ERR_NOT_FOUND) is.known = 0;
+    if ((e && e != ERR_NOT_FOUND) || !is_due(x->uidnext, part, &is)) return e == ERR_NOT_FOUND ? 0 : e;
     if (memory_over()) return err_set(ERR_BUSY, "there is no memory to spare at this moment");
     x->g = grams_begin();
     e = gather_part(x, part);
@@ -89,7 +105,7 @@ static void index_box(void *arg)
     struct indexing *x = arg;
     bool was;
     int e = 0;
-    for (uint32_t part = 0; part < x->uidnext / GRAMS_PART && !e && !fiber_canceled(); part++)
+    for (uint32_t part = 0; part <= x->uidnext / GRAMS_PART && !e && !fiber_canceled(); part++)
         e = index_part(x, part);
     if (e && e != ERR_NOT_FOUND && e != ERR_CANCELED)
         log_warn("imap", "account %s, mailbox %u: the text index is not made: %s", x->account, x->box.box,
@@ -98,8 +114,8 @@ static void index_box(void *arg)
     free(x);
 }
 
-/* Parts of the selected mailbox are not indexed: that is done by and by, unless another mailbox's are at
- * hand. */
+/* Parts of the selected mailbox are not indexed, or many messages of one are not: that is done by and by,
+ * unless another mailbox's are at hand. */
 static void index_wanted(struct imapd_session *s)
 {
     bool was;
@@ -144,35 +160,36 @@ uint64_t imapd_narrow_add(struct imapd_narrow *x, bool fields, struct slice fold
     return ++x->n;
 }
 
-/* Parts to which messages can still come are not indexed, so not missing either. */
-static bool is_whole(const struct imapd_session *s, uint32_t part)
+/* Which messages of the part may hold each of the texts. */
+static int ask(struct imapd_narrow *x, uint32_t part, struct grams_state *is)
 {
-    return s->view->uidnext / GRAMS_PART > part;
+    struct store *store = x->s->server->conf.store;
+    struct grams_state still;
+    int e = grams_there(store, imapd_box(x->s), part, is);
+    for (size_t i = 0; i < x->n && !e; i++) {
+        uint8_t *maybe = x->text[i].maybe;
+        memset(maybe, 0xff, GRAMS_BITS);
+        e = grams_narrow(store, imapd_box(x->s), part, x->text[i].kind, x->text[i].folded, maybe);
+        for (size_t k = 0; k < GRAMS_BITS; k++) maybe[k] |= is->unsure[k];
+    }
+    int now = e && !err_is_damage(e) ? e : grams_there(store, imapd_box(x->s), part, &still);
+    return now ? now : still.made == is->made ? e : ERR_BUSY;
 }
 
 static void load(struct imapd_narrow *x, uint32_t part)
 {
     struct imapd_session *s = x->s;
-    uint8_t unsure[GRAMS_BITS];
+    struct grams_state is;
+    int e = ask(x, part, &is);
     x->part = part + 1;
-    x->there = false;
-    if (!is_whole(s, part)) return;
-    int e = grams_there(s->server->conf.store, imapd_box(s), part, unsure);
-    for (size_t i = 0; i < x->n && !e; i++) {
-        uint8_t *maybe = x->text[i].maybe;
-        memset(maybe, 0xff, GRAMS_BITS);
-        e = grams_narrow(s->server->conf.store, imapd_box(s), part, x->text[i].kind, x->text[i].folded,
-                         maybe);
-        for (size_t k = 0; k < GRAMS_BITS; k++) maybe[k] |= unsure[k];
-    }
     x->there = !e;
-    if (!e) return;
     if (err_is_damage(e)) {
         log_error(s->who, "mailbox %u: part %u of the text index is made anew: %s", s->view->box, part,
                   err_text(e));
         e = grams_erase(s->server->conf.store, imapd_box(s), part) ? ERR_IO : ERR_NOT_FOUND;
     }
-    if (e == ERR_NOT_FOUND) index_wanted(s);
+    if (e == ERR_NOT_FOUND) is.known = 0;
+    if ((!e || e == ERR_NOT_FOUND) && is_due(s->view->uidnext, part, &is)) index_wanted(s);
 }
 
 bool imapd_narrow_excludes(struct imapd_narrow *x, uint64_t text, uint32_t uid)

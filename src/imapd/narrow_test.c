@@ -21,9 +21,9 @@ static void put_letter(struct buf *b, int i)
     buf_printf(b, tail[i % COUNT_OF(tail)], i);
 }
 
-static void append_all(struct conn *c)
+static void append_some(struct conn *c, int from, int to)
 {
-    for (int i = 0; i < LETTERS; i += AT_ONCE) {
+    for (int i = from; i < to; i += AT_ONCE) {
         struct buf b = BUF_INIT;
         conn_puts(c, "a APPEND INBOX");
         for (int k = i; k < i + AT_ONCE; k++) {
@@ -86,19 +86,19 @@ TEST(imapd_search_says_the_same_with_and_without_its_index)
     struct arena a;
     struct account alice;
     struct buf before = BUF_INIT, after = BUF_INIT;
-    uint8_t unsure[GRAMS_BITS];
+    struct grams_state state;
     ar_init(&a, 0);
     start();
     struct conn *c = login();
     CHECK_OK(account_get(w.store->directory, &a, SL("alice@x.test"), &alice));
     struct mailbox_ref box = {.account = alice.id, .box = 1};
-    append_all(c);
+    append_some(c, 0, LETTERS);
     TALK(c, "1 SELECT INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n1 OK ~\n");
     ask_all(c, &before); /* and has it made */
     int64_t until = rt_now() + 60 * RT_S;
-    while (grams_there(w.store, box, 0, unsure) && rt_now() < until) CHECK_OK(fiber_sleep(RT_S / 50));
-    CHECK_OK(grams_there(w.store, box, 0, unsure));
-    CHECK(unsure[0] == 1); /* there is no UID 0 */
+    while (grams_there(w.store, box, 0, &state) && rt_now() < until) CHECK_OK(fiber_sleep(RT_S / 50));
+    CHECK_OK(grams_there(w.store, box, 0, &state));
+    CHECK(state.unsure[0] == 1); /* there is no UID 0 */
     CHECK_INT(count_left(box, GRAMS_FIELDS, SL("inner")), 0);
     CHECK_INT(count_left(box, GRAMS_TEXTS, SL("nothing 1003")), 1);
     ask_all(c, &after);
@@ -106,6 +106,54 @@ TEST(imapd_search_says_the_same_with_and_without_its_index)
     TALK(c, "2 STORE 4,8 +FLAGS.SILENT (\\Deleted)", "2 OK ~\n");
     TALK(c, "3 EXPUNGE", "* 4 EXPUNGE\n* 7 EXPUNGE\n3 OK ~\n");
     TALK(c, "4 UID SEARCH BODY \"nothing 1\"", "* SEARCH 12 16 20 ~\n4 OK ~\n");
+    bye(&c);
+    stop();
+    buf_free(&before);
+    buf_free(&after);
+    ar_free(&a);
+}
+
+/* Until so many places of the first part are told by the index. */
+static void await_known(struct mailbox_ref box, unsigned n)
+{
+    struct grams_state state = {.known = 0};
+    int64_t until = rt_now() + 60 * RT_S;
+    while ((grams_there(w.store, box, 0, &state) || state.known < n) && rt_now() < until)
+        CHECK_OK(fiber_sleep(RT_S / 50));
+    CHECK_INT(state.known, n);
+}
+
+/* Of a mailbox that has few messages the index is made as well, and what came since is never left out. */
+TEST(imapd_search_of_a_small_mailbox_says_the_same_while_it_grows)
+{
+    enum { FIRST = 100, MORE = 300 };
+    struct arena a;
+    struct account alice;
+    struct buf before = BUF_INIT, after = BUF_INIT;
+    ar_init(&a, 0);
+    start();
+    struct conn *c = login();
+    CHECK_OK(account_get(w.store->directory, &a, SL("alice@x.test"), &alice));
+    struct mailbox_ref box = {.account = alice.id, .box = 1};
+    struct conn *other = login();
+    append_some(c, 0, FIRST);
+    TALK(c, "1 SELECT INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n1 OK ~\n");
+    ask_all(c, &before);
+    await_known(box, FIRST + 1);
+    CHECK_INT(count_left(box, GRAMS_TEXTS, SL("nothing 99")), 1);
+    ask_all(c, &after);
+    CHECK_SL(buf_slice(&after), ar_cstr(&a, buf_slice(&before)));
+    append_some(other, FIRST, MORE);
+    conn_puts(c, "2 NOOP\r\n");
+    read_until(c, SL("2 "));
+    TALK(c, "3 SEARCH BODY \"nothing 1\"", "* SEARCH 12 16 20 104 108 ~\n3 OK ~\n");
+    TALK(c, "4 SEARCH BODY \"nothing 299\"", "* SEARCH 300\n4 OK ~\n");
+    ask_all(c, &before);
+    await_known(box, MORE + 1);
+    ask_all(c, &after);
+    CHECK_SL(buf_slice(&after), ar_cstr(&a, buf_slice(&before)));
+    TALK(c, "5 SEARCH BODY \"nothing 299\"", "* SEARCH 300\n5 OK ~\n");
+    bye(&other);
     bye(&c);
     stop();
     buf_free(&before);

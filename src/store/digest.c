@@ -204,9 +204,9 @@ static void forget_part(struct forgetting *x, uint32_t part)
 
 static void forget_texts(struct forgetting *x, uint32_t part)
 {
-    uint8_t unsure[GRAMS_BITS];
+    struct grams_state state;
     uint32_t first = part * GRAMS_PART;
-    if (is_empty(x, first, (uint64_t)first + GRAMS_PART) && grams_there(x->s, x->box, part, unsure) == 0 &&
+    if (is_empty(x, first, (uint64_t)first + GRAMS_PART) && grams_there(x->s, x->box, part, &state) == 0 &&
         grams_erase(x->s, x->box, part) != 0)
         log_info("store", "account %s: the index of texts of messages that went stays", x->box.account);
 }

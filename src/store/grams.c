@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "mailbox_i.h"
 
 enum {
@@ -18,7 +19,8 @@ enum {
     ASKED_MAX = 8,       /* grams of a text that are looked for */
     DENSE = 100,         /* more messages than these are told by bits */
     PLACE_BITS = 10,
-    PIECES_MAX = 64
+    PIECES_MAX = 64,
+    WRITE_MOST = 60000 /* bytes of one transaction, but for the last bucket's */
 };
 
 static uint32_t spread(const char *p)
@@ -59,7 +61,7 @@ struct grams {
     uint8_t unsure[GRAMS_BITS];
     uint64_t *seen; /* grams of the text at hand, and which they are */
     struct pairs list;
-    unsigned place;
+    unsigned place, known;
     enum grams_kind kind;
 };
 
@@ -67,6 +69,7 @@ struct grams *grams_begin(void)
 {
     struct grams *g = xcalloc(1, sizeof *g);
     g->seen = xcalloc((1u << 24) / 64, sizeof *g->seen);
+    g->known = GRAMS_PART;
     return g;
 }
 
@@ -120,6 +123,12 @@ void grams_add(struct grams *g, unsigned place, enum grams_kind kind, struct sli
 }
 
 void grams_unsure(struct grams *g, unsigned place) { set_bit(g->unsure, place); }
+
+void grams_known(struct grams *g, unsigned n)
+{
+    g->known = n;
+    for (; n < GRAMS_PART; n++) grams_unsure(g, n);
+}
 
 /* ---- a bucket as bytes ----
  * For each gram in order: step from the one before, number of messages (0: 128 bytes of bits follow), steps
@@ -190,15 +199,19 @@ static int look_into(struct slice s, uint32_t rest, uint8_t bits[GRAMS_BITS], bo
 
 /* ---- writing ---- */
 
+struct piece {
+    unsigned kind, bucket, number;
+    struct buf bytes;
+};
 struct writing {
     struct store *s;
     const char *account;
     uint32_t box, part;
-    struct buf *piece; /* of one bucket */
-    size_t n;
-    unsigned kind, bucket;
+    struct piece piece[PIECES_MAX + PIECES_MAX]; /* of one transaction */
+    size_t n, bytes;
     const struct grams *g;
     uint32_t uidvalidity;
+    uint64_t made;
 };
 
 static int by_value(const void *a, const void *b)
@@ -212,45 +225,65 @@ static int write_pieces(struct kv_tx *tx, void *arg)
     struct writing *w = arg;
     struct buf b = BUF_INIT;
     char key[KEY_ROOM];
-    size_t n = bucket_key(w->box, w->part, w->kind, w->bucket, key).n;
     for (size_t i = 0; i < w->n; i++) {
+        const struct piece *p = &w->piece[i];
+        size_t n = bucket_key(w->box, w->part, p->kind, p->bucket, key).n;
         rec_begin(&b, 1);
-        rec_put(&b, 'g', buf_slice(&w->piece[i]));
-        int more = snprintf(key + n, sizeof key - n, "/%02zx", i);
+        rec_put(&b, 'g', buf_slice(&p->bytes));
+        int more = snprintf(key + n, sizeof key - n, "/%02x", p->number);
         kv_tx_put_record(tx, sl(key, n + (size_t)more), &b);
     }
     buf_free(&b);
     return 0;
 }
 
-static void cut_pieces(struct writing *w, struct pairs *p)
-{
-    uint32_t before = 0;
-    qsort(p->v, p->n, sizeof *p->v, by_value);
-    w->n = 0;
-    for (size_t i = 0, to; i < p->n; i = to) {
-        uint32_t rest = p->v[i] >> PLACE_BITS;
-        for (to = i + 1; to < p->n && p->v[to] >> PLACE_BITS == rest; to++) {
-        }
-        if (!w->n || w->piece[w->n - 1].n > PIECE_MAX) before = 0, w->n++;
-        struct buf *b = &w->piece[w->n - 1];
-        put_step(b, rest - before);
-        put_places(b, p->v + i, to - i);
-        before = rest;
-    }
-}
-
-static int write_bucket(struct writing *w, struct pairs *p)
+static int write_gathered(struct writing *w)
 {
     char room[KEY_ROOM];
+    int e = w->n ? kv_transact_large(w->s->kv, object_of(w->account, room), write_pieces, w) : 0;
+    for (size_t i = 0; i < w->n; i++) buf_free(&w->piece[i].bytes);
+    w->n = w->bytes = 0;
+    return e;
+}
+
+static struct piece *next_piece(struct writing *w, unsigned kind, unsigned bucket, unsigned number)
+{
+    ASSERT(w->n < COUNT_OF(w->piece));
+    struct piece *p = &w->piece[w->n++];
+    *p = (struct piece){kind, bucket, number, BUF_INIT};
+    return p;
+}
+
+static void cut_pieces(struct writing *w, unsigned kind, unsigned bucket, struct pairs *p)
+{
+    uint32_t before = 0;
+    struct piece *to = next_piece(w, kind, bucket, 0);
+    qsort(p->v, p->n, sizeof *p->v, by_value);
+    for (size_t i = 0, end; i < p->n; i = end) {
+        uint32_t rest = p->v[i] >> PLACE_BITS;
+        for (end = i + 1; end < p->n && p->v[end] >> PLACE_BITS == rest; end++) {
+        }
+        if (to->bytes.n > PIECE_MAX) {
+            w->bytes += to->bytes.n;
+            to = next_piece(w, kind, bucket, to->number + 1);
+            before = 0;
+        }
+        put_step(&to->bytes, rest - before);
+        put_places(&to->bytes, p->v + i, end - i);
+        before = rest;
+    }
+    w->bytes += to->bytes.n;
+}
+
+/* A mailbox of a few messages has little in each bucket: some of them go in one transaction. */
+static int write_bucket(struct writing *w, unsigned kind, unsigned bucket, struct pairs *p)
+{
     if (!p->n) return 0;
-    cut_pieces(w, p);
+    cut_pieces(w, kind, bucket, p);
     free(p->v);
     *p = (struct pairs){0};
-    int e = kv_transact_large(w->s->kv, object_of(w->account, room), write_pieces, w);
-    for (size_t i = 0; i < w->n; i++) buf_free(&w->piece[i]);
     fiber_breathe();
-    return e;
+    return w->bytes > WRITE_MOST || w->n >= PIECES_MAX ? write_gathered(w) : 0;
 }
 
 static int write_head(struct kv_tx *tx, void *arg)
@@ -262,6 +295,8 @@ static int write_head(struct kv_tx *tx, void *arg)
     rec_put_u64(&b, 'v', VERSION);
     rec_put_u64(&b, 'u', w->uidvalidity);
     rec_put(&b, 'x', sl((const char *)w->g->unsure, GRAMS_BITS));
+    rec_put_u64(&b, 'n', w->g->known);
+    rec_put_u64(&b, 'w', w->made);
     kv_tx_put_record(tx, part_key(w->box, w->part, room), &b);
     buf_free(&b);
     return 0;
@@ -278,22 +313,29 @@ static int box_validity(struct store *s, struct mailbox_ref box, uint32_t *out)
     return e;
 }
 
+static int write_part(struct writing *w, struct grams *g)
+{
+    char room[KEY_ROOM];
+    int e = 0;
+    for (unsigned k = 0; k < GRAMS_KINDS * BUCKETS && e == 0; k++)
+        e = write_bucket(w, k / BUCKETS, k % BUCKETS, &g->bucket[k / BUCKETS][k % BUCKETS]);
+    int last = write_gathered(w);
+    if (e == 0) e = last;
+    return e ? e : kv_transact(w->s->kv, object_of(w->account, room), write_head, w);
+}
+
 int grams_write(struct grams *g, struct store *s, struct mailbox_ref box, uint32_t part)
 {
-    struct buf piece[PIECES_MAX] = {0};
-    struct writing w = {.s = s, .account = box.account, .box = box.box, .part = part, .piece = piece, .g = g};
-    char room[KEY_ROOM];
-    int e = box_validity(s, box, &w.uidvalidity);
+    struct writing *w = xcalloc(1, sizeof *w);
+    *w = (struct writing){.s = s, .account = box.account, .box = box.box, .part = part, .g = g};
+    rt_random(&w->made, sizeof w->made);
+    int e = box_validity(s, box, &w->uidvalidity);
     if (e == 0) e = grams_erase(s, box, part);
-    for (size_t k = 0; k < GRAMS_KINDS * BUCKETS && e == 0; k++) {
-        w.kind = (unsigned)k / BUCKETS;
-        w.bucket = (unsigned)k % BUCKETS;
-        e = write_bucket(&w, &g->bucket[w.kind][w.bucket]);
-    }
-    if (e == 0) e = kv_transact(s->kv, object_of(box.account, room), write_head, &w);
+    if (e == 0) e = write_part(w, g);
     if (e == 0)
-        e = box_validity(s, box, &w.uidvalidity); /* who deleted it meanwhile found nothing to erase */
+        e = box_validity(s, box, &w->uidvalidity); /* who deleted it meanwhile found nothing to erase */
     if (e == ERR_NOT_FOUND && grams_erase(s, box, UINT32_MAX) == 0) e = ERR_NOT_FOUND;
+    free(w);
     return e;
 }
 
@@ -312,27 +354,37 @@ int grams_erase(struct store *s, struct mailbox_ref box, uint32_t part)
 
 /* ---- asking ---- */
 
-int grams_there(struct store *s, struct mailbox_ref box, uint32_t part, uint8_t unsure[GRAMS_BITS])
+static int state_get(struct slice value, uint32_t validity, struct grams_state *out)
+{
+    struct slice bits = SL("");
+    struct rec r;
+    uint64_t version = 0, of = 0;
+    *out = (struct grams_state){.known = GRAMS_PART};
+    int e = rec_open(&r, value, 1);
+    while (e == 0 && rec_next(&r)) {
+        if (r.tag == 'v') version = rec_u64(&r);
+        else if (r.tag == 'u') of = rec_u64(&r);
+        else if (r.tag == 'x') bits = r.field;
+        else if (r.tag == 'n') out->known = (unsigned)rec_u64(&r);
+        else if (r.tag == 'w') out->made = rec_u64(&r);
+    }
+    if (e == 0) e = rec_error(&r);
+    if (e || version != VERSION || of != validity || bits.n != GRAMS_BITS)
+        return err_set(ERR_NOT_FOUND, "the part of the text index is not as it is made now");
+    memcpy(out->unsure, bits.p, GRAMS_BITS);
+    return 0;
+}
+
+int grams_there(struct store *s, struct mailbox_ref box, uint32_t part, struct grams_state *out)
 {
     struct arena a;
-    struct slice value, bits = SL("");
-    struct rec r;
-    uint64_t version = 0, validity = 0;
-    uint32_t now;
+    struct slice value;
+    uint32_t validity;
     char room[KEY_ROOM], key[KEY_ROOM];
     ar_init(&a, 0);
     int e = kv_get(s->kv, object_of(box.account, room), part_key(box.box, part, key), &a, &value);
-    if (e == 0) e = rec_open(&r, value, 1);
-    while (e == 0 && rec_next(&r)) {
-        if (r.tag == 'v') version = rec_u64(&r);
-        else if (r.tag == 'u') validity = rec_u64(&r);
-        else if (r.tag == 'x') bits = r.field;
-    }
-    if (e == 0) e = rec_error(&r);
-    if (e == 0) e = box_validity(s, box, &now);
-    if (err_is_damage(e) || (e == 0 && (version != VERSION || validity != now || bits.n != GRAMS_BITS)))
-        e = err_set(ERR_NOT_FOUND, "the part of the text index is not as it is made now");
-    if (e == 0) memcpy(unsure, bits.p, GRAMS_BITS);
+    if (e == 0) e = box_validity(s, box, &validity);
+    if (e == 0) e = state_get(value, validity, out);
     ar_free(&a);
     return e;
 }

@@ -58,18 +58,18 @@ TEST(grams_leave_out_no_message_that_holds_the_text)
 {
     struct fixture f;
     struct texts t = {0};
-    uint8_t unsure[GRAMS_BITS];
+    struct grams_state state;
     uint32_t seed = 7;
     size_t more = 0;
     if (!fixture_begin(&f)) return;
     struct mailbox_ref box = BOX(INBOX_ID);
-    CHECK_ERR(grams_there(f.s, box, 0, unsure), ERR_NOT_FOUND);
+    CHECK_ERR(grams_there(f.s, box, 0, &state), ERR_NOT_FOUND);
     for (unsigned i = 0; i < MESSAGES; i++) make_text(&t.v[i], &seed);
     write_part(&f, box, &t);
     write_part(&f, box, &t); /* in the place of the first */
-    CHECK_OK(grams_there(f.s, box, 0, unsure));
-    CHECK(has(unsure, 5) && !has(unsure, 4));
-    CHECK_ERR(grams_there(f.s, box, 1, unsure), ERR_NOT_FOUND);
+    CHECK_OK(grams_there(f.s, box, 0, &state));
+    CHECK(has(state.unsure, 5) && !has(state.unsure, 4));
+    CHECK_ERR(grams_there(f.s, box, 1, &state), ERR_NOT_FOUND);
     for (unsigned i = 0; i < 200; i++) {
         struct slice s = buf_slice(&t.v[i]);
         check_needle(&f, box, &t, sl_sub(s, i % 20, i % 20 + 3 + i % 15), &more);
@@ -86,13 +86,13 @@ TEST(grams_go_with_their_mailbox)
     struct mailbox box;
     struct arena *a = &f.a;
     struct kv_page page;
-    uint8_t unsure[GRAMS_BITS];
+    struct grams_state state;
     if (!fixture_begin(&f)) return;
     CHECK_OK(mailbox_create(f.s, ACC, SL("A"), 0, a, &box));
     struct grams *g = grams_begin();
     grams_add(g, 1, GRAMS_TEXTS, SL("some text"));
     CHECK_OK(grams_write(g, f.s, BOX(box.id), 3));
-    CHECK_OK(grams_there(f.s, BOX(box.id), 3, unsure));
+    CHECK_OK(grams_there(f.s, BOX(box.id), 3, &state));
     CHECK_OK(mailbox_delete(f.s, ACC, SL("A")));
     CHECK_OK(kv_scan(f.s->kv, SL("f:" ACC), SL(""), SL(""), 10, a, &page));
     CHECK_INT(page.n, 0);
@@ -118,6 +118,7 @@ TEST(a_damaged_piece_of_the_index_of_texts_is_told_and_a_half_made_part_is_not_t
 {
     struct fixture f;
     struct kv_page page;
+    struct grams_state state;
     uint8_t bits[GRAMS_BITS] = {0};
     if (!fixture_begin(&f)) return;
     struct mailbox_ref box = BOX(INBOX_ID);
@@ -132,7 +133,29 @@ TEST(a_damaged_piece_of_the_index_of_texts_is_told_and_a_half_made_part_is_not_t
     CHECK_ERR(grams_narrow(f.s, box, 0, GRAMS_TEXTS, SL("abc"), bits), ERR_CORRUPT);
     CHECK_OK(
         kv_erase(f.s->kv, SL("f:" ACC), page.row[0].key, s.key)); /* as after a kill before the last row */
-    CHECK_ERR(grams_there(f.s, box, 0, bits), ERR_NOT_FOUND);
+    CHECK_ERR(grams_there(f.s, box, 0, &state), ERR_NOT_FOUND);
     CHECK_OK(grams_erase(f.s, box, UINT32_MAX));
+    fixture_end(&f);
+}
+
+/* Of what is not known nothing is left out, and each making has another number. */
+TEST(a_part_that_is_not_full_says_how_far_it_knows)
+{
+    struct fixture f;
+    struct grams_state one = {0}, two;
+    if (!fixture_begin(&f)) return;
+    struct mailbox_ref box = BOX(INBOX_ID);
+    for (unsigned n = 10; n <= GRAMS_PART; n += GRAMS_PART - 10) {
+        struct grams *g = grams_begin();
+        grams_add(g, 7, GRAMS_TEXTS, SL("abcdef"));
+        grams_known(g, n);
+        CHECK_OK(grams_write(g, f.s, box, 0));
+        grams_free(&g);
+        CHECK_OK(grams_there(f.s, box, 0, &two));
+        CHECK_INT(two.known, n);
+        CHECK(!has(two.unsure, 9) && has(two.unsure, 10) == (n == 10) && has(two.unsure, 1023) == (n == 10));
+        CHECK(n == 10 || one.made != two.made);
+        one = two;
+    }
     fixture_end(&f);
 }
