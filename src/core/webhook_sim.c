@@ -20,6 +20,7 @@ struct heard {
     int64_t begun, first, taken; /* when: its first call, the last that was taken */
 };
 struct world {
+    struct sim_node *node; /* where its clock is moved */
     struct config conf;
     struct core core;
     struct arena a;
@@ -137,6 +138,29 @@ static void days(struct world *w)
     CHECK_INT(w->heard[WELL].events, EVENTS + 150);
 }
 
+/* The node was off for five days, or its clock jumped: nobody can say that the receiver took nothing so long.
+ */
+static int run_off(void *arg)
+{
+    struct world *w = arg;
+    open_world(w);
+    CHECK_OK(sends_start(w->core.sends, w->core.queue));
+    CHECK_OK(fiber_sleep(5 * RT_S));
+    tell_some(w, 1);
+    CHECK_OK(fiber_sleep(2 * 3600 * RT_S));
+    CHECK(state_of(w, HANGS).failing);
+    sim_clock_skew(w->node, 5 * (int64_t)DAY * 1000000);
+    size_t calls = w->heard[HANGS].calls;
+    CHECK_OK(fiber_sleep(2 * 3600 * RT_S));
+    CHECK(w->heard[HANGS].calls > calls && !state_of(w, HANGS).paused);
+    CHECK_OK(fiber_sleep(3 * DAY * RT_S));
+    CHECK(state_of(w, HANGS).paused); /* now it is */
+    sends_stop(w->core.sends);
+    core_close(&w->core);
+    ar_free(&w->a);
+    return 0;
+}
+
 static int run(void *arg)
 {
     struct world *w = arg;
@@ -160,6 +184,20 @@ TEST(events_wait_for_receivers_that_are_down_hang_or_redirect)
     w.conf.webhook_private = true;
     struct sim_node *n = sim_node(s, "one.test", "192.0.2.1");
     sim_node_start(n, run, &w);
+    sim_run(s, 30 * (int64_t)DAY * RT_S);
+    CHECK(!sim_node_running(n));
+    sim_free(&s);
+}
+
+TEST(a_node_that_was_off_blames_no_receiver_for_that)
+{
+    struct world w = {0};
+    struct sim *s = sim_new(4);
+    config_defaults(&w.conf);
+    w.conf.hostname = SL("mail.one.test");
+    w.conf.webhook_private = true;
+    struct sim_node *n = w.node = sim_node(s, "one.test", "192.0.2.1");
+    sim_node_start(n, run_off, &w);
     sim_run(s, 30 * (int64_t)DAY * RT_S);
     CHECK(!sim_node_running(n));
     sim_free(&s);

@@ -117,11 +117,20 @@ static bool is_due(const struct webhook *h, int64_t now)
     return h->next <= now || h->next > now + WAIT_MOST_S + WAIT_MOST_S / 4;
 }
 
+/* Time in which nobody was asked is not held against it: the node was off, or its clock
+ * jumped. Who is asked in time is asked within WAIT_MOST_S of when it was due. */
+static void leave_out(struct webhook *h, int64_t now)
+{
+    bool late = h->next && now > h->next && now - h->next > WAIT_MOST_S;
+    if (h->failing && late) h->failing += now - h->next;
+    if (!h->failing || h->failing > now) h->failing = now;
+}
+
 static int not_taken(struct sends *s, struct webhook *h, int why, struct arena *a)
 {
     int64_t now = rt_wall_seconds();
     h->why = ar_dup(a, sl_cstr(err_text(why)));
-    if (!h->failing || h->failing > now) h->failing = now;
+    leave_out(h, now);
     int64_t wait = (now - h->failing) / 2;
     if (wait < WAIT_LEAST_S) wait = WAIT_LEAST_S;
     if (wait > WAIT_MOST_S) wait = WAIT_MOST_S;
