@@ -36,9 +36,18 @@ void mailjet_template_delete(struct http_call *c);
 void mailjet_content_put(struct http_call *c);
 void mailjet_content_get(struct http_call *c);
 
+/* mailjet_list.c: Limit and Offset of a list. ERR_USAGE with a sentence. */
+MUST_CHECK int mailjet_page(struct http_call *c, uint64_t *limit, uint64_t *offset);
+/* Answers with the page of them that is asked for; takes the reference. */
+void mailjet_list(struct http_call *c, json_t *all);
+
 /* mailjet_messages.c */
 void mailjet_message_get(struct http_call *c);
 void mailjet_message_history(struct http_call *c);
+void mailjet_message_information(struct http_call *c);
+
+/* mailjet_stats.c */
+void mailjet_stat_counters(struct http_call *c);
 
 /* mailjet_senders.c */
 void mailjet_sender_create(struct http_call *c);

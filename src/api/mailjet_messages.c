@@ -1,5 +1,5 @@
-/* mailjet_messages.c - /v3/REST/message and messagehistory: what became of a message, by the number that its
- * sending was answered with. */
+/* mailjet_messages.c - /v3/REST/message, messagehistory and messageinformation: what became of a message, by
+ * the number that its sending was answered with. */
 #include "base/civil.h"
 #include "base/text.h"
 #include "mailjet.h"
@@ -61,6 +61,24 @@ void mailjet_message_get(struct http_call *c)
     told(c, json_pack("[{s:I,s:s,s:s,s:s,s:o}]", "ID", (json_int_t)send_number(&i.id), "UUID", letter.s,
                       "ArrivedAt", civil_format(i.taken, at), "Status", status_of(&i), "Campaign",
                       text(i.campaign)));
+}
+
+void mailjet_message_information(struct http_call *c)
+{
+    struct send_info i;
+    char at[CIVIL_TEXT_MAX], end[CIVIL_TEXT_MAX] = "";
+    int e = find(c, &i);
+    if (e) {
+        failed(c, e);
+        return;
+    }
+    if (i.over) civil_format(i.over, end);
+    told(c, json_pack("[{s:I,s:i,s:I,s:i,s:s,s:i,s:I,s:I,s:s,s:I,s:{},s:i}]", "ID",
+                      (json_int_t)send_number(&i.id), "CampaignID", 0, "ClickTrackedCount",
+                      (json_int_t)i.clicked, "ContactID", 0, "CreatedAt", civil_format(i.taken, at),
+                      "MessageSize", 0, "OpenTrackedCount", (json_int_t)i.opened, "QueuedCount",
+                      (json_int_t)i.waiting, "SendEndAt", end, "SentCount", (json_int_t)i.delivered,
+                      "SpamAssassinRules", "SpamAssassinScore", 0));
 }
 
 /* Or NULL: nothing that Mailjet has a word for. */

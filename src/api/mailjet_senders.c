@@ -5,8 +5,6 @@
 #include "mailjet.h"
 #include "senders.h"
 
-enum { PAGE = 10, PAGE_MAX = 1000 };
-
 static struct directory *dir_of(struct http_call *c) { return api_of(c)->core->store->directory; }
 static json_t *text(struct slice s) { return json_stringn(s.p ? s.p : "", s.n); }
 
@@ -89,18 +87,12 @@ static int list_one(void *arg, const struct sending_domain *d)
     return 0;
 }
 
-/* Limit=0 is as many as there may be. */
 static int list_begin(struct http_call *c, struct listing *l, form *as)
 {
-    struct slice limit = http_query(c, SL("Limit")), offset = http_query(c, SL("Offset"));
-    *l = (struct listing){.c = c, .as = as, .limit = PAGE};
-    if (limit.p && !num_u64(limit, PAGE_MAX, &l->limit))
-        return err_set(ERR_USAGE, "Limit must be a number up to %d", PAGE_MAX);
-    if (offset.p && !num_u64(offset, INT32_MAX, &l->offset))
-        return err_set(ERR_USAGE, "Offset must be a number");
-    if (!l->limit) l->limit = PAGE_MAX;
-    l->list = json_array();
-    return 0;
+    *l = (struct listing){.c = c, .as = as};
+    int e = mailjet_page(c, &l->limit, &l->offset);
+    if (!e) l->list = json_array();
+    return e;
 }
 
 static void list_end(struct listing *l, int e)

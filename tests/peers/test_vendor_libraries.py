@@ -30,7 +30,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def said(home):
     """What each call was answered, by its name."""
-    scopes = "mail.send,templates,suppression,keys,webhooks,messages.read"
+    scopes = "mail.send,templates,suppression,keys,webhooks,messages.read,stats.read"
     key = home.tram("key", "add", "alice@one.test", "--name", "vendors", "--scope", scopes).stdout.splitlines()[0]
     base = f"https://{home.address}:{home.port(443)}"
     done = subprocess.run(["node", str(HERE / "vendors.js"), base, key], env=node.environment(), capture_output=True, text=True, timeout=300)
@@ -186,6 +186,8 @@ def test_mailjet(home, said):
     assert came(home, "bob", "mj variables").get_body(("related",)) is not None
     s = said["mj followed"]
     assert s["seen"]["Status"] == "sent" and s["seen"]["ID"] == s["sent"]["MessageID"] and s["history"][-1] == "sent", s
+    assert (s["info"]["ID"], s["info"]["SentCount"]) == (s["sent"]["MessageID"], 1) and s["counts"]["Count"] == 1, s
+    assert s["counts"]["Data"][0]["MessageSentCount"] >= 1 and s["hourly"]["status"] == 400 and "kept by day" in s["hourly"]["message"], s
     s = said["mj events"]
     assert (s["made"]["EventType"], s["made"]["Status"], s["changed"]["Url"], s["list"]["Count"], s["gone"]) == ("sent", "alive", "https://hook.two.test/other", 1, 204), s
     assert said["mj sandbox"]["Messages"][0]["Status"] == "success"

@@ -101,7 +101,10 @@ async function mailjet() {
       seen = (await connected.get('message', { version: 'v3' }).id(sent.MessageID).request()).body.Data[0];
     }
     const history = (await connected.get('messagehistory', { version: 'v3' }).id(sent.MessageID).request()).body.Data;
-    return { sent, seen, history: history.map((h) => h.EventType) };
+    const info = (await connected.get('messageinformation', { version: 'v3' }).id(sent.MessageID).request()).body.Data[0];
+    const count = async (query) => (await connected.get('statcounters', { version: 'v3' }).request({}, { CounterSource: 'APIKey', CounterTiming: 'Message', ...query })).body;
+    const hourly = await count({ CounterResolution: 'Hour' }).catch((e) => ({ status: e.statusCode, message: e.message }));
+    return { sent, seen, history: history.map((h) => h.EventType), info, counts: await count({ CounterResolution: 'Lifetime' }), hourly };
   });
   await run('mj events', async () => {
     const at = (method, id) => { const r = connected[method]('eventcallbackurl', { version: 'v3' }); return id ? r.id(id) : r; };

@@ -206,7 +206,7 @@ def test_sendgrid_says_what_is_not_offered(home, path):
     assert status == 404 and "SendGrid is not offered" in answer["errors"][0]["message"], answer
 
 
-@pytest.mark.parametrize("method,path", [("GET", "message"), ("GET", "messageinformation/1"), ("GET", "statcounters"), ("GET", "contact"), ("GET", "contactslist"), ("GET", "campaign"),
+@pytest.mark.parametrize("method,path", [("GET", "message"), ("GET", "messageinformation"), ("GET", "statistics/link-click"), ("GET", "campaignoverview"), ("GET", "contact"), ("GET", "contactslist"), ("GET", "campaign"),
                                          ("GET", "newsletter"), ("GET", "parseroute"), ("GET", "apikey"), ("GET", "metasender"), ("POST", "/v3/send"), ("POST", "/v3.1/messages")])
 def test_mailjet_says_what_is_not_offered(home, method, path):
     status, _, answer = v.ask(home, method, path if path[0] == "/" else f"/v3/REST/{path}", {} if method == "POST" else None)

@@ -520,9 +520,49 @@ def test_mailjet_tells_what_became_of_a_message(home):
         assert [h["EventType"] for h in history][-1] == "sent" and all(h["Comment"] and h["EventAt"] for h in history), history
     others = home.tram("key", "add", "bob@one.test", "--name", "reads", "--scope", "messages.read").stdout.splitlines()[0]
     for wrong, who in ((told[0]["MessageID"], others), (told[0]["MessageID"] ^ 1, key), (0, key), (2**62, key), ("x", key), (-1, key)):
-        for kind in ("message", "messagehistory", "nothing"):
+        for kind in ("message", "messagehistory", "messageinformation", "nothing"):
             status, _, answer = get(f"/v3/REST/{kind}/{wrong}", who)
             assert status == 404 and answer["ErrorMessage"] and answer["StatusCode"] == 404, (wrong, answer)
+
+
+def test_mailjet_counts(home):
+    key = home.tram("key", "add", "alice@one.test", "--name", "counts", "--scope", "messages.read,stats.read").stdout.splitlines()[0]
+
+    def get(path, **query):
+        pair = {"Authorization": "Basic " + base64.b64encode(key.replace(".", ":", 1).encode()).decode()}
+        return ask(home, "GET", f"/v3/REST/{path}?{urllib.parse.urlencode(query)}", None, pair)
+    asked = {"CounterSource": "Campaign", "SourceID": "counted é", "CounterTiming": "Message", "CounterResolution": "Lifetime"}
+    assert get("statcounters", **asked)[2] == {"Count": 0, "Data": [], "Total": 0}
+    to = [{"Email": "bob@one.test"}, {"Email": "nobody@one.test"}]
+    sent = mailjet(home, {"Messages": [message(Subject="counted", To=to, CustomCampaign="counted é")] * 2})[2]["Messages"]
+
+    def counted():
+        data = get("statcounters", **asked)[2]["Data"]
+        return data and data[0]["MessageSentCount"] == 2 and data[0]["MessageHardBouncedCount"] == 2 and data[0]
+    one = w.until(counted, what="the counts")
+    assert (one["Total"], one["MessageQueuedCount"], one["MessageSoftBouncedCount"], one["MessageBlockedCount"], one["Timeslice"]) == (4, 0, 0, 0, ""), one
+    today = datetime.datetime.now(datetime.timezone.utc)
+    status, _, answer = get("statcounters", **{**asked, "CounterResolution": "Day", "CounterTiming": "Event"})
+    days = answer["Data"]
+    assert status == 200 and all(d["Timeslice"][11:] == "00:00:00Z" and abs((today.date() - datetime.date.fromisoformat(d["Timeslice"][:10])).days) <= 1 for d in days), days
+    for what in ("Total", "MessageSentCount", "MessageHardBouncedCount", "EventOpenedCount"):
+        assert sum(d[what] for d in days) == one[what], days
+    whole = {"CounterSource": "APIKey", "CounterTiming": "Message", "CounterResolution": "Day"}
+    all_days = get("statcounters", **whole)[2]
+    assert all_days["Count"] == len(all_days["Data"]) and sum(d["MessageSentCount"] for d in all_days["Data"]) >= 2
+    later = str(int(today.timestamp()) + 3 * 86400)
+    for more, count in (({"FromTS": later, "ToTS": later}, 0), ({"ToTS": "2001-01-01T00:00:00Z"}, 400), ({"FromTS": "2001-01-01T00:00:00Z"}, all_days["Total"]), ({"FromTS": "0001-01-01T00:00:00Z"}, 400),
+                        ({"FromTS": "0"}, all_days["Total"]), ({"FromTS": "-1"}, 400), ({"FromTS": "yesterday"}, 400), ({"ToTS": "9" * 30}, 400), ({"ToTS": "9999-12-31T23:59:59Z"}, all_days["Total"]),
+                        ({"Offset": "9"}, all_days["Total"]), ({"Limit": "x"}, 400), ({"Limit": "1001"}, 400), ({"CounterTiming": "x"}, 400), ({"CounterResolution": "Hour"}, 400), ({"CounterSource": "List"}, 400),
+                        ({"CounterSource": "Campaign"}, 400), ({"CounterSource": "Campaign", "SourceID": "n" * 5000}, 0)):
+        status, _, answer = get("statcounters", **{**whole, **more})
+        assert status == 400 and answer["ErrorMessage"] if count == 400 else status == 200 and answer["Total"] == count, (more, answer)
+    assert get("statcounters")[0] == 400
+    for m in sent:
+        told = get(f"messageinformation/{m['To'][0]['MessageID']}")[2]["Data"]
+        assert len(told) == 1 and (told[0]["ID"], told[0]["SentCount"], told[0]["QueuedCount"]) == (m["To"][0]["MessageID"], 1, 0) and told[0]["SendEndAt"], told
+    few = home.tram("key", "add", "alice@one.test", "--name", "few", "--scope", "mail.send").stdout.splitlines()[0]
+    assert ask(home, "GET", "/v3/REST/statcounters", None, {"Authorization": "Basic " + base64.b64encode(few.replace(".", ":", 1).encode()).decode()})[0] == 403
 
 
 def test_mailjet_templates(home):
@@ -542,6 +582,20 @@ def test_mailjet_templates(home):
     assert ask(home, "DELETE", f"{where}/{number}", None, pair)[0] == 204
     status, _, answer = mailjet(home, {"Messages": [one]})
     assert status == 400 and answer["Messages"][0]["Errors"][0]["ErrorRelatedTo"] == ["TemplateID"]
+
+
+def test_mailjet_lists_in_pages(home):
+    pair = {"Authorization": "Basic " + base64.b64encode(home.key.replace(".", ":", 1).encode()).decode()}
+    for n in range(3):
+        assert ask(home, "POST", "/v3/REST/template", {"Name": f"paged {n}"}, pair)[0] == 201
+    whole = ask(home, "GET", "/v3/REST/template?Limit=0", None, pair)[2]
+    assert whole["Count"] == whole["Total"] == len(whole["Data"]) >= 3
+    for limit, offset in ((1, 0), (2, 1), (1000, 2), (10, whole["Total"]), (1, 2**31 - 1)):
+        page = ask(home, "GET", f"/v3/REST/template?Limit={limit}&Offset={offset}", None, pair)[2]
+        assert page["Data"] == whole["Data"][offset:][:limit] and (page["Count"], page["Total"]) == (len(page["Data"]), whole["Total"]), page
+    for wrong in ("Limit=-1", "Limit=1001", "Offset=x", f"Offset={2**31}"):
+        status, _, answer = ask(home, "GET", f"/v3/REST/template?{wrong}", None, pair)
+        assert status == 400 and answer["ErrorMessage"], wrong
 
 
 def test_mailjet_reports_errors_of_templates(home):
