@@ -110,7 +110,7 @@ LIBS_send = -ljansson -lm
 LIBS_acme = -ljansson
 LIBS_core = -lconfuse
 LIBS_command = -ljansson
-LIBS_api = -ljansson
+LIBS_api = -lexpat -ljansson
 
 # A folder's library: its sources but tests, fuzz targets and the program's main.
 # rt exists twice: librt (real_*.c) and librtsim (src/sim in its place), the rest in common.

@@ -2,6 +2,9 @@
  * autoconfig, Microsoft's Autodiscover (POX and JSON), Apple's configuration profile.
  *
  * The answer for an address depends on its domain only: nobody learns here which accounts there are. */
+#include <expat.h>
+#include <stdlib.h>
+
 #include "api_i.h"
 #include "base/text.h"
 #include "core/home.h"
@@ -129,21 +132,74 @@ static void put_protocol(struct http_call *c, struct buf *b, const char *type, u
         type, SLF(api_of(c)->core->conf->hostname), port(c, n), SLF(login));
 }
 
-/* What stands between <EMailAddress> and its end; the request needs no more of XML. */
-static struct slice asked_address(struct http_call *c)
+/* The text of the first EMailAddress, whatever its name space is called. */
+struct asked {
+    XML_Parser parser;
+    struct buf text;
+    bool inside, over;
+};
+
+static bool is_email(const XML_Char *name)
 {
-    size_t from = sl_find(c->body, SL("<EMailAddress>"));
-    if (from == SL_NONE) return SL("");
-    struct slice rest = sl_from(c->body, from + 14);
-    size_t to = sl_chr(rest, '<');
-    return to == SL_NONE ? SL("") : sl_trim(sl_sub(rest, 0, to));
+    const char *colon = strrchr(name, ':');
+    return strcmp(colon ? colon + 1 : name, "EMailAddress") == 0;
+}
+
+static void on_begin(void *arg, const XML_Char *name, const XML_Char **attributes)
+{
+    struct asked *x = arg;
+    (void)attributes;
+    x->inside = !x->over && is_email(name);
+}
+
+static void on_end(void *arg, const XML_Char *name)
+{
+    struct asked *x = arg;
+    x->over |= x->inside && is_email(name);
+    x->inside = false;
+}
+
+static void on_text(void *arg, const XML_Char *text, int n)
+{
+    struct asked *x = arg;
+    if (x->inside) buf_bytes(&x->text, text, (size_t)n);
+}
+
+/* Which could make much of little. */
+static void on_doctype(void *arg, const XML_Char *name, const XML_Char *sysid, const XML_Char *pubid,
+                       int internal)
+{
+    struct asked *x = arg;
+    (void)name, (void)sysid, (void)pubid, (void)internal;
+    XML_StopParser(x->parser, XML_FALSE);
+}
+
+/* false: the request is no such XML, and that is answered. */
+static bool asked_address(struct http_call *c, struct slice *out)
+{
+    enum { REQUEST_MAX = 16 << 10, ADDRESS_MAX = 1 << 10 };
+    struct asked x = {.parser = XML_ParserCreate(NULL)};
+    buf_init(&x.text, ADDRESS_MAX);
+    if (!x.parser) abort(); /* memory */
+    XML_SetUserData(x.parser, &x);
+    XML_SetElementHandler(x.parser, on_begin, on_end);
+    XML_SetCharacterDataHandler(x.parser, on_text);
+    XML_SetStartDoctypeDeclHandler(x.parser, on_doctype);
+    bool good = c->body.n <= REQUEST_MAX &&
+                XML_Parse(x.parser, c->body.p, (int)c->body.n, XML_TRUE) == XML_STATUS_OK && !x.text.over;
+    XML_ParserFree(x.parser);
+    *out = ar_dup(c->a, sl_trim(buf_slice(&x.text)));
+    buf_free(&x.text);
+    if (!good) http_fail(c, 400, "this is no request of Autodiscover");
+    return good;
 }
 
 static void autodiscover(struct http_call *c)
 {
     struct domain d;
     struct buf b = BUF_INIT;
-    struct slice address = asked_address(c);
+    struct slice address;
+    if (!asked_address(c, &address)) return;
     if (!take_address(c, address, SL("autodiscover."), &d)) return;
     address = xml_text(c->a, address);
     buf_str(
@@ -270,7 +326,7 @@ static void mobileconfig(struct http_call *c)
         return;
     }
     if (!take_address(c, address, SL(""), &d)) return;
-    put_profile(c, &b, address, d.name);
+    put_profile(c, &b, address, xml_text(c->a, dns_to_unicode(c->a, d.name)));
     struct signing s = {.c = c, .text = buf_slice(&b)};
     int e = offload_for(POOL_SIGN, guard_asker(c->visit), sign, &s);
     if (e) api_failed(c, e);

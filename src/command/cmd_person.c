@@ -53,7 +53,7 @@ static const struct {
     {"shared", "mailboxes of others that are shared with them"},
     {"inbound", "mail that is handed to URLs for accounts"},
     {"queue", "letters that wait"},
-    {"directory", "aliases, catch-alls and rights that name them"},
+    {"directory", "aliases, lists, catch-alls and rights that name them"},
     {"keys", "keys of the HTTP API of their account"},
     {"sources", "pools by which their account sends"},
     {"alerts", "alerts that name them"},

@@ -30,8 +30,8 @@ const char *person_stays(enum person_place p)
         return "letters that wait belong to their sender until they have left; `tram queue drop` ends them";
     case PERSON_INBOUND: return "a setting of an account: `tram inbound remove`";
     case PERSON_DIRECTORY:
-        return "these are settings of this node (aliases, catch-alls, rights): `tram alias remove`, `tram "
-               "account revoke`, `tram domain admin remove`";
+        return "these are settings of this node (aliases, lists, catch-alls, rights): `tram alias remove`, "
+               "`tram list member remove`, `tram account revoke`, `tram domain admin remove`";
     case PERSON_BLOCKS: return "an operator shut it out by hand: `tram block remove`";
     case PERSON_SOURCES: return "a setting of this node: `tram source forget`";
     case PERSON_ALERTS: return "an alert goes six hours after its end";

@@ -423,9 +423,17 @@ def test_outlook_finds_its_settings(home):
     found = {p.findtext("o:Type", None, n): (p.findtext("o:Server", None, n), int(p.findtext("o:Port", None, n)), p.findtext("o:LoginName", None, n))
              for p in tree.fromstring(body).iter("{%s}Protocol" % n["o"])}
     assert found["IMAP"] == ("mail.one.test", home.port(993), "alice@one.test") and found["SMTP"][1] == home.port(465)
-    forged = ask.replace(b"alice@one.test", b"&lt;x&gt;@one.test")
-    status, _, body = named(home, "autodiscover.one.test", "/autodiscover/autodiscover.xml", "--data-binary", "@-", input=forged)
-    assert status == 400 or tree.fromstring(body) is not None
+    post = lambda text: named(home, "autodiscover.one.test", "/autodiscover/autodiscover.xml", "--data-binary", "@-", input=text)
+    # XML says one thing in many ways
+    for written, meant in ((b"a&amp;b@one.test", "a&b@one.test"), (b"&#97;lice@one.test", "alice@one.test"), (b"<![CDATA[alice@one.test]]>", "alice@one.test"),
+                           (b"\n  ali<!-- -->ce@one.test ", "alice@one.test"), (b'"&lt;x&gt;"@one.test', '"<x>"@one.test')):
+        status, _, body = post(ask.replace(b"alice@one.test", written))
+        assert status == 200 and {e.text for e in tree.fromstring(body).iter("{%s}LoginName" % n["o"])} == {meant}, (written, body)
+    status, _, body = post(ask.replace(b"EMailAddress", b"a:EMailAddress").replace(b"<Request>", b'<Request xmlns:a="x">'))
+    assert status == 200 and b"<LoginName>alice@one.test<" in body
+    for bad in (b"", b"alice@one.test", ask[:-5], ask.replace(b"alice@one.test", b"&x;"), b'<!DOCTYPE a [<!ENTITY x "alice@one.test">]>' + ask[21:].replace(b"alice@one.test", b"&x;"),
+                ask.replace(b"alice", b"a" * 2000), ask + b" " * 20000, ask.replace(b"alice@one.test", b"&lt;x&gt;@one.test")):
+        assert post(bad)[0] == 400, bad[:100]
     where = json.loads(named(home, "mail.one.test", "/autodiscover/autodiscover.json/v1.0/alice@one.test?Protocol=AutodiscoverV1")[2])
     assert where == {"Protocol": "AutodiscoverV1", "Url": f"https://mail.one.test:{home.port(443)}/autodiscover/autodiscover.xml"}
     status, _, body = named(home, "mail.one.test", "/autodiscover/autodiscover.json?Email=alice@one.test&Protocol=EWS")
@@ -447,8 +455,15 @@ def test_phones_get_a_signed_profile(home, tmp_path):
     again = named(home, "mail.one.test", "/.well-known/mobileconfig?email=alice%2Bnews@one.test")[2]
     (tmp_path / "profile").write_bytes(again)
     assert named(home, "mail.one.test", "/.well-known/mobileconfig")[0] == 400
-    status, _, body = named(home, "mail.one.test", "/.well-known/mobileconfig?email=%3Cstring%3E%26@one.test")
-    assert status in (200, 400)
+    assert named(home, "mail.one.test", "/.well-known/mobileconfig?email=%3Cstring%3E%26@one.test")[0] == 400
+    home.tram("domain", "add", "bücher.test")
+    for asked, address, shown in (("%22%5D%5D%3E%3Cb%3E%22@one.test", '"]]><b>"@one.test', "one.test"), ("a%26b@one.test", "a&b@one.test", "one.test"),
+                                  ("zo%C3%AB@b%C3%BCcher.test", "zoë@bücher.test", "bücher.test")):
+        (tmp_path / "profile").write_bytes(named(home, "mail.one.test", f"/.well-known/mobileconfig?email={asked}")[2])
+        done = subprocess.run(["openssl", "cms", "-verify", "-inform", "DER", "-in", str(tmp_path / "profile"), "-noverify", "-binary"], capture_output=True, check=True)
+        profile = plistlib.loads(done.stdout)
+        assert profile["PayloadContent"][0]["EmailAddress"] == address and profile["PayloadDisplayName"] == f"Mail of {shown}"
+    home.tram("domain", "remove", "bücher.test")
 
 
 def test_records_for_clients(home):
