@@ -65,6 +65,7 @@ static int start_servers(struct node *n)
                             .hostname = c->hostname,
                             .public_account = c->public_account,
                             .append_max = c->size_max,
+                            .annotate = c->annotate,
                             .logins = c->login_mechanisms};
     struct popd_conf pc = {.store = n->core.store,
                            .login = n->core.login,

@@ -327,6 +327,7 @@ uint64_t session_play(enum session_kind kind, struct slice input)
     int64_t now = 0;
     set_up_once();
     server_configure(&s);
+    s.conf.annotate = true;
     s.conf.lmtp_listen.port = LMTP_PORT;
     ASSERT(ip_parse(SL("198.51.100.2"), &s.conf.lmtp_listen.ip));
     struct sim *w = sim_new(1);

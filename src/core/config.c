@@ -109,6 +109,8 @@ const struct setting settings[] = {
      SETTING_ROUTES, FIELD(route)},
     {"public_account", "", "the account whose mailboxes are the public ones of IMAP (#public/NAME)",
      SETTING_TEXT, FIELD(public_account)},
+    {"annotate", "false", "offer annotations of messages by IMAP (ANNOTATE-EXPERIMENT-1)", SETTING_YES,
+     FIELD(annotate)},
     {"login_mechanisms", "SCRAM-SHA-256 PLAIN LOGIN", "the ways to log in that SMTP, IMAP and POP3 offer",
      SETTING_SET, .words = SASL_WORDS, FIELD(login_mechanisms)},
     {"log_level", "info", "the least that the log tells", SETTING_CHOICE, .words = "debug info warning error",

@@ -65,6 +65,7 @@ struct config {
         sender_recipients, sender_held, sender_held_mib;
     uint32_t pop3_login_delay; /* seconds */
     struct slice public_account;
+    bool annotate;
     struct endpoint
         lmtp_listen; /* its port is 0 when there is none; the socket `lmtp` of the home is there always */
     struct slice *proxy_from, *xclient_from; /* networks whose word about clients counts */

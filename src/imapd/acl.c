@@ -4,11 +4,18 @@
 
 #include "imapd_i.h"
 
+/* The right n is one while annotations of messages are offered (RFC 5257 section 4.10). */
+static unsigned known(const struct imapd_session *s)
+{
+    return s->server->conf.annotate ? ACL_ALL : ACL_ALL & ~(unsigned)ACL_ANNOTATE;
+}
+
 /* The letters of rights, with the virtual ones of RFC 2086 that older clients look for (section 2.1.1). */
-static void put_rights(struct buf *out, unsigned rights)
+static void put_rights(const struct imapd_session *s, struct buf *out, unsigned rights)
 {
     static const char letters[] = ACL_LETTERS;
     struct buf b = BUF_INIT;
+    rights &= known(s);
     for (unsigned i = 0; i < sizeof letters - 1; i++)
         if (rights & 1u << i) buf_char(&b, letters[i]);
     if (rights & (ACL_CREATE | ACL_DELETE)) buf_char(&b, 'c');
@@ -18,7 +25,7 @@ static void put_rights(struct buf *out, unsigned rights)
 }
 
 /* "+lrs": with "c" and "d" for what they stand for. */
-static bool take_rights(struct slice text, unsigned *rights, enum acl_op *op)
+static bool take_rights(const struct imapd_session *s, struct slice text, unsigned *rights, enum acl_op *op)
 {
     static const char letters[] = ACL_LETTERS;
     *rights = 0;
@@ -34,7 +41,7 @@ static bool take_rights(struct slice text, unsigned *rights, enum acl_op *op)
         else if (text.p[i] == 'd') *rights |= ACL_MARK | ACL_EXPUNGE;
         else return false;
     }
-    return true;
+    return !(*rights & ~known(s));
 }
 
 /* "anyone", "authenticated", or the address of an account, with "-" in front when rights are taken away. */
@@ -79,7 +86,7 @@ void imapd_cmd_setacl(struct imapd_session *s, struct imap_in *in)
     imap_sp(in);
     struct slice who = imap_astring(in);
     imap_sp(in);
-    if (!take_rights(imap_astring(in), &rights, &op))
+    if (!take_rights(s, imap_astring(in), &rights, &op))
         imap_fail(in, ERR_SYNTAX, "one of these rights is not known");
     if (!imapd_args_bad(s, in)) change(s, name, who, rights, op);
 }
@@ -114,12 +121,12 @@ void imapd_cmd_getacl(struct imapd_session *s, struct imap_in *in)
     buf_char(&s->out, ' ');
     imap_put_astring(&s->out, p.owner, s->utf8);
     buf_char(&s->out, ' ');
-    put_rights(&s->out, ACL_ALL);
+    put_rights(s, &s->out, ACL_ALL);
     for (size_t i = 0; i < n; i++) {
         buf_char(&s->out, ' ');
         imap_put_astring(&s->out, v[i].negative ? ar_cat(&s->a, SL("-"), v[i].who) : v[i].who, s->utf8);
         buf_char(&s->out, ' ');
-        put_rights(&s->out, v[i].rights);
+        put_rights(s, &s->out, v[i].rights);
     }
     buf_str(&s->out, "\r\n");
     imapd_flush(s);
@@ -146,8 +153,9 @@ void imapd_cmd_listrights(struct imapd_session *s, struct imap_in *in)
     imap_put_mailbox(&s->out, p.shown, s->utf8);
     buf_char(&s->out, ' ');
     imap_put_astring(&s->out, who, s->utf8);
-    buf_str(&s->out,
-            strcmp(entry.id, p.account) == 0 ? " lrswipkxteacd\r\n" : " \"\" l r s w i p k x t e a c d\r\n");
+    const char *more = s->server->conf.annotate ? " n" : "";
+    if (strcmp(entry.id, p.account) == 0) buf_printf(&s->out, " lrswipkxtea%scd\r\n", *more ? more + 1 : "");
+    else buf_printf(&s->out, " \"\" l r s w i p k x t e a%s c d\r\n", more);
     imapd_flush(s);
     imapd_ok(s, NULL, "these are the rights");
 }
@@ -157,7 +165,7 @@ void imapd_tell_rights(struct imapd_session *s, struct slice name, unsigned righ
     buf_str(&s->out, "* MYRIGHTS ");
     imap_put_mailbox(&s->out, name, s->utf8);
     buf_char(&s->out, ' ');
-    put_rights(&s->out, rights);
+    put_rights(s, &s->out, rights);
     buf_str(&s->out, "\r\n");
     imapd_flush(s);
 }

@@ -31,7 +31,7 @@ struct append_head {
 static void take_head(struct imapd_session *s, struct imap_in *in, size_t at, struct append_head *h)
 {
     *h = (struct append_head){0};
-    imap_in_init(in, &s->a, sl_sub(buf_slice(&s->cmd), 0, at), s->utf8);
+    *in = imapd_in(s, &s->a, sl_sub(buf_slice(&s->cmd), 0, at));
     s->tag = imap_tag(in);
     imap_sp(in);
     s->uid = imap_skip_word(in, SL("UID"));
@@ -121,6 +121,8 @@ struct appending {
     bool announced;
     /* the message at hand */
     struct imap_append options;
+    struct imap_annotations *noted; /* of each of v */
+    int annotate_failed;            /* `failed` is about them */
     struct body_writer *w;
     struct mail_head_size head;
     struct smtp_lines lines;
@@ -198,7 +200,8 @@ static void answer_failure(const struct appending *p)
 {
     struct imapd_session *s = p->s;
     int e = p->failed;
-    if (p->bad_url.n) answer_bad_url(s, p->bad_url, e);
+    if (e && e == p->annotate_failed) imapd_annotate_failed(s, e);
+    else if (p->bad_url.n) answer_bad_url(s, p->bad_url, e);
     else if (e == ERR_TOO_LONG) imapd_no(s, "TOOBIG", "%s", err_text(e));
     else if (e == ERR_NOT_FOUND) imapd_no(s, "TRYCREATE", "there is no such mailbox");
     else if (e == ERR_SYNTAX) imapd_bad(s, "%s", err_text(e));
@@ -212,12 +215,12 @@ static bool ends_in_url(struct slice text)
     return sl_endsi(text, SL(" URL ")) || sl_endsi(text, SL("(URL "));
 }
 
-/* The literal of a URL, into the text. < 0: the connection broke. */
-static int gather_url(struct appending *p, struct buf *text)
+/* The literal of a URL or an annotation, into the text. < 0: the connection broke. */
+static int gather_literal(struct appending *p, struct buf *text, bool url)
 {
     struct imapd_session *s = p->s;
-    if (p->literal.binary || p->literal.size > IMAP_URL_MAX) {
-        p->failed = err_set(ERR_SYNTAX, "the URL is too long");
+    if (url ? p->literal.binary || p->literal.size > IMAP_URL_MAX : p->literal.size > IMAPD_LITERAL_MAX) {
+        p->failed = err_set(ERR_SYNTAX, url ? "the URL is too long" : "the annotation is too long");
         return 0;
     }
     if (!p->literal.nonsync) imapd_write(s, SL("+ go ahead\r\n"));
@@ -228,6 +231,14 @@ static int gather_url(struct appending *p, struct buf *text)
     deadline_restore(before);
     text->n += e ? 0 : p->literal.size;
     return e;
+}
+
+/* Is it a value in the options of the next message that comes? */
+static bool ends_in_annotation(struct appending *p, struct slice text)
+{
+    while (text.n && (text.p[0] == ')' || text.p[0] == ' ')) text = sl_from(text, 1);
+    struct imap_in in = imapd_in(p->s, &p->s->a, text);
+    return in.annotate && imap_append_options(&in).annotations.open;
 }
 
 static int gather_text(struct appending *p, struct buf *text, size_t *end)
@@ -249,9 +260,10 @@ static int gather_text(struct appending *p, struct buf *text, size_t *end)
             return 0;
         }
         *end = start + p->literal.at;
-        if (p->failed || !ends_in_url(sl_sub(line, 0, p->literal.at))) return 0;
+        bool url = ends_in_url(sl_sub(line, 0, p->literal.at));
+        if (p->failed || (!url && !ends_in_annotation(p, sl_sub(buf_slice(text), 0, *end)))) return 0;
         if (text->n > IMAPD_COMMAND_MAX) p->failed = err_set(ERR_LIMIT, "the command is too long");
-        else e = gather_url(p, text);
+        else e = gather_literal(p, text, url);
         if (e || p->failed) return e;
         p->announced = false;
     }
@@ -264,7 +276,7 @@ static int next_text(struct appending *p)
     size_t end = 0;
     p->announced = false;
     int e = gather_text(p, &text, &end);
-    imap_in_init(&p->in, &p->s->a, ar_dup(&p->s->a, sl_sub(buf_slice(&text), 0, end)), p->s->utf8);
+    p->in = imapd_in(p->s, &p->s->a, ar_dup(&p->s->a, sl_sub(buf_slice(&text), 0, end)));
     buf_free(&text);
     return e;
 }
@@ -387,6 +399,7 @@ static void end_message(struct appending *p)
     m->size = body_written(p->w);
     m->by_lines = smtp_lines_end(&p->lines);
     m->head_size = p->head.size > UINT32_MAX ? 0 : (uint32_t)p->head.size;
+    p->noted[p->n] = p->options.annotations;
     struct whole *x = &p->whole[p->nwhole];
     *x = (struct whole){.p = p, .w = p->w, .origin = BUF_INIT, .ref = &m->body};
     p->failed = m->size ? origin_message(&x->origin, p->to.account, &p->to.m, m)
@@ -403,7 +416,10 @@ static int take_message(struct appending *p)
     int e = 0;
     p->head = (struct mail_head_size){0};
     p->lines = (struct smtp_lines){0};
-    p->failed = body_begin(p->s->server->conf.store->body, BODY_MAIL, &p->w);
+    p->failed = p->annotate_failed =
+        p->in.code ? 0
+                   : imapd_annotations_new(p->s, &p->options.annotations, p->to.rights, &p->v[p->n].remarks);
+    if (!p->failed) p->failed = body_begin(p->s->server->conf.store->body, BODY_MAIL, &p->w);
     if (p->failed) return 0;
     if (p->options.catenate) e = take_pieces(p);
     else e = take_literal(p);
@@ -440,10 +456,28 @@ static int keep_replacing(struct appending *p)
     return 0;
 }
 
+/* An annotation of a part needs one (RFC 5257 section 3.2.1). */
+static int check_parts(struct appending *p)
+{
+    int e = 0;
+    for (size_t i = 0; i < p->n && !e; i++) {
+        struct message m = {.body = p->v[i].body, .size = p->v[i].size, .head_size = p->v[i].head_size};
+        struct mailbox_ref box = {.account = p->to.account, .box = p->to.m.id};
+        struct reader *rd = NULL;
+        if (!p->v[i].remarks.n) continue;
+        e = reader_open(&rd, p->s->server->conf.store, box, 1, &m);
+        if (!e) e = imapd_annotated_parts(rd, &p->noted[i]);
+        reader_close(&rd);
+    }
+    return e;
+}
+
 static int keep_messages(struct appending *p)
 {
     struct imapd_session *s = p->s;
     uint32_t uidvalidity, uid;
+    int parts = check_parts(p);
+    if (parts) return parts;
     if (p->replaced) return keep_replacing(p);
     int e = message_append(s->server->conf.store, imapd_acting(s, p->to.account, p->to.m.id, ACL_INSERT),
                            p->v, p->n, &uidvalidity, &uid);
@@ -504,6 +538,7 @@ int imapd_append(struct imapd_session *s, const struct imap_literal *l, size_t a
     p.options = h.options;
     p.given = h.mailbox;
     p.v = ar_array(&s->a, struct message_new, MESSAGES_MAX);
+    p.noted = ar_array(&s->a, struct imap_annotations, MESSAGES_MAX);
     if (h.replace && s->uidonly && !s->uid) {
         imapd_uid_required(s);
         return drop_messages(&p);

@@ -10,6 +10,9 @@ static bool only_to_read(struct imapd_session *s)
     return s->read_only;
 }
 
+/* One's own annotations need the right r alone. */
+static bool only_looked_at(struct imapd_session *s) { return s->examined && only_to_read(s); }
+
 /* Is one of these rights on the selected mailbox missing? Then NO was answered. */
 static bool lacks(struct imapd_session *s, unsigned need)
 {
@@ -34,12 +37,13 @@ static bool has_uid(struct uids u, uint32_t uid)
 /* The new flags, to the client that set them: all of them, or with .SILENT only what it needs
  * to know the change by (RFC 7162 section 3.1.3). */
 static void tell_stored(struct imapd_session *s, const struct imap_store *args, const struct imapd_picked *p,
-                        struct uids failed)
+                        const uint64_t *before, struct uids failed)
 {
     for (size_t k = 0; k < p->n; k++) {
         size_t i = p->at[k];
         struct view_msg m = view_at(s->view, i);
         if (has_uid(failed, m.uid)) continue;
+        if (before && m.flags != before[k]) continue; /* others changed them: that is news */
         view_told(s->view, i);
         if (args->silent && !s->condstore) continue;
         imapd_put_fetch(s, i, s->uid || s->condstore);
@@ -47,6 +51,7 @@ static void tell_stored(struct imapd_session *s, const struct imap_store *args, 
             buf_str(&s->out, "FLAGS ");
             imapd_put_flags(s, i);
         }
+        if (!args->annotates && s->annotates) imapd_put_annotated(s, i);
         if (s->condstore)
             buf_printf(&s->out, "%sMODSEQ (%llu)", args->silent ? "" : " ", (unsigned long long)m.modseq);
         buf_str(&s->out, ")\r\n");
@@ -121,6 +126,34 @@ static bool allowed(struct imapd_session *s, struct imap_store *args, struct ima
     return any;
 }
 
+static void answer_stored(struct imapd_session *s, const struct imapd_picked *p, struct uids failed)
+{
+    if (failed.n) imapd_ok(s, modified_code(s, failed), "some were changed meanwhile");
+    else if (p->cut) imapd_ok(s, imapd_limit_code(s, p->cut), "stored for as many as one command may");
+    else imapd_ok(s, p->missing ? "EXPUNGEISSUED" : NULL, "stored");
+}
+
+/* RFC 5257 section 4.5. */
+static void store_annotations(struct imapd_session *s, struct imap_store *args, const struct imapd_picked *p)
+{
+    struct uids failed = {0};
+    uint64_t *before = ar_array(&s->a, uint64_t, p->n);
+    if (!imapd_may_annotate(s, &args->annotations, p)) return;
+    if (args->conditional) imapd_condstore(s);
+    for (size_t k = 0; k < p->n; k++, imapd_breathe(k)) before[k] = view_at(s->view, p->at[k]).flags;
+    int e = imapd_annotate(s, args, p, &failed);
+    s->news = true;
+    imapd_sync(s);
+    if (s->over) return;
+    if (e) {
+        imapd_annotate_failed(s, e);
+        return;
+    }
+    args->silent = true;
+    tell_stored(s, args, p, before, failed);
+    answer_stored(s, p, failed);
+}
+
 void imapd_cmd_store(struct imapd_session *s, struct imap_in *in)
 {
     struct imapd_picked p;
@@ -130,7 +163,13 @@ void imapd_cmd_store(struct imapd_session *s, struct imap_in *in)
     struct imap_set set = imap_set(in);
     imap_sp(in);
     struct imap_store args = imap_store_args(in);
-    if (imapd_args_bad(s, in) || only_to_read(s) || !imapd_pick(s, set, !args.conditional, &p)) return;
+    if (imapd_args_bad(s, in) || (args.annotates ? only_looked_at(s) : only_to_read(s)) ||
+        !imapd_pick(s, set, !args.conditional, &p))
+        return;
+    if (args.annotates) {
+        store_annotations(s, &args, &p);
+        return;
+    }
     if (!allowed(s, &args, &rest)) return;
     if (args.conditional) imapd_condstore(s);
     struct imap_store away = {.op = '-', .flags = rest};
@@ -145,10 +184,8 @@ void imapd_cmd_store(struct imapd_session *s, struct imap_in *in)
     }
     if (args.op != '-') imapd_learn_marked(s, &args.flags, p.uid, p.n);
     for (size_t k = 0; k < p.n; k++) imapd_gone_flags(s, p.at[k], op_of(&args), imapd_flags(s, &args.flags));
-    tell_stored(s, &args, &p, failed);
-    if (failed.n) imapd_ok(s, modified_code(s, failed), "some were changed meanwhile");
-    else if (p.cut) imapd_ok(s, imapd_limit_code(s, p.cut), "stored for as many as one command may");
-    else imapd_ok(s, p.missing ? "EXPUNGEISSUED" : NULL, "stored");
+    tell_stored(s, &args, &p, NULL, failed);
+    answer_stored(s, &p, failed);
 }
 
 /* ---- copy and move ---- */
@@ -178,12 +215,20 @@ static int clear_forbidden(struct imapd_session *s, const struct imapd_place *to
                          (struct uids){c->to, c->n}, &change, &s->a, NULL);
 }
 
-static int copy_within(struct imapd_session *s, const struct imapd_picked *p, uint32_t to, bool move,
-                       struct message_copied *out)
+static int copy_within(struct imapd_session *s, const struct imapd_picked *p, const struct imapd_place *place,
+                       bool move, struct message_copied *out)
 {
     struct mailbox_ref from = imapd_box(s);
+    struct mailbox_guest guest;
+    uint32_t to = place->m.id;
     struct imapd_need here = {from.box, move ? ACL_READ | ACL_MARK | ACL_EXPUNGE : ACL_READ};
     from.guest = imapd_guest(s, from.account, here, (struct imapd_need){to, ACL_INSERT});
+    if (from.guest) {
+        guest = *from.guest;
+        guest.keeps = (place->rights & ACL_ANNOTATE ? REMARKS_SHARED : 0) |
+                      (place->rights & ACL_READ ? REMARKS_OWN : 0);
+        from.guest = &guest;
+    }
     return message_copy(s->server->conf.store, from, (struct uids){p->uid, p->n}, to, move, &s->a, out);
 }
 
@@ -240,7 +285,7 @@ static void copy(struct imapd_session *s, struct imap_in *in, bool move)
     struct message_copied c = {0};
     bool across = strcmp(to.account, s->view->acc) != 0;
     if (p.n && across) e = imapd_copy_across(s, &p, &to, move, &c);
-    else if (p.n) e = copy_within(s, &p, to.m.id, move, &c);
+    else if (p.n) e = copy_within(s, &p, &to, move, &c);
     if (!e && c.n && !across) e = clear_forbidden(s, &to, &c);
     s->news = true;
     if (e) {

@@ -54,7 +54,7 @@ static const struct imapd_command table[] = {
      .capabilities = "METADATA LIST-METADATA"},
     {SL_INIT("SETMETADATA"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_setmetadata},
     {SL_INIT("SETACL"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_setacl,
-     .capabilities = "ACL RIGHTS=kxte LIST-MYRIGHTS"},
+     .capabilities = "ACL LIST-MYRIGHTS RIGHTS=kxte"},
     {SL_INIT("DELETEACL"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_deleteacl},
     {SL_INIT("GETACL"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_getacl},
     {SL_INIT("LISTRIGHTS"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_listrights},
@@ -72,7 +72,7 @@ static const struct imapd_command table[] = {
     {SL_INIT("EXPUNGE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, .run = imapd_cmd_expunge,
      .capabilities = "UIDPLUS"},
     {SL_INIT("FETCH"), IMAPD_SELECTED, IMAPD_UID | IMAPD_NUMBERS, .run = imapd_cmd_fetch,
-     .capabilities = "BINARY SAVEDATE PREVIEW"},
+     .capabilities = "BINARY SAVEDATE PREVIEW"}, /* and ANNOTATE-EXPERIMENT-1 where it is offered */
     {SL_INIT("STORE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_NUMBERS, .run = imapd_cmd_store},
     {SL_INIT("SEARCH"), IMAPD_SELECTED, IMAPD_UID | IMAPD_NUMBERS, .run = imapd_cmd_search,
      .capabilities = "ESEARCH SEARCHRES WITHIN PARTIAL INPROGRESS FILTERS SEARCH=FUZZY CONTEXT=SEARCH"},
@@ -117,6 +117,8 @@ void imapd_capabilities(struct imapd_session *s, struct buf *out)
         if (!c->capabilities || !told || is_closed(s, c)) continue;
         if (c->run == imapd_cmd_authenticate) sasl_put(out, imapd_logins(s), " AUTH=", "");
         else buf_printf(out, "%s%s", out->n > begin ? " " : "", c->capabilities);
+        if (c->run == imapd_cmd_setacl && s->server->conf.annotate) buf_char(out, 'n'); /* to RIGHTS= */
+        if (c->run == imapd_cmd_fetch && s->server->conf.annotate) buf_str(out, " ANNOTATE-EXPERIMENT-1");
         if (c->run == imapd_cmd_append) /* RFC 7889 */
             buf_printf(out, " APPENDLIMIT=%llu", (unsigned long long)s->server->conf.append_max);
         if (c->run == imapd_cmd_uidbatches) /* RFC 9738 */
@@ -156,7 +158,7 @@ static void tell_login(struct imapd_session *s)
 void imapd_dispatch(struct imapd_session *s)
 {
     struct imap_in in;
-    imap_in_init(&in, &s->a, buf_slice(&s->cmd), s->utf8);
+    in = imapd_in(s, &s->a, buf_slice(&s->cmd));
     s->tag = imap_tag(&in);
     s->uid = s->may_expunge = false;
     imap_sp(&in);

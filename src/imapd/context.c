@@ -72,6 +72,8 @@ void imapd_context_begin(struct imapd_session *s, const struct imap_search_args 
 {
     if (!(args->wants & IMAP_RETURN_UPDATE) || s->state != IMAPD_SELECTED) return;
     const char *why = why_not(s, args, text.n, sort, f);
+    for (size_t i = 0; sort && i < sort->n; i++)
+        if (sort->by[i].key == IMAP_SORT_ANNOTATION) why = "an order by annotations is not updated";
     if (why) {
         buf_str(&s->out, "* NO [NOUPDATE ");
         imap_put_string(&s->out, s->tag, false);
@@ -238,7 +240,7 @@ static void add_some(struct imapd_session *s, struct imapd_context *c, const str
 static int parse(struct imapd_session *s, const struct imapd_context *c, struct imap_sort_args *out)
 {
     struct imap_in in;
-    imap_in_init(&in, &s->a, sl(c->text, c->ntext), s->utf8);
+    in = imapd_in(s, &s->a, sl(c->text, c->ntext));
     if (c->sorted) *out = imap_sort_args(&in);
     else out->search = imap_search_args(&in);
     return imap_done(&in);

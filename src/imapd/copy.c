@@ -6,6 +6,7 @@
 
 #include "imapd_i.h"
 #include "store/origin.h"
+#include "store/remark.h"
 
 enum {
     ACROSS_MAX = 250,
@@ -55,6 +56,19 @@ static void take_record(struct across *x, const struct message *m, struct messag
         if (flags >> (FLAG_KEYWORD_FIRST + i) & 1) keyword[out->nkeywords++] = x->s->keyword[i];
 }
 
+/* The shared ones and the client's own, as far as they may be set there (RFC 5257 section 4.6). */
+static int take_remarks(struct across *x, const struct message *m, struct message_new *out)
+{
+    struct remark *v;
+    size_t n, kept = 0;
+    if (!m->remarks.n) return 0;
+    int e = remark_list(x->s->server->conf.store, imapd_box(x->s), m->uid, x->s->account, &x->s->a, &v, &n);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    for (size_t i = 0; i < n; i++)
+        if (x->to->rights & (v[i].shared ? ACL_ANNOTATE : ACL_READ)) v[kept++] = v[i];
+    return remark_pack(&x->s->a, x->s->account, v, kept, &out->remarks);
+}
+
 static int copy_one(struct across *x, uint32_t uid)
 {
     struct reader *rd;
@@ -67,6 +81,11 @@ static int copy_one(struct across *x, uint32_t uid)
     if (!e) e = body_begin(x->s->server->conf.store->body, BODY_MAIL, &w);
     if (e) return e;
     take_record(x, &rd->m, m);
+    e = take_remarks(x, &rd->m, m);
+    if (e) {
+        body_abandon(&w);
+        return e;
+    }
     m->thread = thread;
     e = copy_bytes(x, rd, w);
     if (!e) e = origin_message(&origin, x->to->account, &x->to->m, m);

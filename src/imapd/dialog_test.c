@@ -61,6 +61,7 @@ void start(void)
                               .hostname = SL("mail.x.test"),
                               .public_account = SL("public@x.test"),
                               .append_max = 1 << 20,
+                              .annotate = w.annotate,
                               .sessions_max = 20};
     CHECK_OK(imapd_open(&w.imapd, &conf));
     w.plain = w.tls = (struct serving){.session = session};
@@ -85,6 +86,7 @@ void stop(void)
     store_close(&w.store);
     tls_free(&w.server_tls);
     tls_free(&w.client_tls);
+    w.annotate = false;
     offload(clean_up, NULL);
 }
 

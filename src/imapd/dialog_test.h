@@ -17,6 +17,7 @@ extern struct world {
     struct imapd *imapd;
     struct serving plain, tls;
     char dir[64];
+    bool annotate; /* set before start() */
 } w;
 extern struct buf got;        /* what was read last */
 extern const char a_letter[]; /* to alice@x.test, with a subject beyond ASCII */

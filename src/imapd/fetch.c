@@ -13,7 +13,7 @@ enum {
     OF_FACTS = 1u << IMAP_INTERNALDATE | 1u << IMAP_SIZE | 1u << IMAP_SAVEDATE,
     OF_BYTES = 1u << IMAP_ENVELOPE | 1u << IMAP_BODY | 1u << IMAP_BODYSTRUCTURE | 1u << IMAP_SECTION |
                1u << IMAP_RFC822 | 1u << IMAP_RFC822_HEADER | 1u << IMAP_RFC822_TEXT | 1u << IMAP_BINARY |
-               1u << IMAP_BINARY_SIZE | 1u << IMAP_PREVIEW
+               1u << IMAP_BINARY_SIZE | 1u << IMAP_PREVIEW | 1u << IMAP_ANNOTATION
 };
 
 struct fetch {
@@ -89,6 +89,7 @@ static void put_view_items(struct fetch *f, unsigned kinds)
         item(f, "FLAGS ");
         imapd_put_flags(s, f->i);
         if (changed && s->condstore) kinds |= KIND(MODSEQ);
+        if (changed) imapd_put_annotated(s, f->i);
         view_told(s->view, f->i);
     }
     if (kinds & KIND(MODSEQ)) {
@@ -175,6 +176,20 @@ static int put_preview(struct fetch *f)
     item(f, "PREVIEW ");
     imap_put_string(&f->s->out, text, f->s->utf8);
     return 0;
+}
+
+static int put_annotation(struct fetch *f, const struct imap_fetch_item *it)
+{
+    size_t before = f->s->out.n;
+    bool was = f->first, put = false;
+    int e = f->record ? 0 : reader_record(&f->records, view_at(f->s->view, f->i).uid, &f->record);
+    if (e) return e;
+    item(f, "");
+    e = imapd_put_annotations(f->s, f->record, it->annotation, &f->a, &put);
+    if (put) return e;
+    f->s->out.n = before;
+    f->first = was;
+    return e;
 }
 
 /* ---- sections ---- */
@@ -339,6 +354,7 @@ static int put_byte_item(struct fetch *f, const struct imap_fetch_item *it)
     case IMAP_BINARY:
     case IMAP_BINARY_SIZE: return put_binary(f, it);
     case IMAP_PREVIEW: return put_preview(f);
+    case IMAP_ANNOTATION: return put_annotation(f, it);
     default: return 0;
     }
 }
@@ -380,6 +396,10 @@ static int put_items(struct fetch *f, unsigned kinds)
     put_view_items(f, kinds);
     if (kinds & OF_RECORD) put_record_items(f, kinds, m ? m : f->record);
     for (size_t k = 0; kinds & OF_BYTES && k < f->args.n && !e; k++) e = put_byte_item(f, &f->args.item[k]);
+    if (!e && f->first) { /* no annotation that was asked for is there, and nothing else was */
+        item(f, "FLAGS ");
+        imapd_put_flags(s, f->i);
+    }
     if (!e) buf_str(&s->out, ")\r\n");
     return e;
 }

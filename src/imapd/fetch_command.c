@@ -63,6 +63,11 @@ void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
     if (args.vanished && !tell_vanished(s, &args, set)) return;
     if (!imapd_pick(s, set, true, &picked)) return;
     if (args.paged) take_page(&picked, &args.page);
+    if (kinds & 1u << IMAP_ANNOTATION && picked.n == 1) {
+        int e = imapd_asked_parts(s, picked.uid[0], &args);
+        if (e == ERR_SYNTAX) imapd_bad(s, "%s", err_text(e));
+        if (e == ERR_SYNTAX) return;
+    }
     if (args.sets_seen && !s->read_only && s->rights & ACL_SEEN)
         (void)!set_seen(s, &args, &picked); /* the bytes matter more than the flag */
     if (s->over) return;

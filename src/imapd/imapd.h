@@ -16,6 +16,7 @@ struct imapd_conf { /* borrowed, outlives the server */
     uint32_t sessions_max;       /* of one account at the same time; 0 = 5000 */
     uint32_t messages_max;       /* of one command (RFC 9738); 0 = 2,000,000 */
     uint32_t saved_max;          /* that "$" keeps; 0 = 1,000,000 */
+    bool annotate;               /* annotations of messages are offered (RFC 5257) */
     int64_t progress;            /* between two words on how far a command is (RFC 9585); 0 = 10 s */
 };
 struct imapd;

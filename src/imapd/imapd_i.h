@@ -96,7 +96,8 @@ struct imapd_session {
     struct view *view; /* selected */
     char *owner;       /* address of its account, when that is another one */
     unsigned rights;   /* there (enum acl_right) */
-    bool read_only;
+    bool read_only, examined;
+    bool annotates;   /* SELECT (ANNOTATE): hears of which annotations others changed */
     bool cut;         /* others share more than is shown; it was logged */
     struct arena box; /* holds the keywords */
     struct slice *keyword;
@@ -121,6 +122,7 @@ struct imapd_session {
     struct imapd_context *contexts;
     struct imapd_dialogue *dialogue; /* NULL: nobody looks on */
     bool tried_login, exchanging;    /* it says its challenges */
+    bool notify_annotates;           /* by NOTIFY, too, of the selected mailbox */
     struct imapd_notify *notify;     /* NULL: news come with answers only, and with IDLE */
 };
 
@@ -623,6 +625,44 @@ bool imapd_notify_pushes(const struct imapd_session *s, bool *expunges);
 bool imapd_notify_selected(const struct imapd_session *s, unsigned events);
 /* What MessageNew asks of messages that came to the selected mailbox, from index i on. SUSPENDS. */
 void imapd_notify_fetch(struct imapd_session *s, size_t i);
+
+/* ---- annotate.c, annotated.c: annotations of messages (RFC 5257) ---- */
+
+/* May the client set these beside the messages? false: NO or BAD was answered. SUSPENDS. */
+bool imapd_may_annotate(struct imapd_session *s, const struct imap_annotations *v,
+                        const struct imapd_picked *p);
+MUST_CHECK int imapd_annotate(struct imapd_session *s, const struct imap_store *args,
+                              const struct imapd_picked *p, struct uids *failed); /* SUSPENDS */
+void imapd_annotate_failed(struct imapd_session *s, int e); /* the answer, with its code */
+/* For a message that is appended, in the command's arena; rights: on the mailbox. */
+MUST_CHECK int imapd_annotations_new(struct imapd_session *s, const struct imap_annotations *v,
+                                     unsigned rights, struct slice *out);
+/* Does it have all the parts that the entries are of? ERR_SYNTAX: no. SUSPENDS. */
+MUST_CHECK int imapd_annotated_parts(struct reader *rd, const struct imap_annotations *v);
+/* The same of what FETCH asks of a single message. */
+MUST_CHECK int imapd_asked_parts(struct imapd_session *s, uint32_t uid, const struct imap_fetch *f);
+/* "ANNOTATION (...)" of a message into s->out; false: none of them is there, nothing was put. m: its record.
+ * SUSPENDS. */
+MUST_CHECK int imapd_put_annotations(struct imapd_session *s, const struct message *m,
+                                     const struct imap_annotation_want *w, struct arena *a, bool *put);
+/* " ANNOTATION (/comment)" of what changed in the message at i since the client was told last,
+ * to who wants to hear of that, into s->out. SUSPENDS. */
+void imapd_put_annotated(struct imapd_session *s, size_t i);
+/* Of those of a message that are there: is there such text? key: prepared, folded. */
+struct remark;
+bool imapd_annotation_has(struct arena *a, enum collation how, const struct remark *v, size_t n,
+                          const struct imap_search *key);
+/* The value that SORT compares, folded, in the arena; empty: there is none. */
+MUST_CHECK int imapd_annotation_sort(struct imapd_session *s, const struct message *m,
+                                     const struct imap_sort *by, struct arena *a, struct slice *out);
+/* A cursor over the text that knows what is offered and enabled. */
+static inline struct imap_in imapd_in(const struct imapd_session *s, struct arena *a, struct slice text)
+{
+    struct imap_in in;
+    imap_in_init(&in, a, text, s->utf8);
+    in.annotate = s->server->conf.annotate;
+    return in;
+}
 
 /* ---- metadata.c ---- */
 

@@ -8,6 +8,7 @@
 #include "mail/charset.h"
 #include "mail/date.h"
 #include "mail/head.h"
+#include "store/remark.h"
 
 enum { DAY = 86400, NEEDLES_MAX = 200, WORDS_MAX = 20 };
 enum answer { NO, YES, MAYBE };
@@ -29,9 +30,12 @@ struct search {
     struct slice head;
     bool threads;   /* a key asks for them, and each message has to be looked into */
     bool by_record; /* a key asks for what stands in records */
-    bool by_id;     /* a key asks for EMAILID or thread, and each record has to be read */
-    bool beyond;    /* a key asks for a field that is not in `heads` */
-    bool by_folded; /* a key asks for a field that is kept folded (READER_FOLDED) */
+    bool by_remark; /* a key asks for annotations */
+    struct remark *remark;
+    size_t nremarks; /* of the message at hand */
+    bool by_id;      /* a key asks for EMAILID or thread, and each record has to be read */
+    bool beyond;     /* a key asks for a field that is not in `heads` */
+    bool by_folded;  /* a key asks for a field that is kept folded (READER_FOLDED) */
     struct reader_digests heads, folds;
     struct slice folded; /* p NULL: not known */
     uint64_t thread;
@@ -71,11 +75,15 @@ static int prepare_needle(struct search *x, struct imap_search *k)
     return 0;
 }
 
-/* The key's text in UTF-8, folded as the comparator does (RFC 5255 section 4.6). */
+/* In UTF-8, folded as the comparator does (RFC 5255 section 4.6). */
+static struct slice fold_text(struct search *x, struct slice text, struct slice charset)
+{
+    return collation_fold_ar(&x->s->a, x->s->comparator.how, charset_to_utf8(&x->s->a, charset, text));
+}
+
 static int prepare_text(struct search *x, struct imap_search *k, struct slice charset)
 {
-    struct slice text = charset_to_utf8(&x->s->a, charset, k->text);
-    k->text = collation_fold_ar(&x->s->a, x->s->comparator.how, text);
+    k->text = fold_text(x, k->text, charset);
     return prepare_needle(x, k);
 }
 
@@ -170,6 +178,10 @@ static int prepare(struct search *x, struct imap_search *k, struct slice charset
         case IMAP_KEY_SMALLER:
         case IMAP_KEY_OLDER:
         case IMAP_KEY_YOUNGER: x->by_record = true; break;
+        case IMAP_KEY_ANNOTATION:
+            x->by_remark = true;
+            if (k->text.p) k->text = fold_text(x, k->text, charset);
+            break;
         case IMAP_KEY_EMAILID:
         case IMAP_KEY_THREADID: e = prepare_id(x, k); break;
         default: break;
@@ -220,7 +232,7 @@ static enum answer view_key(const struct search *x, const struct imap_search *k)
     }
 }
 
-static enum answer record_key(const struct search *x, const struct imap_search *k)
+static enum answer record_key(struct search *x, const struct imap_search *k)
 {
     const struct message *m = x->record ? x->record : x->fact;
     switch (k->key) {
@@ -235,6 +247,9 @@ static enum answer record_key(const struct search *x, const struct imap_search *
     case IMAP_KEY_SMALLER: return is(m->size < k->number);
     case IMAP_KEY_OLDER: return is(x->now - m->internal_date >= (int64_t)k->number);
     case IMAP_KEY_YOUNGER: return is(x->now - m->internal_date <= (int64_t)k->number);
+    case IMAP_KEY_ANNOTATION:
+        if (m != x->record) return MAYBE;
+        return is(imapd_annotation_has(&x->a, x->s->comparator.how, x->remark, x->nremarks, k));
     case IMAP_KEY_THREADID: return m->thread ? is(m->thread == k->number) : MAYBE;
     case IMAP_KEY_EMAILID: return m == x->record ? is(sl_eq(k->text, sl_cstr(m->email_id))) : MAYBE;
     default: return MAYBE;
@@ -382,6 +397,15 @@ static int know_record(struct search *x)
     return x->record ? 0 : reader_record(x->records, x->m.uid, &x->record);
 }
 
+static int know_remarks(struct search *x)
+{
+    x->nremarks = 0;
+    if (!x->record->remarks.n) return 0;
+    int e = remark_list(x->s->server->conf.store, imapd_box(x->s), x->m.uid, x->s->account, &x->a, &x->remark,
+                        &x->nremarks);
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
 static int read_message(struct search *x)
 {
     struct reader *rd;
@@ -399,7 +423,8 @@ static int learn(struct search *x)
     x->know++;
     if (x->know == KNOW_RECORD) {
         x->fact = x->by_record ? imapd_fact(&x->facts, x->m.uid) : NULL;
-        return (x->by_record && !x->fact) || x->by_id || x->m.gone ? know_record(x) : 0;
+        int e = (x->by_record && !x->fact) || x->by_id || x->by_remark || x->m.gone ? know_record(x) : 0;
+        return e || !x->by_remark ? e : know_remarks(x);
     }
     if (x->know == KNOW_FOLDED) {
         if (!x->by_folded || !reader_digest(&x->folds, x->m.uid, &x->folded)) x->folded = (struct slice){0};

@@ -163,7 +163,7 @@ static int check_filter(struct imapd_session *s, const struct annotation *v)
     struct imap_search_args keys = {0};
     struct imap_in in;
     if (!v->value.p || !sl_starts(v->name, SL("/private/filters/values/"))) return 0;
-    imap_in_init(&in, &s->a, v->value, s->utf8);
+    in = imapd_in(s, &s->a, v->value);
     imap_search_keys(&in, &keys);
     return imap_done(&in);
 }
@@ -252,7 +252,7 @@ static int fill_one(struct filling *x, struct imap_search *k, int depth)
     struct imap_in in;
     const struct annotation *t = find_filter(x, k->text);
     if (!t || depth == FILTER_DEPTH || x->filled++ == FILTERS_MAX) return undefined(x->s, k->text);
-    imap_in_init(&in, &x->s->a, t->value, x->s->utf8);
+    in = imapd_in(x->s, &x->s->a, t->value);
     imap_search_keys(&in, &inner);
     if (imap_done(&in) != 0) return undefined(x->s, k->text);
     x->args->modseq |= inner.modseq;

@@ -64,6 +64,7 @@ static void tell_changed(struct imapd_session *s)
         imapd_put_fetch(s, i, tells_uid(s, m.uid));
         buf_str(&s->out, "FLAGS ");
         imapd_put_flags(s, i);
+        imapd_put_annotated(s, i);
         if (s->condstore) buf_printf(&s->out, " MODSEQ (%llu)", (unsigned long long)m.modseq);
         buf_str(&s->out, ")\r\n");
         if (s->out.n > IMAPD_CHUNK) imapd_flush(s);
@@ -112,11 +113,13 @@ void imapd_news(struct imapd_session *s)
     }
     if (known > s->told) known = s->told;
     if (s->view->n != s->told && imapd_notify_selected(s, IMAP_EVENT_NEW)) tell_exists(s);
-    if (s->view->nchanged && imapd_notify_selected(s, IMAP_EVENT_FLAGS)) tell_changed(s);
+    if (s->view->nchanged && imapd_notify_selected(s, IMAP_EVENT_FLAGS | IMAP_EVENT_ANNOTATION))
+        tell_changed(s);
     if (s->out.n) imapd_flush(s);
     imapd_contexts_changed(s);
     if (s->notify && s->told > known) imapd_notify_fetch(s, known);
-    if (!s->view->ngone && imapd_notify_selected(s, IMAP_EVENT_FLAGS)) s->told_modseq = s->view->modseq;
+    if (!s->view->ngone && imapd_notify_selected(s, IMAP_EVENT_FLAGS | IMAP_EVENT_ANNOTATION))
+        s->told_modseq = s->view->modseq;
 }
 
 const char *imapd_modseq_code(struct imapd_session *s)

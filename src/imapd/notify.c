@@ -10,7 +10,7 @@ enum {
     NOTIFY_BOXES_MAX = 2000, /* mailboxes that are watched: of one's own, and of others */
     NOTIFY_NAMES_MAX = 200   /* entries of METADATA that are told at once */
 };
-enum { OF_MESSAGES = IMAP_EVENT_NEW | IMAP_EVENT_EXPUNGE | IMAP_EVENT_FLAGS };
+enum { OF_MESSAGES = IMAP_EVENT_NEW | IMAP_EVENT_EXPUNGE | IMAP_EVENT_FLAGS | IMAP_EVENT_ANNOTATION };
 
 struct known { /* a mailbox as it was told, or was when NOTIFY came */
     const char *account;
@@ -269,8 +269,8 @@ static void compare(struct imapd_session *s, const struct known_boxes *was, cons
         put_list(s, now, k->name, SL(""));
     }
     bool messages = old->uidnext != k->uidnext || old->exists != k->exists;
-    if ((messages && events & IMAP_EVENT_NEW) ||
-        (events & IMAP_EVENT_FLAGS && (old->modseq != k->modseq || old->unseen != k->unseen)))
+    if ((messages && events & IMAP_EVENT_NEW) || (events & (IMAP_EVENT_FLAGS | IMAP_EVENT_ANNOTATION) &&
+                                                  (old->modseq != k->modseq || old->unseen != k->unseen)))
         put_status(s, k);
 }
 
@@ -414,12 +414,13 @@ int imapd_notify_set(struct imapd_session *s, struct slice text)
     struct imapd_notify *n = xcalloc(1, sizeof *n);
     struct imap_in in;
     ar_init(&n->a, IMAPD_MEMORY);
-    imap_in_init(&in, &n->a, ar_dup(&n->a, text), s->utf8);
+    in = imapd_in(s, &n->a, ar_dup(&n->a, text));
     n->args = imap_notify_args(&in);
     for (size_t i = 0; i < n->args.n; i++)
         if (n->args.group[i].boxes.kind <= IMAP_BOXES_SELECTED_DELAYED) n->selected = &n->args.group[i];
     imapd_notify_end(s);
     s->notify = n;
+    s->notify_annotates = imapd_notify_selected(s, IMAP_EVENT_ANNOTATION);
     if (!asks_elsewhere(&n->args)) return 0;
     struct known_boxes known;
     int e = watch(s, s->account);

@@ -8,7 +8,10 @@ void imapd_cmd_notify(struct imapd_session *s, struct imap_in *in)
     struct imap_notify args = imap_notify_args(in);
     if (imapd_args_bad(s, in)) return;
     if (args.unsupported) {
-        imapd_no(s, "BADEVENT (" IMAP_EVENTS ")", "one of these events is not known here");
+        imapd_no(s,
+                 s->server->conf.annotate ? "BADEVENT (" IMAP_EVENTS " AnnotationChange)"
+                                          : "BADEVENT (" IMAP_EVENTS ")",
+                 "one of these events is not known here");
         return;
     }
     int e = imapd_notify_set(s, sl_from(in->s, begin));

@@ -46,7 +46,8 @@ static struct imapd_sorted *begin_one(struct sorting *x, size_t k)
     for (size_t i = 0; i < x->args->n; i++) {
         if (x->args->by[i].key == IMAP_SORT_RELEVANCY) /* the best first */
             one->key[i].number = x->found->score ? -x->found->score[k] : 0;
-        if (key_of(x->args->by[i].key) != READER_KEYS) one->key[i].reversed = x->s->comparator.reversed;
+        if (key_of(x->args->by[i].key) != READER_KEYS || x->args->by[i].key == IMAP_SORT_ANNOTATION)
+            one->key[i].reversed = x->s->comparator.reversed;
     }
     return x->v[k] = one;
 }
@@ -62,6 +63,7 @@ static void make_key(struct sorting *x, const struct mail_head *h, const struct 
     enum reader_key key = key_of(by);
     if (by == IMAP_SORT_ARRIVAL) out->number = m ? m->internal_date : 0;
     else if (by == IMAP_SORT_SIZE) out->number = m ? (int64_t)m->size : 0;
+    else if (by == IMAP_SORT_ANNOTATION) return;
     else if (by == IMAP_SORT_DATE) out->number = imapd_sent_date(&x->scratch, h, m);
     else if (key != READER_KEYS)
         out->text = ar_dup(x->a, reader_key(&x->scratch, h, key, x->s->comparator.how));
@@ -72,11 +74,16 @@ static int make_keys(void *arg, size_t k, const struct message *m, struct slice 
 {
     struct sorting *x = arg;
     struct mail_head h = {0};
+    int e = 0;
     ar_reset(&x->scratch);
     if (mail_head_parse(&x->scratch, head, &h) != 0 && !h.n) h = (struct mail_head){0};
     struct imapd_sorted *one = begin_one(x, x->left_k[k]);
-    for (size_t i = 0; i < x->args->n; i++) make_key(x, &h, m, x->args->by[i].key, &one->key[i]);
-    return too_many(x);
+    for (size_t i = 0; i < x->args->n && !e; i++) {
+        make_key(x, &h, m, x->args->by[i].key, &one->key[i]);
+        if (m && x->args->by[i].key == IMAP_SORT_ANNOTATION)
+            e = imapd_annotation_sort(x->s, m, &x->args->by[i], x->a, &one->key[i].text);
+    }
+    return e ? e : too_many(x);
 }
 
 /* ---- keys that were computed before ---- */
@@ -105,7 +112,7 @@ static bool may_be_kept(const struct sorting *x)
     bool heads = false;
     for (size_t i = 0; i < x->args->n; i++) {
         enum imap_sort_key by = x->args->by[i].key;
-        if (by == IMAP_SORT_ARRIVAL || by == IMAP_SORT_SIZE) return false;
+        if (by == IMAP_SORT_ARRIVAL || by == IMAP_SORT_SIZE || by == IMAP_SORT_ANNOTATION) return false;
         heads |= by != IMAP_SORT_RELEVANCY;
     }
     return heads && x->s->comparator.how == COLLATION_UNICODE_CASEMAP;
@@ -148,7 +155,7 @@ static bool needs_heads(const struct imap_sort_args *args)
 {
     for (size_t i = 0; i < args->n; i++)
         if (args->by[i].key != IMAP_SORT_ARRIVAL && args->by[i].key != IMAP_SORT_SIZE &&
-            args->by[i].key != IMAP_SORT_RELEVANCY)
+            args->by[i].key != IMAP_SORT_RELEVANCY && args->by[i].key != IMAP_SORT_ANNOTATION)
             return true;
     return false;
 }

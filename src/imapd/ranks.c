@@ -222,16 +222,16 @@ static int rank_found(struct imapd_session *s, const struct imap_sort_args *args
     return e;
 }
 
-/* How well each matches is of this search alone. */
-static bool has_relevancy(const struct imap_sort_args *args)
+/* How well each matches is of this search alone; annotations change. */
+static bool may_change(const struct imap_sort_args *args)
 {
     for (size_t i = 0; i < args->n; i++)
-        if (args->by[i].key == IMAP_SORT_RELEVANCY) return true;
+        if (args->by[i].key == IMAP_SORT_RELEVANCY || args->by[i].key == IMAP_SORT_ANNOTATION) return true;
     return false;
 }
 
 int imapd_sort_found(struct imapd_session *s, const struct imap_sort_args *args, struct imapd_found *f)
 {
     bool few = f->n < IMAPD_KEPT_LEAST;
-    return few || f->score || has_relevancy(args) ? imapd_sort_by_keys(s, args, f) : rank_found(s, args, f);
+    return few || f->score || may_change(args) ? imapd_sort_by_keys(s, args, f) : rank_found(s, args, f);
 }

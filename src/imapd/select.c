@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "imapd_i.h"
+#include "store/remark.h"
 
 static void on_news(void *arg)
 {
@@ -25,6 +26,7 @@ void imapd_unselect(struct imapd_session *s)
     s->keyword = NULL;
     s->nkeywords = 0;
     s->news = s->retry = false;
+    s->annotates = s->examined = false;
     s->recent.n = 0;
     s->told_uid = 0;
     if (s->state == IMAPD_SELECTED) s->state = IMAPD_AUTH;
@@ -44,6 +46,11 @@ static void tell_mailbox(struct imapd_session *s, struct slice name, struct slic
     buf_printf(&s->out, "* OK [HIGHESTMODSEQ %llu] the last change\r\n",
                (unsigned long long)(v->modseq ? v->modseq : 1));
     buf_printf(&s->out, "* OK [MAILBOXID (" IMAPD_MAILBOX_ID ")] its id\r\n", v->acc, v->box);
+    if (s->server->conf.annotate) /* RFC 5257 section 4.1 */
+        buf_printf(&s->out,
+                   s->examined ? "* OK [ANNOTATIONS READ-ONLY] annotations can be read\r\n"
+                               : "* OK [ANNOTATIONS %d] bytes of an annotation\r\n",
+                   REMARK_VALUE_MAX);
     if (s->rev2) imapd_put_name(s, "", name, given); /* RFC 9051 section 6.3.2 */
     imapd_flush(s);
 }
@@ -70,6 +77,7 @@ static int open_mailbox(struct imapd_session *s, struct slice name, bool read_on
     if (e) return e;
     s->state = IMAPD_SELECTED;
     s->rights = place.rights;
+    s->examined = read_only;
     s->read_only = read_only || !(place.rights & (ACL_SEEN | ACL_WRITE | ACL_MARK | ACL_EXPUNGE));
     if (place.foreign) s->owner = xstrndup(place.owner.p, place.owner.n);
     imapd_reload_keywords(s);
@@ -77,14 +85,16 @@ static int open_mailbox(struct imapd_session *s, struct slice name, bool read_on
     return 0;
 }
 
-/* "(CONDSTORE)" or "(QRESYNC (...))" after the name (RFC 7162 sections 3.1.8 and 3.2.5). */
-static bool take_parameters(struct imapd_session *s, struct imap_in *in, struct imapd_resync *resync)
+/* "(CONDSTORE)" or "(QRESYNC (...))" after the name (RFC 7162 sections 3.1.8 and 3.2.5), and ANNOTATE. */
+static bool take_parameters(struct imapd_session *s, struct imap_in *in, struct imapd_resync *resync,
+                            bool *annotate)
 {
     bool condstore = false;
     if (!imap_skip(in, ' ')) return false;
     imap_need(in, '(');
     do {
         if (imap_skip_word(in, SL("CONDSTORE"))) condstore = true;
+        else if (in->annotate && imap_skip_word(in, SL("ANNOTATE"))) *annotate = true;
         else if (s->qresync && imap_skip_word(in, SL("QRESYNC"))) imapd_take_resync(in, resync);
         else
             imap_fail(in, ERR_SYNTAX,
@@ -100,7 +110,7 @@ static void select_mailbox(struct imapd_session *s, struct imap_in *in, bool rea
     struct imapd_resync resync = {0};
     imap_sp(in);
     struct slice shown, name = imap_mailbox(in);
-    bool condstore = take_parameters(s, in, &resync);
+    bool annotate = false, condstore = take_parameters(s, in, &resync, &annotate);
     if (imapd_args_bad(s, in)) return;
     if (s->uidonly && resync.numbers.n) {
         imapd_uid_required(s);
@@ -112,6 +122,7 @@ static void select_mailbox(struct imapd_session *s, struct imap_in *in, bool rea
     int e = open_mailbox(s, name, read_only, &shown);
     if (!e) {
         s->condstore |= condstore;
+        s->annotates = annotate;
         imapd_claim_recent(s, s->view->uidnext);
         s->told = s->view->n;
         s->told_modseq = s->view->modseq;

@@ -14,7 +14,13 @@
 struct kv;
 struct kv_tx;
 
-enum { KV_KEY_MAX = 200, KV_VALUE_MAX = 65536, KV_BATCH_MAX = 4 << 20, KV_PAGE_MAX = 1000 };
+enum {
+    KV_KEY_MAX = 200,
+    KV_VALUE_MAX = 65536,
+    KV_BATCH_MAX = 4 << 20,
+    KV_PAGE_MAX = 1000,
+    KV_PAGE_BYTES = 4 << 20
+};
 
 /* Opens or creates. BLOCKS. ERR_VERSION, ERR_BUSY (another process has it), ERR_CORRUPT. */
 MUST_CHECK int kv_rocks_open(struct kv **out, const char *dir);
@@ -103,8 +109,8 @@ MUST_CHECK int kv_get(struct kv *kv, struct slice object, struct slice key, stru
 MUST_CHECK int kv_get_many(struct kv *kv, struct slice object, const struct slice *key, size_t n,
                            struct arena *a, struct slice *value);
 /* A page of at most `limit` (<= KV_PAGE_MAX) rows with keys in [from, to), copied
- * into the arena; to empty = to the end. *more: there are further rows; go on
- * from kv_after(last key). SUSPENDS. */
+ * into the arena, fewer when they have more than KV_PAGE_BYTES; to empty = to the end. *more: there are
+ * further rows; go on from kv_after(last key). SUSPENDS. */
 struct kv_row {
     struct slice key, value;
 };

@@ -15,7 +15,7 @@ struct read {
     struct kv_range range;
     struct slice value;
     struct kv_page page;
-    size_t limit, skip, cap;
+    size_t limit, skip, cap, bytes;
     struct slice *name;
     char why[ERR_TEXT_MAX];
 };
@@ -106,11 +106,12 @@ int kv_get_many(struct kv *kv, struct slice object, const struct slice *key, siz
 static int page_row(void *arg, struct slice full, struct slice value)
 {
     struct read *r = arg;
-    if (r->page.n == r->limit) {
+    if (r->page.n == r->limit || r->bytes > KV_PAGE_BYTES) {
         r->page.more = true;
         return STOP;
     }
     if (r->page.n == r->cap) r->page.row = ar_grow(r->a, r->page.row, &r->cap, sizeof *r->page.row);
+    r->bytes += full.n + value.n;
     r->page.row[r->page.n++] = (struct kv_row){ar_dup(r->a, sl_from(full, r->skip)), ar_dup(r->a, value)};
     return 0;
 }
@@ -118,6 +119,7 @@ static int page_row(void *arg, struct slice full, struct slice value)
 static int read_page(struct read *r, enum kv_read how)
 {
     r->page = (struct kv_page){.row = r->page.row};
+    r->bytes = 0;
     int e = r->kv->engine->scan(r->kv, how, r->range.from, r->range.to, page_row, r);
     return e == STOP ? 0 : e;
 }

@@ -16,9 +16,10 @@ enum acl_right { /* in the order of ACL_LETTERS */
                  ACL_MARK = 256, /* as deleted */
                  ACL_EXPUNGE = 512,
                  ACL_ADMIN = 1024,
-                 ACL_ALL = 2047
+                 ACL_ANNOTATE = 2048, /* shared annotations of messages (RFC 5257) */
+                 ACL_ALL = 4095
 };
-#define ACL_LETTERS "lrswipkxtea"
+#define ACL_LETTERS "lrswipkxtean"
 #define ACL_ANYONE SL("anyone")               /* who sends a letter from the world too: for ACL_POST */
 #define ACL_AUTHENTICATED SL("authenticated") /* who has an account here */
 enum { ACL_MAX = 100, ACL_OWNERS_MAX = 1000 };

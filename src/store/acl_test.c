@@ -53,7 +53,7 @@ TEST(a_guest_changes_nothing_without_the_right_at_that_moment)
     if (!begin(&f)) return;
     CHECK_OK(mailbox_create(f.s, ACC, SL("A"), 0, &f.a, &box));
     CHECK_OK(mailbox_find(f.s, ACC, SL("Drafts"), &f.a, &drafts));
-    struct mailbox_guest bob = {BOB, {{box.id, ACL_WRITE | ACL_MARK}, {drafts.id, 0}}};
+    struct mailbox_guest bob = {BOB, {{box.id, ACL_WRITE | ACL_MARK}, {drafts.id, 0}}, 0};
     struct mailbox_ref ref = {.account = ACC, .box = box.id, .guest = &bob};
     for (unsigned act = 0; act < 10; act++) {
         uint32_t uid = act < 8 ? add(&f, box.id, "old", 0) : 0;
@@ -78,7 +78,7 @@ TEST(a_guest_limits_the_mailbox_that_was_meant_not_one_of_its_name)
     if (!begin(&f)) return;
     CHECK_OK(mailbox_create(f.s, ACC, SL("A"), 0, &f.a, &box));
     allow(&f, box.id, ACL_ADMIN);
-    struct mailbox_guest bob = {BOB, {{box.id, ACL_ADMIN}}};
+    struct mailbox_guest bob = {BOB, {{box.id, ACL_ADMIN}}, 0};
     CHECK_OK(mailbox_rename(f.s, ACC, SL("A"), SL("B")));
     CHECK_ERR(quota_tree_set(f.s, ACC, &bob, SL("A"), &l, false), ERR_NOT_FOUND);
     CHECK_OK(mailbox_create(f.s, ACC, SL("A"), 0, &f.a, &other));
@@ -98,7 +98,7 @@ TEST(a_guest_takes_away_the_mailbox_that_was_meant_not_one_of_its_name)
     if (!begin(&f)) return;
     CHECK_OK(mailbox_create(f.s, ACC, SL("A"), 0, &f.a, &box));
     allow(&f, box.id, ACL_DELETE);
-    struct mailbox_guest bob = {BOB, {{box.id, ACL_DELETE}}};
+    struct mailbox_guest bob = {BOB, {{box.id, ACL_DELETE}}, 0};
     CHECK_OK(mailbox_rename(f.s, ACC, SL("A"), SL("B")));
     CHECK_OK(mailbox_create(f.s, ACC, SL("A"), 0, &f.a, &other));
     CHECK_ERR(mailbox_delete_as(f.s, ACC, &bob, SL("A")), ERR_NOT_FOUND);
@@ -117,9 +117,9 @@ TEST(a_guest_makes_a_mailbox_below_the_one_that_was_meant)
     CHECK_OK(mailbox_create(f.s, ACC, SL("A/mine"), 0, &f.a, &below));
     allow(&f, box.id, ACL_CREATE);
     allow(&f, below.id, ACL_DELETE);
-    struct mailbox_guest makes = {BOB, {{box.id, ACL_CREATE}}},
-                         moves = {BOB, {{below.id, ACL_DELETE}, {box.id, ACL_CREATE}}},
-                         inbox = {BOB, {{0, 0}, {box.id, ACL_CREATE}}};
+    struct mailbox_guest makes = {BOB, {{box.id, ACL_CREATE}}, 0},
+                         moves = {BOB, {{below.id, ACL_DELETE}, {box.id, ACL_CREATE}}, 0},
+                         inbox = {BOB, {{0, 0}, {box.id, ACL_CREATE}}, 0};
     CHECK_OK(mailbox_rename(f.s, ACC, SL("A"), SL("B")));
     for (int there = 0; there < 2; there++) { /* nothing bears the name, then another mailbox does */
         CHECK_ERR(mailbox_create_as(f.s, ACC, &makes, SL("A/x/new"), 0, &f.a, &made), ERR_NOT_FOUND);

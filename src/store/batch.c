@@ -138,7 +138,9 @@ static int read_batch_row(void *arg, struct slice key, struct slice value)
     uint64_t uid = r->in->first + place;
     while (r->at < r->n && r->uid[r->at] < uid) r->at++;
     if (r->at == r->n || r->uid[r->at] != uid) return 0;
-    return batch_message_get(key, value, r->in, &r->out[r->at]);
+    int e = batch_message_get(key, value, r->in, &r->out[r->at]);
+    r->out[r->at].remarks.p = NULL; /* the row does not stay */
+    return e;
 }
 
 /* The rows of the range from the first of these UIDs on; *at: the first UID behind it. */
@@ -172,20 +174,17 @@ int batch_messages_tx(struct kv_tx *tx, uint32_t box, const uint32_t *uid, size_
     return e;
 }
 
-int batch_message_find(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out)
+int batch_message_find(struct store *s, struct mailbox_ref box, uint32_t uid, struct arena *a,
+                       struct message *out)
 {
     char room[KEY_ROOM], object[KEY_ROOM];
     struct batch_range r;
-    struct arena a;
     struct slice value;
     int e = batch_range_find(s, box, uid, &r);
     if (e || r.first > uid) return e ? e : ERR_NOT_FOUND;
     struct slice key = rows_from(box.box, r.batch, uid - r.first, room);
-    ar_init(&a, 0);
-    e = kv_get(s->kv, account_object(box.account, object), key, &a, &value);
-    if (e == 0) e = batch_message_get(key, value, &r, out);
-    ar_free(&a);
-    return e;
+    e = kv_get(s->kv, account_object(box.account, object), key, a, &value);
+    return e ? e : batch_message_get(key, value, &r, out);
 }
 
 /* ---- writing ---- */

@@ -43,6 +43,7 @@ void expunged_add(struct expunged *e, const char *acc, uint32_t box, const struc
     snprintf(p->acc, sizeof p->acc, "%s", acc);
     p->box = box;
     p->m = *m;
+    p->m.remarks = SL("");
     lock_release(&e->lock);
 }
 

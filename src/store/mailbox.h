@@ -57,7 +57,9 @@ struct mailbox_guest {
         uint32_t box; /* 0: none */
         unsigned need;
     } must[2];
+    unsigned keeps; /* which annotations of a message its copy keeps: REMARKS_ */
 };
+enum { REMARKS_SHARED = 1, REMARKS_OWN = 2 };
 /* One mailbox of an account; who keeps it sees that the account's id outlives it. */
 struct mailbox_ref {
     const char *account;
@@ -116,8 +118,9 @@ struct message {
     struct body_ref body;
     char email_id[EMAIL_ID_MAX + 1]; /* RFC 8474; nobody else's on the node, the same for copies */
     uint64_t thread;                 /* 0: nobody asked for it yet, see message_thread() */
-    uint64_t batch;                  /* where its row lies, for the store alone: in this batch, */
-    uint32_t place;                  /* at this place */
+    struct slice remarks; /* its annotations as they lie (remark.h): how many bytes; p is the store's */
+    uint64_t batch;       /* where its row lies, for the store alone: in this batch, */
+    uint32_t place;       /* at this place */
 };
 /* uid exactly. ERR_NOT_FOUND when expunged meanwhile. */
 MUST_CHECK int message_get(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out);
@@ -138,7 +141,8 @@ struct message_new {
     const char
         *email_id;   /* of a copy of another account's message, and its thread, so that both are one for */
     uint64_t thread; /* who sees both (RFC 8474 sections 5.1 and 5.2); NULL, 0: it is a new one */
-    kv_fn *tell;     /* message_deliver: run at the end of its transaction, to tell others; or NULL */
+    struct slice remarks; /* remark_pack() */
+    kv_fn *tell;          /* message_deliver: run at the end of its transaction, to tell others; or NULL */
     void *tell_arg;
 };
 /* All or none get consecutive uids from *first_uid. ERR_NOT_FOUND no such mailbox, ERR_QUOTA,

@@ -34,6 +34,7 @@ enum {
     CHANGE_MAX = 400,        /* messages changed in one transaction: about 2 ms of everybody's time */
     MOVE_MAX = 150,          /* moved in one: each is more than twice the work */
     FLAGS_MAX = 500,         /* of which flags are changed in one: each is less */
+    CHANGE_BYTES = 1 << 20,  /* of annotations of messages written in one, and a little more */
     CHANGE_FEW = 30,         /* more than these are a part of something large */
     JOURNAL_MAX = 50000,     /* changes that the journal of an account reaches back */
     JOURNAL_PRUNE = 1000,    /* and more, before older ones are pruned */
@@ -181,7 +182,9 @@ MUST_CHECK int batch_message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, st
 /* The same for those of these messages that have no uid in `out` yet. uid: ascending. */
 MUST_CHECK int batch_messages_tx(struct kv_tx *tx, uint32_t box, const uint32_t *uid, size_t n,
                                  struct batch_range *near, struct message *out);
-MUST_CHECK int batch_message_find(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out);
+/* Its annotations lie in the arena. */
+MUST_CHECK int batch_message_find(struct store *s, struct mailbox_ref box, uint32_t uid, struct arena *a,
+                                  struct message *out);
 
 struct batch { /* one that is being written; nobody but its fiber knows of it */
     struct store *s;
@@ -231,13 +234,34 @@ MUST_CHECK int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct b
 /* The same for many: out[i].uid 0: it is not there. Neighbours are read in one go. near: not NULL. */
 MUST_CHECK int messages_tx(struct kv_tx *tx, uint32_t box, const uint32_t *uid, size_t n,
                            struct batch_range *near, struct message *out);
+/* Of one of these: reads its annotations too, of which only the length is known so far. Before it is put. */
+MUST_CHECK int message_whole_tx(struct kv_tx *tx, uint32_t box, struct batch_range *near, struct message *m);
 
 /* Within a transaction that is going to look at these and met one that is not in memory: all of them are
  * fetched at once. near: as above, not NULL. */
 void messages_want(struct kv_tx *tx, uint32_t box, const uint32_t *uid, size_t n,
                    const struct batch_range *near);
 
+/* message_get(), with its annotations in the arena. SUSPENDS. */
+MUST_CHECK int message_get_in(struct store *s, struct mailbox_ref box, uint32_t uid, struct arena *a,
+                              struct message *out);
+
+/* ---- remark.c ---- */
+
+/* Those of a message's row that its copy keeps; in out, which copied may point into. Does not suspend. */
+MUST_CHECK int remarks_copied(struct slice field, const char *user, unsigned keep, struct buf *out,
+                              struct slice *copied);
+
 /* ---- message_change.c ---- */
+
+/* UIDs that a change met, on the heap. */
+struct gather {
+    uint32_t *v;
+    size_t n, cap;
+};
+void gather_add(struct gather *u, uint32_t uid);
+/* Into the arena, unless out is NULL; and frees it. */
+void gather_hand_out(struct gather *g, struct arena *a, struct uids *out);
 
 /* MOVE within an account, whatever its limits: it was asked before whether all fits. SUSPENDS. */
 MUST_CHECK int message_move_promised(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to);

@@ -200,6 +200,7 @@ int message_row_get(struct slice value, uint32_t uid, struct message *out)
         case 'h': out->head_size = (uint32_t)rec_u64(&r); break;
         case 'r': ref = body_ref_parse(r.field, &out->body); break;
         case 'T': out->thread = rec_u64(&r); break;
+        case 'N': out->remarks = r.field; break;
         case 'e': snprintf(out->email_id, sizeof out->email_id, "%.*s", SLF(r.field)); break;
         }
     e = rec_error(&r);
@@ -220,6 +221,7 @@ void message_row_record(struct buf *b, const struct message *m)
     rec_put(b, 'r', body_ref_slice(&m->body));
     rec_put(b, 'e', sl_cstr(m->email_id));
     rec_opt_u64(b, 'T', m->thread);
+    rec_opt(b, 'N', m->remarks);
 }
 
 void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m)
@@ -372,7 +374,8 @@ void count_message(struct account_row *a, struct box_row *b, const struct messag
     if (!(m->flags & FLAG_SEEN)) b->m.unseen += one;
     if (m->flags & FLAG_DELETED) b->m.deleted += one;
     count_keywords(b, m->flags, one);
-    uint64_t size = sign > 0 ? m->size : 0 - m->size;
+    uint64_t size = m->size + m->remarks.n; /* both are kept for the account's owner */
+    if (sign < 0) size = 0 - size;
     b->m.size += size;
     a->bytes += size;
     a->messages += sign > 0 ? 1 : UINT64_MAX;

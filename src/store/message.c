@@ -8,16 +8,24 @@
 
 /* ---- reading ---- */
 
-int message_get(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out)
+int message_get_in(struct store *s, struct mailbox_ref box, uint32_t uid, struct arena *a,
+                   struct message *out)
 {
     char room[KEY_ROOM], key[KEY_ROOM];
-    struct arena a;
     struct slice value;
-    ar_init(&a, 0);
-    int e = kv_get(s->kv, account_object(box.account, room), row_key('m', box.box, uid, 8, key), &a, &value);
+    int e = kv_get(s->kv, account_object(box.account, room), row_key('m', box.box, uid, 8, key), a, &value);
     if (e == 0) e = message_row_get(value, uid, out);
-    else if (e == ERR_NOT_FOUND) e = batch_message_find(s, box, uid, out);
+    else if (e == ERR_NOT_FOUND) e = batch_message_find(s, box, uid, a, out);
     if (e == ERR_NOT_FOUND) err_set(e, "the message with UID %u is gone", uid);
+    return e;
+}
+
+int message_get(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    int e = message_get_in(s, box, uid, &a, out);
+    out->remarks.p = NULL;
     ar_free(&a);
     return e;
 }
@@ -62,7 +70,14 @@ static int neighbour(void *arg, struct slice key, struct slice value)
     if (row_number(key, &uid)) return 0; /* a key that is none says nothing */
     while (x->at < x->n && x->uid[x->at] < uid) x->at++;
     if (x->at == x->n || x->uid[x->at] != uid) return 0;
-    return message_row_get(value, (uint32_t)uid, &x->out[x->at]);
+    int e = message_row_get(value, (uint32_t)uid, &x->out[x->at]);
+    x->out[x->at].remarks.p = NULL; /* the row does not stay */
+    return e;
+}
+
+int message_whole_tx(struct kv_tx *tx, uint32_t box, struct batch_range *near, struct message *m)
+{
+    return m->remarks.n && !m->remarks.p ? message_tx(tx, box, m->uid, near, m) : 0;
 }
 
 /* Ascending, and most of what lies between them is asked for? */
@@ -117,6 +132,7 @@ static int list_row(struct listing *l, const struct kv_row *row, const struct ba
     if (e) return e;
     e = in ? batch_message_get(row->key, row->value, in, &l->v[l->n])
            : message_row_get(row->value, (uint32_t)uid, &l->v[l->n]);
+    l->v[l->n].remarks.p = NULL;
     l->n += e == 0;
     if (!err_is_damage(e)) return e;
     log_error("store", "account %s, mailbox %u: the record %.*s is damaged and left out; see tram verify",
@@ -219,7 +235,8 @@ static void new_row(const struct message_new *m, struct slice account, uint64_t 
                             .by_lines = m->by_lines,
                             .head_size = m->head_size,
                             .body = m->body,
-                            .thread = m->thread};
+                            .thread = m->thread,
+                            .remarks = m->remarks};
     if (m->email_id) snprintf(out->email_id, sizeof out->email_id, "%s", m->email_id);
     else
         snprintf(out->email_id, sizeof out->email_id, "m%.*s-%llx-%x", SLF(sl_sub(account, 0, 19)),
@@ -231,7 +248,7 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
 {
     struct message row;
     uint64_t more = 0;
-    for (size_t i = 0; i < n; i++) more += m[i].size;
+    for (size_t i = 0; i < n; i++) more += m[i].size + m[i].remarks.n;
     int e = quota_check(a, more, n);
     if (e == 0) e = quota_tree_fit(tx, a, SL(""), b->m.name, (struct quota_load){more, n, 0});
     if (e) return e;
@@ -296,6 +313,14 @@ static int append_page(struct kv_tx *tx, struct batch *b, struct box_row *to, vo
     return e;
 }
 
+/* How many go into one transaction. */
+static size_t append_part(const struct message_new *m, size_t n)
+{
+    size_t part = 0, bytes = 0;
+    while (part < n && part < CHANGE_MAX && bytes <= CHANGE_BYTES) bytes += m[part++].remarks.n;
+    return part;
+}
+
 static int append_batch(struct store *s, struct mailbox_ref box, struct message_append *p, size_t n)
 {
     struct batch b;
@@ -303,7 +328,7 @@ static int append_batch(struct store *s, struct mailbox_ref box, struct message_
     int e = batch_begin(&b, s, box);
     if (e) return e;
     for (; e == 0 && n; p->m += p->n, n -= p->n) {
-        p->n = n < CHANGE_MAX ? n : CHANGE_MAX;
+        p->n = append_part(p->m, n);
         e = batch_page(&b, append_page, p);
     }
     if (e == 0) e = batch_see(&b);
@@ -318,7 +343,8 @@ int message_append(struct store *s, struct mailbox_ref box, const struct message
 {
     struct message_append p = {.box = box.box, .m = m, .n = n, .guest = box.guest ? box.guest->id : NULL};
     if (n == 0) return err_set(ERR_USAGE, "there is nothing to add");
-    int e = n > CHANGE_MAX ? append_batch(s, box, &p, n) : mailbox_transact(s, box, n, message_append_tx, &p);
+    bool many = append_part(m, n) < n;
+    int e = many ? append_batch(s, box, &p, n) : mailbox_transact(s, box, n, message_append_tx, &p);
     *uidvalidity = p.uidvalidity;
     *first_uid = p.first_uid;
     return e;

@@ -13,12 +13,7 @@
 #include "seen.h"
 
 /* What a transaction found out. It may run twice, so each run starts anew. */
-struct gather {
-    uint32_t *v;
-    size_t n, cap;
-};
-
-static void gather_add(struct gather *u, uint32_t uid)
+void gather_add(struct gather *u, uint32_t uid)
 {
     if (u->n == u->cap) {
         u->cap = u->cap ? 2 * u->cap : 64;
@@ -35,8 +30,7 @@ static const uint32_t *gather_keep(const struct gather *g, struct arena *a)
     return v;
 }
 
-/* The same, unless out is NULL; and frees it. */
-static void gather_hand_out(struct gather *g, struct arena *a, struct uids *out)
+void gather_hand_out(struct gather *g, struct arena *a, struct uids *out)
 {
     if (out) *out = (struct uids){gather_keep(g, a), g->n};
     free(g->v);
@@ -74,6 +68,7 @@ struct flagging {
     struct journal_box journal;
     struct batch_range near; /* of the message looked at last */
     struct message *row;     /* rows_room() */
+    size_t bytes;            /* of annotations that were written anew */
 };
 
 static uint64_t apply(enum flags_op op, uint64_t old, uint64_t flags)
@@ -104,6 +99,8 @@ static int flags_one(struct kv_tx *tx, struct flagging *c, struct box_row *b, ui
     if (e) return e;
     flags = apply(c->as->op, old, c->flags);
     if (flags == old) return 0;
+    e = message_whole_tx(tx, c->box, &c->near, m);
+    if (e) return e;
     if (c->guest) {
         e = seen_set(tx, &c->seen, m->uid, flags & FLAG_SEEN);
         flags = (flags & ~(uint64_t)FLAG_SEEN) | (m->flags & FLAG_SEEN);
@@ -112,6 +109,7 @@ static int flags_one(struct kv_tx *tx, struct flagging *c, struct box_row *b, ui
     count_flags(b, m->flags, flags);
     m->flags = flags;
     m->modseq = modseq;
+    c->bytes += m->remarks.n;
     message_row_put(tx, c->box, m);
     journal_flags(&c->journal, m->uid, flags);
     return 0;
@@ -130,7 +128,11 @@ static int change_flags(struct kv_tx *tx, void *arg)
     if (e == 0)
         e = box_flags(&b, c->as->bits, c->as->keyword, c->as->n, c->as->op != FLAGS_REMOVE, &c->flags);
     if (e == 0) e = messages_tx(tx, c->box, c->uid, c->n, &c->near, c->row);
-    for (size_t i = 0; e == 0 && i < c->n; i++) e = flags_one(tx, c, &b, a.modseq + 1, &c->row[i]);
+    c->bytes = 0;
+    for (size_t i = 0; e == 0 && i < c->n; i++) {
+        e = flags_one(tx, c, &b, a.modseq + 1, &c->row[i]);
+        if (c->bytes > CHANGE_BYTES) c->n = i + 1; /* the others in the next one */
+    }
     if (e || !c->journal.changes.n) return e;
     seen_end(tx, &c->seen);
     b.m.modseq = ++a.modseq;
@@ -307,6 +309,11 @@ struct copy {
     const uint32_t *uid;
     size_t n;
     bool move, promised; /* promised: whatever the limits */
+    const char *user;    /* whose own annotations go along; NULL: everybody's */
+    unsigned keeps;      /* REMARKS_ */
+    struct buf remarks;  /* of the message at hand */
+    size_t bytes;        /* of annotations written */
+    bool large;          /* these are too many for one transaction */
     struct gather old, new;
     struct expunged *remembered;
     size_t before;
@@ -326,6 +333,19 @@ static int translate(const struct box_row *from, struct box_row *to, uint64_t *f
     return box_flags(to, *flags, name, n, true, flags);
 }
 
+/* Of others their own annotations stay behind (RFC 5257 section 4.6). */
+static int copy_remarks(struct kv_tx *tx, struct copy *c, struct message *m)
+{
+    uint64_t flags = m->flags;
+    if (!m->remarks.n) return 0;
+    int e = message_whole_tx(tx, c->from, &c->near, m);
+    m->flags = flags;
+    if (e) return e;
+    if (c->user) e = remarks_copied(m->remarks, c->user, c->keeps, &c->remarks, &m->remarks);
+    c->bytes += m->remarks.n;
+    return e;
+}
+
 /* from and to may be the same row. */
 static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, struct box_row *from,
                     struct box_row *to, const struct message *old)
@@ -337,6 +357,9 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
     uint64_t flags = m.flags;
     int e = from == to ? 0 : translate(from, to, &flags);
     if (e) return e;
+    struct message kept = m;
+    e = copy_remarks(tx, c, &kept);
+    if (e) return e;
     gather_add(&c->old, m.uid);
     gather_add(&c->new, to->m.uidnext);
     if (c->move) {
@@ -346,6 +369,7 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
         kv_tx_del(tx, message_row_key(c->from, &m, room));
         journal_gone(&c->journal[0], m.uid);
     }
+    m.remarks = kept.remarks;
     m.uid = to->m.uidnext++;
     m.batch = 0;
     m.modseq = a->modseq;
@@ -390,7 +414,14 @@ static int copy(struct kv_tx *tx, void *arg)
     c->uidvalidity = to->m.uidvalidity;
     a.modseq++;
     e = messages_tx(tx, c->from, c->uid, c->n, &c->near, c->row);
-    for (size_t i = 0; e == 0 && i < c->n; i++) e = copy_one(tx, c, &a, from, to, &c->row[i]);
+    c->bytes = 0;
+    for (size_t i = 0; e == 0 && i < c->n; i++) {
+        e = copy_one(tx, c, &a, from, to, &c->row[i]);
+        if (c->bytes <= CHANGE_BYTES) continue;
+        if (c->move) c->n = i + 1; /* the others in the next one */
+        else c->large = true;
+    }
+    if (e == 0 && c->large) return ERR_BUSY;
     return e || c->new.n == c->before ? e : copy_end(tx, c, &a, from, to);
 }
 
@@ -401,16 +432,19 @@ static int copy_page(struct kv_tx *tx, struct batch *b, struct box_row *to, void
     struct copy *c = arg;
     struct box_row other, *from = c->from == c->to ? to : &other;
     c->old.n = b->n;
+    c->bytes = 0;
     int e = from == to ? 0 : box_tx(tx, c->from, from);
     if (e == 0) e = messages_tx(tx, c->from, c->uid, c->n, &c->near, c->row);
     for (size_t i = 0; e == 0 && i < c->n; i++) {
         struct message *m = &c->row[i];
         if (!m->uid) continue;
         if (from != to) e = translate(from, to, &m->flags);
+        if (e == 0) e = copy_remarks(tx, c, m);
         if (e) break;
         gather_add(&c->old, c->uid[i]);
         m->save_date = rt_wall_seconds();
         batch_add(tx, b, m);
+        if (c->bytes > CHANGE_BYTES) c->n = i + 1; /* the others in the next page */
     }
     return e;
 }
@@ -465,19 +499,22 @@ static int copy_seen(struct store *s, struct mailbox_ref box, uint32_t to, const
     return e;
 }
 
-static struct copy copy_new(struct store *s, uint32_t from, uint32_t to, bool move, size_t n)
+static struct copy copy_new(struct store *s, struct mailbox_ref box, uint32_t to, bool move, size_t n)
 {
-    return (struct copy){.from = from,
+    return (struct copy){.from = box.box,
                          .to = to,
                          .move = move,
                          .row = rows_room(n),
+                         .user = box.guest ? box.guest->id : box.account,
+                         .keeps = box.guest ? box.guest->keeps : REMARKS_SHARED | REMARKS_OWN,
                          .remembered = s->expunged,
-                         .journal = {{.box = from}, {.box = to}}};
+                         .journal = {{.box = box.box}, {.box = to}}};
 }
 
 static void copy_free(struct copy *c)
 {
     for (int i = 0; i < 2; i++) journal_free(&c->journal[i]);
+    buf_free(&c->remarks);
     free(c->old.v);
     free(c->new.v);
     free(c->row);
@@ -486,8 +523,10 @@ static void copy_free(struct copy *c)
 int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to, bool move,
                  struct arena *a, struct message_copied *out)
 {
-    struct copy c = copy_new(s, box.box, to, move, uids.n);
-    int e = !move && uids.n > MOVE_MAX ? copy_batch(s, box, &c, uids) : copy_parts(s, box, &c, uids);
+    struct copy c = copy_new(s, box, to, move, uids.n);
+    c.large = !move && uids.n > MOVE_MAX;
+    int e = c.large ? ERR_BUSY : copy_parts(s, box, &c, uids);
+    if (c.large) e = copy_batch(s, box, &c, uids);
     if (e && !move) c.new.n = 0;
     if (move) digest_forget(s, box, c.old.v, c.old.n);
     *out = (struct message_copied){c.uidvalidity, gather_keep(&c.old, a), gather_keep(&c.new, a), c.new.n};
@@ -497,8 +536,9 @@ int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint
 
 int message_move_promised(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to)
 {
-    struct copy c = copy_new(s, box.box, to, true, uids.n);
+    struct copy c = copy_new(s, box, to, true, uids.n);
     c.promised = true;
+    c.user = NULL; /* the mailbox has another name, that is all */
     int e = copy_parts(s, box, &c, uids);
     digest_forget(s, box, c.old.v, c.old.n);
     copy_free(&c);

@@ -135,6 +135,7 @@ static void miss(struct restoring *x, uint32_t box, const struct message *m)
     struct rescue *r = x->r;
     struct missing *keep = ar_new(&r->own, struct missing);
     *keep = (struct missing){.acc = x->acc, .box = box, .m = *m};
+    keep->m.remarks = ar_dup(&r->own, m->remarks);
     keep->next = map_put(&r->missing, body_ref_content(&m->body), keep);
     x->acc->gone++;
 }

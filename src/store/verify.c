@@ -105,7 +105,7 @@ static int count_row(void *arg, struct slice key, struct slice value)
     v->exists++;
     v->unseen += !(m.flags & FLAG_SEEN);
     v->deleted += (m.flags & FLAG_DELETED) != 0;
-    v->size += m.size;
+    v->size += m.size + m.remarks.n;
     for (uint64_t left = m.flags >> FLAG_KEYWORD_FIRST; left; left &= left - 1) {
         int i = __builtin_ctzll(left);
         if ((size_t)i < v->box.m.nkeywords) v->users[i]++;

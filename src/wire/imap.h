@@ -26,6 +26,7 @@ enum {
     IMAP_NAMES_MAX = 1000,  /* mailboxes that a source names */
     IMAP_ENTRIES_MAX = 100, /* entries of a GETMETADATA or SETMETADATA */
     IMAP_URL_MAX = 8000,    /* bytes of a URL */
+    IMAP_ENTRY_MAX = 100,   /* bytes of an entry of annotations of messages */
 };
 
 /* ---- literals at the end of a line ---- */
@@ -45,9 +46,10 @@ struct imap_in {
     struct slice s;
     size_t at;
     struct arena *a;
-    bool utf8;    /* mailbox names are UTF-8 (RFC 6855, IMAP4rev2), not modified UTF-7 */
-    int code;     /* the first error, 0 = none */
-    size_t wrong; /* byte where it happened */
+    bool annotate; /* ANNOTATE-EXPERIMENT-1 is offered: its words are known */
+    bool utf8;     /* mailbox names are UTF-8 (RFC 6855, IMAP4rev2), not modified UTF-7 */
+    int code;      /* the first error, 0 = none */
+    size_t wrong;  /* byte where it happened */
     char why[120];
 };
 void imap_in_init(struct imap_in *in, struct arena *a, struct slice command, bool utf8);
@@ -94,6 +96,44 @@ void imap_set_fix(struct imap_set *s, uint32_t star);
 bool imap_set_has(const struct imap_set *s, uint32_t v);
 uint64_t imap_set_count(const struct imap_set *s);
 
+/* ---- annotations of messages (RFC 5257) ---- */
+
+enum {
+    IMAP_VALUE_PRIV = 1,
+    IMAP_VALUE_SHARED = 2,
+    IMAP_SIZE_PRIV = 4,
+    IMAP_SIZE_SHARED = 8,
+    IMAP_VALUES = 3,
+    IMAP_SIZES = 12
+};
+struct imap_annotation_want { /* of FETCH: "((/comment /1/%) (value size.priv))" */
+    struct slice *entry;      /* or patterns */
+    size_t n;
+    unsigned attributes;
+};
+struct imap_annotation_want *imap_annotation_want(struct imap_in *in);
+struct imap_annotation {
+    struct slice entry;
+    bool shared;        /* else the user's own */
+    struct slice value; /* p NULL: NIL */
+};
+struct imap_annotations { /* of STORE and APPEND */
+    struct imap_annotation *v;
+    size_t n;
+    bool open; /* after an error: the text ended where a value was to come */
+};
+struct imap_annotations imap_annotations(struct imap_in *in);
+/* Of SEARCH: which values (bits), and the text in them; of SORT. */
+void imap_annotation_key(struct imap_in *in, struct slice *entry, unsigned *attribute, struct slice *value);
+void imap_annotation_sort(struct imap_in *in, struct slice *entry, bool *shared);
+bool imap_entry_has_wild(struct slice pattern);
+bool imap_entry_match(struct slice pattern, struct slice name);
+/* The numbers of the part that the entry is of ("1.2" of "/1.2/comment"); false: of the whole message. */
+bool imap_entry_part(struct slice entry, struct slice *part);
+/* "/comment (value.priv "x" ...)" of these attributes; values with p NULL are NIL. */
+void imap_put_annotation(struct buf *out, struct slice entry, unsigned want, struct slice own,
+                         struct slice shared);
+
 /* ---- flags ---- */
 
 enum { IMAP_SEEN = 1, IMAP_ANSWERED = 2, IMAP_FLAGGED = 4, IMAP_DELETED = 8, IMAP_DRAFT = 16 };
@@ -109,6 +149,8 @@ struct imap_store {
     uint64_t unchanged_since; /* 0: not given (RFC 7162) */
     bool conditional;
     struct imap_flags flags;
+    bool annotates; /* ANNOTATION instead of flags */
+    struct imap_annotations annotations;
 };
 struct imap_store imap_store_args(struct imap_in *in);
 
@@ -146,6 +188,7 @@ enum imap_item {
     IMAP_BINARY,
     IMAP_BINARY_SIZE,
     IMAP_PREVIEW,
+    IMAP_ANNOTATION,
 };
 enum imap_text { IMAP_WHOLE, IMAP_HEADER, IMAP_HEADER_FIELDS, IMAP_HEADER_FIELDS_NOT, IMAP_TEXT, IMAP_MIME };
 struct imap_fetch_item {
@@ -158,6 +201,7 @@ struct imap_fetch_item {
     size_t npath;
     struct slice *field;
     size_t nfields;
+    struct imap_annotation_want *annotation;
     struct slice label; /* what the response says: "BODY[1.HEADER.FIELDS (DATE)]<0>" */
 };
 struct imap_fetch {
@@ -208,9 +252,10 @@ enum imap_key {
     IMAP_KEY_TEXT,
     IMAP_KEY_EMAILID,
     IMAP_KEY_THREADID,
-    IMAP_KEY_FILTER, /* text: its name (RFC 5466) */
-    IMAP_KEY_WORDS,  /* made when a FUZZY key is searched: child is the whole text, then each of its words */
-    IMAP_KEY_FUZZY,  /* child: a key that need not hold to the letter (RFC 6203) */
+    IMAP_KEY_FILTER,     /* text: its name (RFC 5466) */
+    IMAP_KEY_ANNOTATION, /* field: the entry or a pattern, flag: IMAP_VALUE_ bits, text: p NULL for NIL */
+    IMAP_KEY_WORDS, /* made when a FUZZY key is searched: child is the whole text, then each of its words */
+    IMAP_KEY_FUZZY, /* child: a key that need not hold to the letter (RFC 6203) */
 };
 struct imap_search {
     enum imap_key key;
@@ -273,7 +318,8 @@ enum {
     IMAP_EVENT_NAME = 8,
     IMAP_EVENT_SUBSCRIPTION = 16,
     IMAP_EVENT_METADATA = 32,
-    IMAP_EVENT_SERVER_METADATA = 64
+    IMAP_EVENT_SERVER_METADATA = 64,
+    IMAP_EVENT_ANNOTATION = 128 /* where annotations of messages are offered */
 };
 #define IMAP_EVENTS                                                                                          \
     "MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange "             \
@@ -312,11 +358,13 @@ enum imap_sort_key {
     IMAP_SORT_TO,
     IMAP_SORT_DISPLAYFROM,
     IMAP_SORT_DISPLAYTO,
-    IMAP_SORT_RELEVANCY
+    IMAP_SORT_RELEVANCY,
+    IMAP_SORT_ANNOTATION /* entry, shared */
 };
 struct imap_sort {
     enum imap_sort_key key;
-    bool reverse;
+    bool reverse, shared;
+    struct slice entry;
 };
 struct imap_sort_args {
     struct imap_sort by[IMAP_SORT_MAX];
@@ -399,7 +447,8 @@ struct imap_append {
     struct imap_flags flags;
     bool has_date;
     int64_t date;
-    int zone;      /* of the date: minutes east */
+    int zone; /* of the date: minutes east */
+    struct imap_annotations annotations;
     bool utf8;     /* "UTF8 (": a bracket closes after the literal (RFC 6855 section 4) */
     bool catenate; /* the message is made of pieces (RFC 4469) */
 };

@@ -226,6 +226,12 @@ struct imap_store imap_store_args(struct imap_in *in)
         imap_need(in, ')');
         imap_sp(in);
     }
+    if (in->annotate && imap_skip_word(in, SL("ANNOTATION"))) { /* RFC 5257 section 4.5 */
+        imap_sp(in);
+        s.annotates = true;
+        s.annotations = imap_annotations(in);
+        return s;
+    }
     if (imap_at(in, '+') || imap_at(in, '-')) s.op = in->s.p[in->at++];
     if (imap_skip_word(in, SL("FLAGS.SILENT"))) s.silent = true;
     else if (!imap_skip_word(in, SL("FLAGS"))) imap_fail(in, ERR_SYNTAX, "FLAGS was expected");
@@ -246,6 +252,11 @@ struct imap_append imap_append_options(struct imap_in *in)
     if (imap_at(in, '"')) {
         p.date = imap_date_time(in, &p.zone);
         p.has_date = true;
+        imap_sp(in);
+    }
+    if (in->annotate && imap_skip_word(in, SL("ANNOTATION"))) { /* RFC 5257 section 4.7 */
+        imap_sp(in);
+        p.annotations = imap_annotations(in);
         imap_sp(in);
     }
     p.utf8 = imap_skip_word(in, SL("UTF8"));

@@ -45,6 +45,16 @@ static void take_preview(struct imap_in *in, struct imap_fetch *f)
     imap_need(in, ')');
 }
 
+/* Asked for again with other entries it is another item; what it was asked by is its label. */
+static void take_annotation(struct imap_in *in, struct imap_fetch *f)
+{
+    struct imap_fetch_item *i = add(in, f, IMAP_ANNOTATION);
+    imap_sp(in);
+    size_t from = in->at;
+    i->annotation = imap_annotation_want(in);
+    i->label = sl_sub(in->s, from, in->at);
+}
+
 /* ---- sections ---- */
 
 static void take_path(struct imap_in *in, struct imap_fetch_item *i)
@@ -167,6 +177,7 @@ static void take_item(struct imap_in *in, struct imap_fetch *f)
     else if (skip_before_bracket(in, SL("BINARY.SIZE"))) take_binary(in, f, true, true);
     else if (imap_skip_word(in, SL("BODY"))) add(in, f, IMAP_BODY);
     else if (imap_skip_word(in, SL("PREVIEW"))) take_preview(in, f);
+    else if (in->annotate && imap_skip_word(in, SL("ANNOTATION"))) take_annotation(in, f);
     else {
         for (size_t i = 0; i < COUNT_OF(words); i++)
             if (imap_skip_word(in, words[i].name)) {

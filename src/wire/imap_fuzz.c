@@ -28,6 +28,7 @@ FUZZ
     ar_init(&a, 0);
     unsigned char which = (unsigned char)input.p[0];
     imap_in_init(&in, &a, sl_from(input, 1), which & 64);
+    in.annotate = which & 32;
     imap_line_literal(in.s, &l);
     switch (which < 128 ? which % 8 : 8 + which % 7) {
     case 0: {

@@ -1,11 +1,11 @@
 /* imap_notify.c - the arguments of NOTIFY (RFC 5465 section 8). */
 #include "imap_i.h"
 
-static const struct slice events[] = {SL_INIT("MessageNew"),          SL_INIT("MessageExpunge"),
-                                      SL_INIT("FlagChange"),          SL_INIT("MailboxName"),
-                                      SL_INIT("SubscriptionChange"),  SL_INIT("MailboxMetadataChange"),
-                                      SL_INIT("ServerMetadataChange")};
-enum { OF_MESSAGES = IMAP_EVENT_NEW | IMAP_EVENT_EXPUNGE | IMAP_EVENT_FLAGS };
+static const struct slice events[] = {SL_INIT("MessageNew"),           SL_INIT("MessageExpunge"),
+                                      SL_INIT("FlagChange"),           SL_INIT("MailboxName"),
+                                      SL_INIT("SubscriptionChange"),   SL_INIT("MailboxMetadataChange"),
+                                      SL_INIT("ServerMetadataChange"), SL_INIT("AnnotationChange")};
+enum { OF_MESSAGES = IMAP_EVENT_NEW | IMAP_EVENT_EXPUNGE | IMAP_EVENT_FLAGS | IMAP_EVENT_ANNOTATION };
 
 static bool is_selected(const struct imap_event_group *g)
 {
@@ -15,8 +15,9 @@ static bool is_selected(const struct imap_event_group *g)
 static void take_event(struct imap_in *in, struct imap_notify *n, struct imap_event_group *g)
 {
     unsigned i = 0;
-    while (i < COUNT_OF(events) && !imap_skip_word(in, events[i])) i++;
-    if (i == COUNT_OF(events)) {
+    unsigned known = COUNT_OF(events) - !in->annotate; /* the last is of annotations of messages */
+    while (i < known && !imap_skip_word(in, events[i])) i++;
+    if (i == known) {
         (void)imap_atom(in);
         n->unsupported = true;
         return;
@@ -33,7 +34,7 @@ static void check_group(struct imap_in *in, const struct imap_event_group *g)
     unsigned both = g->events & (IMAP_EVENT_NEW | IMAP_EVENT_EXPUNGE);
     if (both && both != (IMAP_EVENT_NEW | IMAP_EVENT_EXPUNGE))
         imap_fail(in, ERR_SYNTAX, "MessageNew and MessageExpunge go together");
-    if (g->events & IMAP_EVENT_FLAGS && !both)
+    if (g->events & (IMAP_EVENT_FLAGS | IMAP_EVENT_ANNOTATION) && !both)
         imap_fail(in, ERR_SYNTAX, "FlagChange goes with MessageNew and MessageExpunge");
     if (is_selected(g) && g->events & ~(unsigned)OF_MESSAGES)
         imap_fail(in, ERR_SYNTAX, "of the selected mailbox there are events of messages only");

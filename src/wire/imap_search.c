@@ -5,6 +5,7 @@
 enum takes {
     NOTHING,
     FILTER,
+    ANNOTATION, /* RFC 5257 section 4.8 */
     ASTRING,
     OBJECTID, /* RFC 8474 section 4 */
     DATE,
@@ -61,6 +62,7 @@ static const struct key_word words[] = {
     {SL_INIT("EMAILID"), IMAP_KEY_EMAILID, OBJECTID, 0, false, {0}},
     {SL_INIT("THREADID"), IMAP_KEY_THREADID, OBJECTID, 0, false, {0}},
     {SL_INIT("FILTER"), IMAP_KEY_FILTER, FILTER, 0, false, {0}},
+    {SL_INIT("ANNOTATION"), IMAP_KEY_ANNOTATION, ANNOTATION, 0, false, {0}},
     {SL_INIT("FUZZY"), IMAP_KEY_FUZZY, ONE_KEY, 0, false, {0}},
     {SL_INIT("FROM"), IMAP_KEY_ADDRESS, ASTRING, 0, false, SL_INIT("From")},
     {SL_INIT("TO"), IMAP_KEY_ADDRESS, ASTRING, 0, false, SL_INIT("To")},
@@ -128,6 +130,7 @@ static void take_arguments(struct search_parser *p, const struct key_word *w, st
         if (sl_chr(k->text, '/') != SL_NONE) imap_fail(in, ERR_SYNTAX, "the name of a filter has no '/'");
         p->filters = true;
         break;
+    case ANNOTATION: imap_annotation_key(in, &k->field, &k->flag, &k->text); break;
     case ASTRING: k->text = imap_astring(in); break;
     case OBJECTID:
         k->text = imap_astring(in);
@@ -169,7 +172,7 @@ static struct imap_search *take_word(struct search_parser *p, size_t depth)
 {
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         const struct key_word *w = &words[i];
-        if (!imap_skip_word(p->in, w->name)) continue;
+        if ((w->takes == ANNOTATION && !p->in->annotate) || !imap_skip_word(p->in, w->name)) continue;
         struct imap_search *k = new_key(p, w->key);
         k->flag = w->flag;
         k->field = w->field;

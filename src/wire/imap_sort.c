@@ -9,6 +9,7 @@ static enum imap_sort_key sort_key(struct imap_in *in)
                                          SL_INIT("RELEVANCY")};
     for (unsigned i = 0; i < COUNT_OF(names); i++)
         if (imap_skip_word(in, names[i])) return (enum imap_sort_key)i;
+    if (in->annotate && imap_skip_word(in, SL("ANNOTATION"))) return IMAP_SORT_ANNOTATION;
     imap_fail(in, ERR_SYNTAX, "a sort criterion was expected");
     return IMAP_SORT_ARRIVAL;
 }
@@ -34,7 +35,11 @@ struct imap_sort_args imap_sort_args(struct imap_in *in)
         }
         s.by[s.n].reverse = imap_skip_word(in, SL("REVERSE"));
         if (s.by[s.n].reverse) imap_sp(in);
-        s.by[s.n++].key = sort_key(in);
+        struct imap_sort *by = &s.by[s.n++];
+        by->key = sort_key(in);
+        if (by->key != IMAP_SORT_ANNOTATION) continue;
+        imap_sp(in);
+        imap_annotation_sort(in, &by->entry, &by->shared);
     } while (imap_skip(in, ' '));
     imap_need(in, ')');
     charset_and_keys(in, &s.search);

@@ -25,16 +25,22 @@ def as_named(capability):
 
 
 def test_the_table_of_capabilities(world):
-    one = world.home("one.test", accounts=["alice"])
+    """As the table has it; and the one that a setting switches on is off by default."""
+    assert offered(world.home("one.test", accounts=["alice"])) == named("IMAP") - {"ANNOTATE-EXPERIMENT-1"}
+    annotating = offered(world.home("two.test", accounts=["alice"], config="annotate = true"))
+    assert annotating == (named("IMAP") | {"RIGHTS=kxten"}) - {"RIGHTS=kxte"}
+
+
+def offered(one):
     one.start()
     offered = set()
     with imaplib.IMAP4(one.address, one.port(143), timeout=20) as client:
         offered |= set(client.capability()[1][0].decode().split())
         client.starttls(ssl_context=insecure_tls())
         offered |= set(client.capability()[1][0].decode().split())
-        client.login("alice@one.test", "secret")
+        client.login(f"alice@{one.domain}", "secret")
         offered |= set(client.capability()[1][0].decode().split())
-    assert {as_named(c) for c in offered} == named("IMAP")
+    return {as_named(c) for c in offered}
 
 
 def test_the_table_of_pop3(world):
