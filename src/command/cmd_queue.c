@@ -3,24 +3,7 @@
 #include "base/text.h"
 #include "cmd.h"
 #include "mail/addr.h"
-
-static int filter_of(json_t *args, struct queue_filter *out)
-{
-    struct slice older = arg_slice(args, "older");
-    int64_t seconds = 0;
-    if (older.n && !num_duration(older, &seconds))
-        return err_set(ERR_USAGE, "--older takes a time such as 30m or 2d");
-    *out = (struct queue_filter){.address = arg_slice(args, "address"),
-                                 .domain = arg_slice(args, "domain"),
-                                 .sender = arg_slice(args, "sender"),
-                                 .class = arg_slice(args, "class"),
-                                 .host = arg_slice(args, "host"),
-                                 .source = arg_slice(args, "source"),
-                                 .uncertain = arg_flag(args, "uncertain"),
-                                 .before = older.n ? rt_wall_seconds() - seconds : 0,
-                                 .limit = (size_t)arg_number(args, "limit")};
-    return 0;
-}
+#include "queue_filter.h"
 
 static json_t *rcpt_json(const struct queue_rcpt_info *q)
 {
@@ -107,10 +90,10 @@ static int list_own(struct request *r, struct queue_filter *f)
 int run_queue_list(struct request *r)
 {
     struct queue_filter f;
-    int e = filter_of(r->args, &f);
-    if (e) return e;
-    reply_int(r->reply, "now", rt_wall_seconds());
-    return r->login ? list_own(r, &f) : queue_list(r->core->queue, &f, tell_letter, r);
+    int e = queue_filter_of(r->a, r->args, &f);
+    if (!e) reply_int(r->reply, "now", rt_wall_seconds());
+    if (!e) e = r->login ? list_own(r, &f) : queue_list(r->core->queue, &f, tell_letter, r);
+    return e;
 }
 
 static void print_rcpt(struct arena *a, json_t *rcpt, int64_t now, struct buf *out)
@@ -153,8 +136,8 @@ void print_row_queue_list(json_t *args, json_t *o, size_t i, struct buf *out)
 
 void print_queue_list(json_t *args, json_t *reply, struct buf *out)
 {
-    (void)args;
-    if (json_object_get(reply, "letters")) buf_str(out, "The queue is empty.\n");
+    if (!json_object_get(reply, "letters")) return;
+    buf_str(out, queue_filter_is_any(args) ? "The queue is empty.\n" : "No letter in the queue fits that.\n");
 }
 
 static int take_id(struct slice text, struct letter_id *id)
@@ -231,7 +214,7 @@ static int act(struct request *r, enum queue_action what, const struct slice *to
         }
     } else {
         struct queue_filter f;
-        e = filter_of(r->args, &f);
+        e = queue_filter_of(r->a, r->args, &f);
         if (!e && to) e = queue_reroute_all(r->core->queue, &f, *to, &n);
         else if (!e) e = queue_act_all(r->core->queue, &f, what, &n);
     }

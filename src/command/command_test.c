@@ -71,7 +71,7 @@ TEST(numbers_have_a_range_and_a_default)
 TEST(what_belongs_together)
 {
     expect("queue retry", "give one of these at least: the ID, --all, --address, --domain, --sender, "
-                          "--class, --host, --source, --older, --uncertain");
+                          "--class, --host, --source, --campaign, --older, --uncertain");
     expect("queue retry --all", "{\"all\":true}");
     expect("queue retry x y", "{\"ids\":[\"x\",\"y\"]}");
     expect("init --domain a.test --resolver 127.0.0.1:53 --zone /z",
@@ -131,7 +131,7 @@ TEST(every_row_is_whole)
     struct slice usage = command_usage(&a, command_named("queue hold"));
     CHECK_SL(usage,
              "ID... | --all | --address A | --domain D | --sender A | --class C | --host H | --source S "
-             "| --older TIME | --uncertain");
+             "| --campaign C | --older TIME | --uncertain");
     usage = command_usage(&a, command_named("init"));
     CHECK_SL(
         usage,

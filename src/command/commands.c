@@ -95,6 +95,7 @@
         OPTION("class", "C", "letters whose last reply was of this class", .flags = ARG_SELECTS),            \
         OPTION("host", "H", "letters last refused by this server, or one below it", .flags = ARG_SELECTS),   \
         OPTION("source", "S", "letters that last left from this source", .flags = ARG_SELECTS),              \
+        OPTION("campaign", "C", "letters of this campaign", .flags = ARG_SELECTS),                           \
         OPTION("older", "TIME", "letters that came more than TIME ago", .flags = ARG_SELECTS),               \
     {                                                                                                        \
         .name = "uncertain", .type = ARG_FLAG, .meaning = "letters that may have been taken",                \
@@ -478,6 +479,7 @@ const struct command commands[] = {
               OPTION("class", "C", "only letters whose last reply was of this class"),
               OPTION("host", "H", "only letters last refused by this server, or one below it"),
               OPTION("source", "S", "only letters that last left from this source"),
+              OPTION("campaign", "C", "only letters of this campaign"),
               OPTION("older", "TIME", "only letters that came more than TIME ago"),
               FLAG("uncertain", "only letters that may have been taken"),
               NUMBER("limit", "N", 1, INT32_MAX, 1000, "at most so many letters"))),

@@ -158,8 +158,10 @@ struct queue_filter { /* what is empty, 0 or false fits all */
     struct slice class,
         host; /* of the last reply to somebody who still waits: its class; the server, or a domain above it */
     struct slice source; /* the last attempt left from it */
-    bool uncertain;      /* the answer to the end of the letter was lost: it may have been taken */
-    int64_t before;      /* received before, unix seconds */
+    struct slice campaign;
+    bool null_sender; /* reports, ours and others' */
+    bool uncertain;   /* the answer to the end of the letter was lost: it may have been taken */
+    int64_t before;   /* received before, unix seconds */
     size_t limit;
 };
 /* Calls each() for the letters that match, at most f->limit, until it returns non-zero; info is valid during

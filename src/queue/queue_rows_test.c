@@ -483,3 +483,21 @@ TEST(queue_an_address_finds_letters_old_and_new)
     }
     end(&t);
 }
+
+TEST(queue_letters_of_a_campaign_and_reports_are_found)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    for (int i = 0; i < 4; i++) {
+        struct letter l = letter_to(&t, i ? "alice@one.test" : "", "ok@two.test");
+        if (i > 1) l.campaign = SL("spring");
+        CHECK_OK(accept_letter(t.q, &l));
+    }
+    CHECK_INT(listed(&t, &(struct queue_filter){.campaign = SL("spring")}), 2);
+    CHECK_INT(listed(&t, &(struct queue_filter){.campaign = SL("spring"), .domain = SL("two.test")}), 2);
+    CHECK_INT(listed(&t, &(struct queue_filter){.campaign = SL("spring"), .address = SL("ok@two.test")}), 2);
+    CHECK_INT(listed(&t, &(struct queue_filter){.campaign = SL("autumn")}), 0);
+    CHECK_INT(listed(&t, &(struct queue_filter){.null_sender = true}), 1);
+    CHECK_INT(listed(&t, &(struct queue_filter){.null_sender = true, .domain = SL("two.test")}), 1);
+    end(&t);
+}

@@ -48,6 +48,9 @@ static bool letter_matches(const struct queue_filter *f, const struct q_envelope
                            const struct letter_id *id)
 {
     if (f->sender.n && (!e || !sl_eqi(f->sender, e->l.sender))) return false;
+    if (f->null_sender && (!e || e->l.sender.n)) return false;
+    if (f->campaign.n && (!e || !sl_eq(utf8_cut(f->campaign, LETTER_CAMPAIGN_MAX), e->l.campaign)))
+        return false;
     return !f->before || (e ? e->l.received : letter_id_time(id)) < f->before;
 }
 
@@ -94,6 +97,7 @@ static bool is_no_match(const struct queue_filter *f, const struct q_front *row)
 {
     if (f->before && row->received >= f->before) return true;
     if (f->sender.n && !sl_eqi(f->sender, row->sender)) return true;
+    if (f->null_sender && row->sender.n) return true;
     return f->address.n && !sl_eqi(f->address, row->sender) && !q_sieve_may_hold(row->sieve, f->address);
 }
 
@@ -219,7 +223,8 @@ static int walk_shard(struct walk *w)
     bool all = rcpts && may_be_sender(w->f) && !e && !w->hole && all_sieved(w);
     w->hole |= hole;
     if (!e && rcpts) return all ? 0 : walk_rows(w, 'r', rcpt_row);
-    if (w->f->sender.n) return e; /* without its envelope nobody knows a letter's */
+    if (w->f->sender.n || w->f->null_sender || w->f->campaign.n)
+        return e; /* without its envelope nobody knows a letter's */
     if (!e) e = walk_rows(w, 'g', other_row);
     return e ? e : walk_rows(w, 'r', other_row);
 }
