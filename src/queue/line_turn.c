@@ -35,16 +35,22 @@ void line_enter(struct ready *r, struct line *l)
     line_able(r, l);
 }
 
-/* Behind all, one with a higher priority before those with a lower one of its stream. */
+/* Behind those of its stream with its priority or a higher one, before those with a lower one. It is looked
+ * for from both ends, for most of those that wait have the same. */
 static void stand_in(struct link *list, struct line *l)
 {
-    struct link *behind = list->next;
-    if (l->like.priority <= 0) behind = list;
-    for (; behind != list; behind = behind->next) {
-        const struct line *x = CONTAINER_OF(behind, struct line, link);
-        if (x->stream == l->stream && x->like.priority < l->like.priority) break;
+    for (struct link *x = list->next, *y = list->prev;; x = x->next, y = y->prev) {
+        const struct line *first = CONTAINER_OF(x, struct line, link),
+                          *last = CONTAINER_OF(y, struct line, link);
+        if (x == list || (first->stream == l->stream && first->like.priority < l->like.priority)) {
+            list_push(x, &l->link);
+            return;
+        }
+        if (last->stream == l->stream && last->like.priority >= l->like.priority) {
+            list_insert(y, &l->link);
+            return;
+        }
     }
-    list_push(behind, &l->link);
 }
 
 void line_waits(struct line *l, enum where where, struct link *list)
