@@ -97,35 +97,56 @@ static struct slice ascii_only(struct arena *a, struct slice s)
     return sl(to, s.n);
 }
 
-/* utf-8-addr-xtext of RFC 6533 section 3: every byte of the notification stays ASCII. */
+/* An EmbeddedUnicodeChar (RFC 6533 section 3) at the start: its length, or 0. */
+static size_t embedded(struct slice s, uint32_t *cp)
+{
+    uint64_t v;
+    size_t end = sl_starts(s, SL("\\x{")) ? sl_chr(s, '}') : SL_NONE;
+    if (end == SL_NONE || end <= 3 || end > 9 || !num_hex64(sl_sub(s, 3, end), &v)) return 0;
+    *cp = (uint32_t)v;
+    return v <= 0x10ffff && (v & ~UINT64_C(0x7ff)) != 0xd800 ? end + 1 : 0;
+}
+
+/* A character as utf-8-addr-xtext (every byte stays ASCII) or as utf-8-addr-unitext. */
+static void put_address_char(struct buf *b, uint32_t cp, bool unitext)
+{
+    bool plain = cp > 32 && cp < 127 && cp != '+' && cp != '=' && cp != '\\';
+    if (plain || (unitext && cp > 127)) utf8_put(b, cp);
+    else buf_printf(b, "\\x{%02X}", (unsigned)cp);
+}
+
 static void put_utf8_xtext(struct buf *b, struct slice s)
 {
     uint32_t cp;
-    while (s.n) {
-        if (!utf8_next(&s, &cp)) {
-            s = sl_from(s, 1);
+    while (s.n)
+        if (utf8_next(&s, &cp)) put_address_char(b, cp, false);
+        else s = sl_from(s, 1);
+}
+
+void mail_orcpt_utf8(struct buf *out, struct slice address, bool unitext)
+{
+    uint32_t cp;
+    while (address.n) {
+        size_t n = embedded(address, &cp);
+        if (n) address = sl_from(address, n);
+        else if (!utf8_next(&address, &cp)) {
+            address = sl_from(address, 1);
             continue;
         }
-        if (cp > 32 && cp < 127 && cp != '+' && cp != '=' && cp != '\\') buf_char(b, (char)cp);
-        else buf_printf(b, "\\x{%X}", (unsigned)cp);
+        put_address_char(out, cp, unitext);
     }
 }
 
-/* What \\x{...} stands for (section 3), as far as it is that. */
+/* What \x{...} stands for, as far as it is that. */
 static struct slice from_unitext(struct arena *a, struct slice s)
 {
     struct buf b = BUF_INIT;
+    uint32_t cp;
     while (s.n) {
-        size_t end = sl_starts(s, SL("\\x{")) ? sl_chr(s, '}') : SL_NONE;
-        uint64_t cp;
-        if (end != SL_NONE && end > 3 && end <= 9 && num_hex64(sl_sub(s, 3, end), &cp) && cp > 127 &&
-            cp <= 0x10ffff && (cp & ~0x7ffu) != 0xd800) {
-            utf8_put(&b, (uint32_t)cp);
-            s = sl_from(s, end + 1);
-        } else {
-            buf_char(&b, s.p[0]);
-            s = sl_from(s, 1);
-        }
+        size_t n = embedded(s, &cp);
+        if (n && cp > 127) utf8_put(&b, cp);
+        else buf_char(&b, s.p[0]), n = 1;
+        s = sl_from(s, n);
     }
     struct slice got = ar_dup(a, buf_slice(&b));
     buf_free(&b);

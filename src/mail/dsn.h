@@ -73,3 +73,6 @@ enum { DSN_RETURN_HEAD_MAX = 64 * 1024 };
  * English or Vietnamese), header section first, ASCII unless it is global or `original` is not, ready to be
  * queued with a null sender. a: scratch. ERR_USAGE: no recipients or no address to send it to. */
 MUST_CHECK int mail_dsn_build(struct arena *a, struct buf *out, const struct dsn *d);
+/* The address of an ORCPT of type utf-8 for another server (RFC 6533 section 3): unitext when it was told
+ * SMTPUTF8, else every byte is ASCII. */
+void mail_orcpt_utf8(struct buf *out, struct slice address, bool unitext);

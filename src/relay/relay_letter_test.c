@@ -219,6 +219,35 @@ TEST(relay_hears_an_answer_for_each_recipient)
     end(&t);
 }
 
+/* RFC 6533 section 3: no xtext; plain where the transaction says SMTPUTF8, else in ASCII. */
+TEST(relay_tells_an_international_orcpt_in_the_form_for_the_server)
+{
+    static const struct {
+        const char *orcpt, *plain, *ascii;
+    } x[] = {
+        {"utf-8;b\xC3\xB6z@two.test", "utf-8;b\xC3\xB6z@two.test", "utf-8;b\\x{F6}z@two.test"},
+        {"UTF-8;b\\x{F6}z@two.test", "UTF-8;b\xC3\xB6z@two.test", "UTF-8;b\\x{F6}z@two.test"},
+        {"utf-8;a\\x{2B}b=c\\@two.test", "utf-8;a\\x{2B}b\\x{3D}c\\x{5C}@two.test",
+         "utf-8;a\\x{2B}b\\x{3D}c\\x{5C}@two.test"},
+        {"utf-8;\\x{D800}\xFF\\x{", "utf-8;\\x{5C}x{D800}\\x{5C}x{", "utf-8;\\x{5C}x{D800}\\x{5C}x{"},
+        {"rfc822;b\\x{F6}z+@two.test", "rfc822;b\\x{F6}z+2B@two.test", "rfc822;b\\x{F6}z+2B@two.test"},
+    };
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.a.caps = "DSN\nSMTPUTF8";
+    for (size_t i = 0; i < 2 * COUNT_OF(x); i++) {
+        prepare(&t, "two.test", "ok@two.test");
+        t.source.smtputf8 = i % 2;
+        t.rcpt[0].orcpt = sl_cstr(x[i / 2].orcpt);
+        relay_deliver(t.relay, &t.at);
+        const char *want =
+            ar_cstr(&t.arena, ar_printf(&t.arena, " ORCPT=%s|", i % 2 ? x[i / 2].plain : x[i / 2].ascii));
+        CHECK(strstr(t.a.log, want));
+        CHECK(t.rcpt[0].result == ATTEMPT_DELIVERED);
+    }
+    end(&t);
+}
+
 TEST(relay_passes_dsn_and_8bit_on)
 {
     struct tester t;

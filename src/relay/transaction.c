@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "mail/addr.h"
+#include "mail/dsn.h"
 #include "relay_i.h"
 
 /* RFC 5321 section 4.5.3.2 */
@@ -17,6 +18,7 @@
 enum { BLOCK = 32 * 1024 };
 
 struct talk {
+    bool utf8; /* MAIL said SMTPUTF8 */
     const struct relay_conf *conf;
     struct peer *p;
     struct attempt_letter *at;
@@ -98,7 +100,8 @@ static void put_mail(struct talk *t, struct buf *b, struct slice sender, const s
     if (ext & SMTP_EXT_SIZE) buf_printf(b, " SIZE=%llu", (unsigned long long)src->size);
     if (src->binary) buf_str(b, " BODY=BINARYMIME");
     else if (src->eight_bit && ext & SMTP_EXT_8BITMIME) buf_str(b, " BODY=8BITMIME");
-    if (ext & SMTP_EXT_SMTPUTF8 && needs_utf8(t, address)) buf_str(b, " SMTPUTF8");
+    t->utf8 = ext & SMTP_EXT_SMTPUTF8 && needs_utf8(t, address);
+    if (t->utf8) buf_str(b, " SMTPUTF8");
     if (ext & SMTP_EXT_DSN && l->ret.n) buf_printf(b, " RET=%.*s", SLF(l->ret));
     if (ext & SMTP_EXT_DSN && l->envid.n) {
         buf_str(b, " ENVID=");
@@ -111,13 +114,14 @@ static void put_mail(struct talk *t, struct buf *b, struct slice sender, const s
 }
 
 /* "rfc822;text" with the text as xtext, the type as it is (RFC 3461 section 4.2). */
-static void put_orcpt(struct buf *b, struct slice orcpt)
+static void put_orcpt(struct buf *b, struct slice orcpt, bool utf8)
 {
     size_t semi = sl_chr(orcpt, ';');
     if (semi == SL_NONE) return;
-    buf_str(b, " ORCPT=");
-    buf_put(b, sl_sub(orcpt, 0, semi + 1));
-    smtp_xtext_encode(b, sl_from(orcpt, semi + 1));
+    struct slice type = sl_sub(orcpt, 0, semi), address = sl_from(orcpt, semi + 1);
+    buf_printf(b, " ORCPT=%.*s;", SLF(type));
+    if (sl_eqi(type, SL("utf-8"))) mail_orcpt_utf8(b, address, utf8);
+    else smtp_xtext_encode(b, address);
 }
 
 static void put_notify(struct buf *b, unsigned notify)
@@ -154,7 +158,7 @@ static void put_rcpt(struct talk *t, struct buf *b, const struct attempt_rcpt *r
     buf_printf(b, "RCPT TO:<%.*s>", SLF(address));
     if (t->p->ext & SMTP_EXT_DSN) {
         put_notify(b, notify_for(t, r));
-        put_orcpt(b, r->orcpt);
+        put_orcpt(b, r->orcpt, t->utf8);
     }
     buf_str(b, "\r\n");
 }
