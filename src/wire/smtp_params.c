@@ -11,8 +11,11 @@ static int hex_value(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-int smtp_xtext_decode(struct arena *a, struct slice s, struct slice *out)
+/* utf8: characters beyond ASCII may stand there as they are (RFC 6533 section 3). */
+static int xtext(struct arena *a, struct slice s, bool utf8, struct slice *out)
 {
+    if (!is_ascii(s) && (!utf8 || !utf8_valid(s)))
+        return err_set(ERR_SYNTAX, "the value holds bytes that are not ASCII%s", utf8 ? ", nor UTF-8" : "");
     char *to = ar_alloc(a, s.n);
     size_t n = 0;
     for (size_t i = 0; i < s.n; i++) {
@@ -32,6 +35,8 @@ int smtp_xtext_decode(struct arena *a, struct slice s, struct slice *out)
     *out = sl(to, n);
     return 0;
 }
+
+int smtp_xtext_decode(struct arena *a, struct slice s, struct slice *out) { return xtext(a, s, false, out); }
 
 void smtp_xtext_encode(struct buf *out, struct slice s)
 {
@@ -248,7 +253,7 @@ static int opt_orcpt(struct arena *a, const struct smtp_param *p, void *to)
         return p->value.n > LIMIT_ORCPT ? too_long(p, LIMIT_ORCPT) : wrong(p);
     for (size_t i = 0; i < semi; i++)
         if (!is_alnum(p->value.p[i]) && p->value.p[i] != '-') return wrong(p);
-    return smtp_xtext_decode(a, p->value, &o->orcpt);
+    return xtext(a, p->value, sl_eqi(sl_sub(p->value, 0, semi), SL("utf-8")), &o->orcpt);
 }
 
 /* ---- both ---- */
