@@ -38,7 +38,6 @@ static void find(struct exchange *x, unsigned *methods)
         }
 }
 
-/* The group in whose form an address that is no route is refused: the longest prefix. */
 /* Whole segments: what is under /v3/send is not /v3/senders. */
 static bool is_under(struct slice path, struct slice prefix)
 {
@@ -46,6 +45,7 @@ static bool is_under(struct slice path, struct slice prefix)
     return sl_starts(path, prefix) && (!rest.n || rest.p[0] == '/' || prefix.p[prefix.n - 1] == '/');
 }
 
+/* In whose form an address that is no route is refused: the longest prefix. */
 static void find_group(struct exchange *x)
 {
     size_t longest = 0;
@@ -55,6 +55,12 @@ static void find_group(struct exchange *x)
         longest = strlen(y->prefix);
         x->call.group = y;
     }
+}
+
+void httpd_refuse(struct exchange *x, struct slice why)
+{
+    find_group(x);
+    http_fail(&x->call, x->r->status, "%.*s", SLF(why));
 }
 
 static void put_allow(struct exchange *x, unsigned methods)

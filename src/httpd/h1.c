@@ -127,7 +127,7 @@ static void one_request(struct httpd_session *s, struct exchange *x)
     if (e) {
         s->over = x->body_over = true;
         if (!x->r->status) return; /* nobody is there */
-        http_fail(&x->call, x->r->status, "%s", err_text(e));
+        httpd_refuse(x, sl_cstr(err_text(e)));
     } else {
         x->left = x->r->length;
         x->body_over = !x->r->chunked && !x->r->length;

@@ -84,7 +84,7 @@ static void run_stream(void *arg)
     struct exchange *x = t->x;
     struct h2 *h = t->h;
     x->body_over = t->in_end && !t->in.n;
-    if (x->r->status) http_fail(&x->call, x->r->status, "%.*s", SLF(t->why));
+    if (x->r->status) httpd_refuse(x, t->why);
     else httpd_run(x);
     if (!x->ended) give_up(t, NGHTTP2_INTERNAL_ERROR);
     else if (!httpd_swallow(x) || !t->in_end) give_up(t, NGHTTP2_NO_ERROR); /* RFC 9113 section 8.1 */

@@ -115,6 +115,9 @@ MUST_CHECK int httpd_read_body(struct exchange *x, uint64_t max);
 bool httpd_swallow(struct exchange *x);
 /* call.c: finds the route, asks who it is, runs it. SUSPENDS. */
 void httpd_run(struct exchange *x);
+/* What could not be read as a request, with r->status: in the form of the group under whose prefix its path
+ * lies, as far as that is known. SUSPENDS. */
+void httpd_refuse(struct exchange *x, struct slice why);
 
 /* hold.c: memory is held for a call, against the shares of its connection and of who asks. ERR_TOO_LONG,
  * ERR_LIMIT. What is held at the end of the exchange is let go there. */

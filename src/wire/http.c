@@ -62,9 +62,9 @@ static int take_target(struct http_request *r, struct slice target)
         return 0;
     }
     if (!sl_starts(target, SL("/"))) return refuse(r, 400, "the target of the request must be a path");
-    if (!escapes_are_right(target)) return refuse(r, 400, "the target of the request has a wrong escape");
     size_t mark = sl_chr(target, '?');
-    r->path = sl_sub(target, 0, mark == SL_NONE ? target.n : mark);
+    r->path = sl_sub(target, 0, mark == SL_NONE ? target.n : mark); /* for who is told that it is refused */
+    if (!escapes_are_right(target)) return refuse(r, 400, "the target of the request has a wrong escape");
     if (mark != SL_NONE) r->query = sl_from(target, mark + 1);
     return 0;
 }

@@ -206,6 +206,18 @@ def test_sendgrid_says_what_is_not_offered(home, path):
     assert status == 404 and "SendGrid is not offered" in answer["errors"][0]["message"], answer
 
 
+def test_a_target_that_is_none_is_refused_in_the_form_of_the_dialect(home):
+    """What is wrong with a head is told as a library can read it: an escape that is none, too many fields, no Host."""
+    sentences = {"/v3/mail/batch/": lambda a: a["errors"][0]["message"], "/v3/templates/": lambda a: a["errors"][0]["message"], "/v3/REST/message/": lambda a: a["ErrorMessage"],
+                 "/v3.1/send": lambda a: a["ErrorMessage"], "/v2/email/templates/": lambda a: a["message"], "/v1/messages/": lambda a: a["detail"]}
+    for path, sentence in sentences.items():
+        for target in (path + "%00", path + "%", path + "%zz", path + "?x=%0"):
+            status, _, answer = v.ask(home, "GET", target, None, {"Authorization": f"Bearer {home.key}"})
+            assert status == 400 and "wrong escape" in sentence(answer), (target, answer)
+        status, _, answer = v.ask(home, "GET", path, None, {f"X-{n}": "1" for n in range(300)})
+        assert status in (400, 431) and sentence(answer), answer
+
+
 @pytest.mark.parametrize("method,path", [("GET", "message"), ("GET", "messageinformation"), ("GET", "statistics/link-click"), ("GET", "campaignoverview"), ("GET", "contact"), ("GET", "contactslist"), ("GET", "campaign"),
                                          ("GET", "newsletter"), ("GET", "parseroute"), ("GET", "apikey"), ("GET", "metasender"), ("POST", "/v3/send"), ("POST", "/v3.1/messages")])
 def test_mailjet_says_what_is_not_offered(home, method, path):
