@@ -3,13 +3,14 @@ them into build/cyrus, dpkg unpacks them there, and the server runs from that fo
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ["cyrus-imapd", "cyrus-common", "sasl2-bin", "libical3"]
 USER = "mail"  # Cyrus does not run as root
-ADDRESS, PORT = "127.0.0.42", 12993
+ADDRESS = "127.0.0.42"
 
 
 class Unavailable(Exception):
@@ -46,6 +47,8 @@ class Cyrus:
 
     def __init__(self, folder):
         self.root = unpack()
+        with socket.create_server((ADDRESS, 0)) as free:
+            self.port = free.getsockname()[1]
         self.bin = self.root / "usr/lib/cyrus/bin"
         self.folder = Path(folder) / "cyrus"
         self.env = dict(os.environ, LD_LIBRARY_PATH=str(next(self.root.glob("usr/lib/*/libcyrus.so.0")).parent))
@@ -86,7 +89,7 @@ notifysocket: {at}/run/notify
   recover cmd="{self.bin}/ctl_cyrusdb -C {at}/imapd.conf -r"
 }}
 SERVICES {{
-  imaps cmd="{self.bin}/imapd -C {at}/imapd.conf -s" listen="{ADDRESS}:{PORT}"
+  imaps cmd="{self.bin}/imapd -C {at}/imapd.conf -s" listen="{ADDRESS}:{self.port}"
 }}
 EVENTS {{
   checkpoint cmd="{self.bin}/ctl_cyrusdb -C {at}/imapd.conf -c" period=30

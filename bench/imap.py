@@ -226,7 +226,7 @@ class Cyrus(cyrus.Cyrus):
         self.start()
 
     def client(self):
-        return Client(cyrus.ADDRESS, cyrus.PORT, "bob secret")
+        return Client(cyrus.ADDRESS, self.port, "bob secret")
 
 
 # What is measured: its name, the command, for how many letters at most (0: all), whether it is asked cold too.
