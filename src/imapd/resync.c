@@ -53,6 +53,20 @@ static void tell_changed_since(struct imapd_session *s, uint64_t modseq, const s
     imapd_flush(s);
 }
 
+/* Section 7: numbers that ascend, without '*'. */
+static struct imap_set take_ascending(struct imap_in *in)
+{
+    size_t at = in->at;
+    struct imap_set set = imap_set(in);
+    bool good = !set.saved;
+    for (size_t i = 0; i < set.n && good; i++)
+        good = set.v[i].lo && set.v[i].lo <= set.v[i].hi && (!i || set.v[i].lo > set.v[i - 1].hi);
+    if (in->code || good) return set;
+    in->at = at;
+    imap_fail(in, ERR_SYNTAX, "numbers in ascending order, without *, were expected");
+    return (struct imap_set){0};
+}
+
 /* "(uidvalidity modseq known-uids (sequence-numbers uids))". */
 void imapd_take_resync(struct imap_in *in, struct imapd_resync *out)
 {
@@ -69,9 +83,11 @@ void imapd_take_resync(struct imap_in *in, struct imapd_resync *out)
         if (more) imap_need(in, '(');
     }
     if (more) {
-        out->numbers = imap_set(in);
+        out->numbers = take_ascending(in);
         imap_sp(in);
-        out->uids = imap_set(in);
+        out->uids = take_ascending(in);
+        if (imap_set_count(&out->numbers) != imap_set_count(&out->uids)) /* each number has its UID */
+            imap_fail(in, ERR_SYNTAX, "as many UIDs as sequence numbers were expected");
         imap_need(in, ')');
     }
     imap_need(in, ')');

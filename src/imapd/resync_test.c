@@ -74,6 +74,9 @@ TEST(imapd_qresync_tells_what_went)
     TALK(c, "2 ENABLE QRESYNC", "* ENABLED QRESYNC\n* OK [HIGHESTMODSEQ ~] the last change\n2 OK enabled\n");
     TALK(c, "3 STORE 2,4 +FLAGS.SILENT (\\Deleted)",
          "* 2 FETCH (UID 2 MODSEQ (~))\n* 4 FETCH (UID 4 MODSEQ (~))\n3 OK stored\n");
+    TALK(c, "3a SELECT INBOX (QRESYNC (1 1 1:6 (1:2 1)))", "3a BAD ~\n"); /* section 7 */
+    TALK(c, "3b SELECT INBOX (QRESYNC (1 1 (2,1 1,2)))", "3b BAD ~\n");
+    TALK(c, "3c SELECT INBOX (QRESYNC (1 1 (1:* 1:*)))", "3c BAD ~\n");
     TALK(c, "4 EXPUNGE", "* VANISHED 2,4\n4 OK [HIGHESTMODSEQ ~] expunged\n");
     TALK(c, "5 STORE 3 +FLAGS (\\Seen)", "* 3 FETCH (UID 5 FLAGS (\\Seen) MODSEQ (~))\n5 OK stored\n");
     TALK(c, "6 FETCH 1:3 FLAGS (CHANGEDSINCE 1 VANISHED)", "6 BAD ~\n");

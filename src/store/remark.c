@@ -55,7 +55,6 @@ static bool apply(struct lying *v, size_t *n, struct lying one)
     while (at < *n && !remark_same(&v[at], &one)) at++;
     if (at == *n && !one.r.value.p) return false;
     if (at < *n && !v[at].r.value.p == !one.r.value.p && sl_eq(v[at].r.value, one.r.value)) return false;
-    if (at == LYING_MAX) return false; /* the limits say no before */
     v[at] = one;
     *n += at == *n;
     forget_gone(v, n);
@@ -80,10 +79,10 @@ static int set_one(struct kv_tx *tx, struct setting *x, uint64_t modseq, uint32_
         struct lying one = {.r = x->as->v[i], .who = x->as->v[i].shared ? SL("") : sl_cstr(x->as->user)};
         one.r.modseq = modseq;
         changed |= apply(x->v, &n, one);
-        e = remarks_fit(x->v, n, sl_from(kv_tx_object(tx), 2));
-        if (e) return e;
     }
     if (!changed) return 0;
+    e = remarks_fit(x->v, n, sl_from(kv_tx_object(tx), 2), sl_cstr(x->as->user));
+    if (e) return e;
     m.remarks = remarks_row(&x->made, x->v, n);
     m.modseq = modseq;
     x->grown += (int64_t)m.remarks.n - (int64_t)before;
@@ -130,8 +129,10 @@ static int set_remarks(struct kv_tx *tx, void *arg)
 int remark_set(struct store *s, struct mailbox_ref box, struct uids uids, const struct remark_change *change,
                struct arena *a, struct uids *failed)
 {
-    struct setting x = {
-        .box = box.box, .as = change, .journal.box = box.box, .v = xcalloc(LYING_MAX + 1, sizeof *x.v)};
+    struct setting x = {.box = box.box,
+                        .as = change,
+                        .journal.box = box.box,
+                        .v = xcalloc(LYING_MAX + change->n + 1, sizeof *x.v)};
     int e = 0;
     for (size_t i = 0; i < change->n && e == 0; i++) e = remark_fits(&change->v[i]);
     for (size_t at = 0; e == 0 && at < uids.n; at += x.n) {

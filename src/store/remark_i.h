@@ -21,5 +21,6 @@ static inline bool remark_same(const struct lying *x, const struct lying *y)
 /* v has room for LYING_MAX. */
 MUST_CHECK int remarks_take(struct slice field, struct lying *v, size_t *n);
 struct slice remarks_row(struct buf *out, const struct lying *v, size_t n); /* empty where there are none */
-MUST_CHECK int remarks_fit(const struct lying *v, size_t n, struct slice owner); /* ERR_LIMIT */
-MUST_CHECK int remark_fits(const struct remark *r);                              /* ERR_TOO_LONG */
+/* After a change by the user. ERR_LIMIT. */
+MUST_CHECK int remarks_fit(const struct lying *v, size_t n, struct slice owner, struct slice user);
+MUST_CHECK int remark_fits(const struct remark *r); /* ERR_TOO_LONG */

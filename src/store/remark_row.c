@@ -58,19 +58,20 @@ enum { SHARED, OWNERS, OTHERS, SHARES };
 
 /* Nobody takes the room of somebody else: what all share, what is the owner's and what is of others each has
  * its own. */
-int remarks_fit(const struct lying *v, size_t n, struct slice owner)
+int remarks_fit(const struct lying *v, size_t n, struct slice owner, struct slice user)
 {
-    size_t bytes[SHARES] = {0};
+    size_t bytes[SHARES] = {0}, shared = 0, own = 0;
     for (size_t i = 0; i < n; i++) {
-        size_t same = 0;
         if (!v[i].r.value.p) continue;
-        for (size_t k = 0; k < n; k++) same += v[k].r.value.p && sl_eq(v[k].who, v[i].who);
-        if (same > REMARKS_MAX) return err_set(ERR_LIMIT, "a message may have %d annotations", REMARKS_MAX);
+        shared += v[i].r.shared;
+        own += sl_eq(v[i].who, user);
         bytes[v[i].r.shared            ? SHARED
               : sl_eq(v[i].who, owner) ? OWNERS
                                        : OTHERS] +=
             v[i].r.entry.n + v[i].r.value.n + v[i].who.n + LYING_BESIDES;
     }
+    if (shared > REMARKS_MAX || own > REMARKS_MAX)
+        return err_set(ERR_LIMIT, "a message may have %d annotations", REMARKS_MAX);
     for (size_t i = 0; i < SHARES; i++)
         if (bytes[i] > REMARKS_SHARE)
             return err_set(ERR_LIMIT, "the annotations of a message may have %d bytes together",
@@ -103,7 +104,7 @@ int remark_pack(struct arena *a, const char *user, const struct remark *v, size_
         else if (at < kept) l[at] = l[--kept];
         kept += one.r.value.p && at == kept;
     }
-    if (e == 0) e = remarks_fit(l, kept, sl_cstr(user));
+    if (e == 0) e = remarks_fit(l, kept, sl_cstr(user), sl_cstr(user));
     *out = e ? SL("") : ar_dup(a, remarks_row(&b, l, kept));
     buf_free(&b);
     return e;
