@@ -95,8 +95,8 @@ static int examine_domain(struct examining *x, struct dns *dns, struct slice dom
         if (g == FINE) good++;
         else
             doctor_found(x, g, "DNS",
-                         ar_printf(a, "%.*s, %.*s %.*s: %.*s", SLF(domain), SLF(v[i].what), SLF(v[i].name),
-                                   SLF(v[i].sentence)),
+                         ar_printf(a, "%.*s, %.*s%s%.*s: %.*s", SLF(domain), SLF(v[i].what),
+                                   v[i].name.n ? " " : "", SLF(v[i].name), SLF(v[i].sentence)),
                          v[i].publish.n ? ar_cat(a, SL("publish: "), v[i].publish) : SL(""));
     }
     if (good == n)

@@ -14,7 +14,8 @@
 #include "rt/file.h"
 
 enum { CONTROL_LINE_MAX = 4 << 20, CONTROL_PUBLIC_LINE_MAX = 256 << 10, CONTROL_PIECE_MAX = 64 << 10 };
-static const int64_t control_idle = 60 * RT_S, control_public_all = 600 * RT_S, rows_wait = 100 * RT_MS;
+static const int64_t control_idle = 60 * RT_S, control_public_all = 600 * RT_S, rows_wait = 100 * RT_MS,
+                     awake_within = 30 * RT_S;
 
 /* Up to a LF, which is consumed with the next call; ERR_LIMIT when it is longer than the connection's buffer.
  */
@@ -339,6 +340,24 @@ static int receive_reply(struct conn *c, const struct command *cmd, struct reque
     return 0;
 }
 
+/* A server that hangs takes connections still, since the system does. What it answers at once is that it does
+ * not know a command without a name. */
+static int is_awake(struct conn *c)
+{
+    json_t *o = NULL;
+    int64_t before = deadline_narrow(DEADLINE_IN(awake_within));
+    conn_puts(c, "{\"command\":\"\",\"args\":{}}\n");
+    int e = conn_flush(c);
+    if (!e) e = receive_line(c, &o);
+    deadline_restore(before);
+    json_decref(o);
+    if (e != ERR_TIMEOUT) return e;
+    return err_set(e,
+                   "the server runs and does not answer within %lld s: it hangs, or the machine has far too "
+                   "much to do; its log may say why, and `systemctl restart tram` starts another",
+                   (long long)(awake_within / RT_S));
+}
+
 int control_call(const char *path, const struct command *cmd, struct request *r, int *status,
                  struct buf *error)
 {
@@ -348,6 +367,11 @@ int control_call(const char *path, const struct command *cmd, struct request *r,
     int e = conn_dial(&c, &at, NULL);
     if (e) return e;
     conn_set_buffer(c, CONTROL_LINE_MAX);
+    e = is_awake(c);
+    if (e) {
+        conn_close(&c);
+        return e;
+    }
     json_t *q =
         json_pack("{s:s, s:O, s:b}", "command", cmd->name, "args", r->args, "payload", r->payload != NULL);
     reply_text(q, "who", r->who);

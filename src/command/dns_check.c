@@ -270,6 +270,35 @@ static int check_public(struct checking *c, const struct dns_line *l)
     return 0;
 }
 
+/* An address of the host's name that is none of ours: senders try any. What is silent is told elsewhere. */
+static int check_astray(struct checking *c, const struct dns_line *l)
+{
+    static const enum dns_type types[] = {DNS_A, DNS_AAAA};
+    struct slice host = c->core->conf->hostname;
+    char ip[IP_TEXT_MAX];
+    struct ip ours[LISTEN_MAX];
+    size_t n = config_public(c->core->conf, ours);
+    int e = 0;
+    (void)l;
+    for (size_t t = 0; !e && n && t < COUNT_OF(types); t++) {
+        struct dns_answer d;
+        e = dns_ask(c->dns, c->a, host, types[t], &d);
+        for (size_t i = 0; !e && i < d.n; i++) {
+            size_t k = 0;
+            while (k < n && !ip_eq(&ours[k], &d.rr[i].ip)) k++;
+            if (k < n) continue;
+            dns_found(
+                c, "address", host, FINDING_DANGEROUS,
+                ar_printf(c->a,
+                          "the DNS also says %s, which is none of ours: who tries that reaches nobody, or "
+                          "somebody else; take it out, or name it in listen or public_addresses",
+                          ip_format(&d.rr[i].ip, ip)),
+                (struct slice){0});
+        }
+    }
+    return e;
+}
+
 static int check_reverse(struct checking *c, const struct dns_line *l)
 {
     (void)l;
@@ -434,8 +463,9 @@ int dns_check_domain(struct core *core, struct dns *dns, struct arena *a, struct
     c.domain = d.name;
     e = dns_records_of(core, a, d.name, certificate, &l, &lines);
     if (!e) e = check_resolver(&c, &dead);
-    struct asking *job = ar_array(a, struct asking, e ? 0 : lines + 5);
+    struct asking *job = ar_array(a, struct asking, e ? 0 : lines + 6);
     if (!e) job[n++].run = check_public;
+    if (!e) job[n++].run = check_astray;
     for (size_t i = 0; !e && i < lines; i++) {
         if (!spf && strcmp(l[i].what, "SPF") == 0) spf = &l[i];
         job[n] = (struct asking){.run = check_of(&l[i]), .line = &l[i]};

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import subprocess
 import threading
@@ -311,3 +312,32 @@ def test_a_node_is_tried_by_the_server_that_runs(world):
     taken = home.tram("try", "alice@four.test", status=3)
     assert "143" in taken.stderr, taken
     port.close()
+
+
+def test_a_server_that_hangs_is_told(tmp_path):
+    """It takes connections still, for the system does that."""
+    world = World(tmp_path)
+    home = world.home("one.test")
+    world.publish()
+    home.start()
+    home.process.send_signal(signal.SIGSTOP)
+    for words in (["doctor"], ["queue", "list"]):
+        done = home.tram(*words, status=3)
+        assert "the server runs and does not answer" in done.stderr and "hangs" in done.stderr
+    home.process.send_signal(signal.SIGCONT)
+    assert home.tram("queue", "list").returncode == 0
+    world.close()
+
+
+def test_an_address_that_leads_nowhere_is_told(tmp_path):
+    """IPv6 that is half there: the name has an address that is none of ours."""
+    world = World(tmp_path)
+    home = world.home("one.test")
+    world.publish(extra="mail.one.test. IN AAAA 2001:db8::17\n")
+    home.start()
+    told = home.tram("doctor", status=1).stdout
+    assert "one.test, address mail.one.test: the DNS also says 2001:db8::17, which is none of ours" in told, told
+    assert any(f["finding"] == "dangerous" and "2001:db8::17" in f["sentence"] for f in json.loads(home.tram("dns", "check", "one.test", "--json", ok=False).stdout)["checked"]), home.tram("dns", "check", "one.test", ok=False).stdout
+    world.publish()
+    assert "none of ours" not in home.tram("doctor", ok=False).stdout
+    world.close()
