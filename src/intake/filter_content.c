@@ -223,8 +223,12 @@ static int apply(struct filtering *x, size_t i, const struct filter_changes *c)
     const char *name = filter_name(x->l->filters, i);
     size_t before = x->told.n;
     int e = end_body(x, c);
+    if (!e && c->said.n) buf_printf(&x->told, ", said %.*s", SLF(c->said));
     if (!e) e = change_head(x, c);
-    if (e) return e;
+    if (e) {
+        x->told.n = before;
+        return e;
+    }
     for (size_t k = 0; k < c->n; k++)
         if (c->v[k].kind == MILTER_SAYS_QUARANTINE) hold(x, name, c->v[k].text);
         else if (!of_header(&c->v[k])) change_envelope(x, &c->v[k]);

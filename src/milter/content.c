@@ -122,6 +122,7 @@ static int show_rspamd(struct showing *x)
     struct rspamd_answer r;
     if (is_over(x)) return 0;
     int e = rspamd_ask(x->t, x->k, x->c, x->a, &r);
+    if (!e) x->out->said = r.said;
     if (!e) e = talk_answer(x->k, &r.verdict, &x->answer, NULL);
     return e || is_over(x) ? e : rspamd_changes(x->c, &r, x->a, take_rspamd_change, x);
 }

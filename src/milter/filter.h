@@ -109,7 +109,8 @@ struct filter_change {
 struct filter_changes {
     struct filter_change *v; /* in the order in which they came */
     size_t n, room, bytes;
-    bool body; /* replace() was called */
+    bool body;         /* replace() was called */
+    struct slice said; /* of Rspamd: what it thinks of the letter, in words; or empty */
 };
 size_t filter_count(const struct filter_talk *t);
 const char *filter_name(const struct filter_talk *t, size_t i);

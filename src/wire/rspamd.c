@@ -191,6 +191,16 @@ static int take_action(struct reading *x, const json_t *o, const json_t *m)
     return 0;
 }
 
+/* "add header", 7.2 of 15 */
+static struct slice said(struct reading *x, const json_t *o)
+{
+    const json_t *score = json_object_get(o, "score"), *most = json_object_get(o, "required_score");
+    struct slice action = printable(x->a, x->out->action, 40);
+    if (!json_is_number(score) || !json_is_number(most)) return ar_printf(x->a, "\"%.*s\"", SLF(action));
+    return ar_printf(x->a, "\"%.*s\", %.4g of %.4g", SLF(action), json_number_value(score),
+                     json_number_value(most));
+}
+
 static int take(struct reading *x, const json_t *o)
 {
     const json_t *m = json_object_get(o, "milter");
@@ -200,6 +210,7 @@ static int take(struct reading *x, const json_t *o)
         return err_set(ERR_SYNTAX, why.n ? "it says: %.*s" : "its answer names no action",
                        SLF(printable(x->a, why, 200)));
     }
+    x->out->said = said(x, o);
     int e = take_milter(x, m);
     if (!e) e = take_signatures(x, json_object_get(o, "dkim-signature"));
     return e ? e : take_action(x, o, m);

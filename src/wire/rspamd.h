@@ -25,6 +25,7 @@ struct rspamd_change {
 struct rspamd_answer {           /* all of it lies in the arena */
     struct milter_reply verdict; /* continue, a code for the client, or that it is to be discarded */
     struct slice action;         /* as it said */
+    struct slice said;           /* the same for people, with the score */
     struct slice subject;        /* in UTF-8, when another one is to stand there; or empty */
     struct rspamd_removal *removal;
     struct rspamd_change *change;

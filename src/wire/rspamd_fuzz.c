@@ -14,7 +14,8 @@ FUZZ
     struct arena a = {0};
     struct rspamd_answer r;
     if (rspamd_answer_parse(&a, input, &r) == 0) {
-        ASSERT(r.action.n && r.nchange <= RSPAMD_CHANGES_MAX && r.nremoval <= RSPAMD_CHANGES_MAX);
+        ASSERT(r.action.n && r.said.n && sl_chr(r.said, '\n') == SL_NONE && r.nchange <= RSPAMD_CHANGES_MAX &&
+               r.nremoval <= RSPAMD_CHANGES_MAX);
         ASSERT(r.verdict.kind == MILTER_SAYS_CONTINUE || r.verdict.kind == MILTER_SAYS_DISCARD ||
                (r.verdict.kind == MILTER_SAYS_CODE && r.verdict.code >= 400 && r.verdict.code < 600));
         ASSERT(sl_chr(r.verdict.text, '\n') == SL_NONE && sl_chr(r.verdict.text, '\r') == SL_NONE);

@@ -15,7 +15,7 @@ ANSWERS = {
     "bare": {"action": "reject"},
     "soft": {"action": "soft reject", "messages": {"smtp_message": "Come again"}},
     "grey": {"action": "greylist", "messages": {"smtp_message": "score"}},
-    "mark": {"action": "add header"},
+    "mark": {"action": "add header", "score": 7.25, "required_score": 15},
     "mark2": {"action": "add header", "milter": {"spam_header": "X-Junk-Says"}},
     "rewrite": {"action": "rewrite subject", "subject": "[J\u00fcnk] " + "\u00e4" * 60},
     "thrown": {"action": "reject", "milter": {"reject": "discard"}},
@@ -149,6 +149,8 @@ def test_what_its_answers_do(world, play):
         n += 1
         got = head_of(home.wait_for("alice", n)[-1])
         assert field in got if field else "X-Spam" not in got
+    trace = home.tram("trace", "alice@home.test").stdout
+    assert 'rspamd said "greylist"' in trace and 'rspamd said "add header", 7.25 of 15, changed 1 header field' in trace
     send(home, "rewrite")
     got = head_of(home.wait_for("alice", n + 1)[-1])
     assert got.count("Subject:") == 1 and "Subject: =?utf-8?" in got.replace("UTF-8", "utf-8") and max(map(len, got.split("\r\n"))) < 998
