@@ -22,6 +22,8 @@ int ses_auth(struct http_call *c);
 int ses_prove(struct http_call *c);
 void ses_error(struct http_call *c, int status, const char *sentence);
 void ses_failed(struct http_call *c, int e);
+/* PageSize of a list, `most` when nothing is said. ERR_USAGE with a sentence. */
+MUST_CHECK int ses_page(struct http_call *c, size_t most, size_t *page);
 
 /* ses_identities.c, ses_templates.c, ses_suppression.c */
 void ses_identity_create(struct http_call *c);

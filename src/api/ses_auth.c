@@ -2,6 +2,8 @@
 #include "crypto/crypto.h"
 #include "rt/rt.h"
 #include "ses.h"
+
+#include "base/text.h"
 #include "sigv4.h"
 
 static const char *type_of(int status)
@@ -31,6 +33,16 @@ void ses_failed(struct http_call *c, int e)
         return;
     }
     ses_error(c, e == ERR_EXISTS ? 409 : http_status_of(e), err_text(e));
+}
+
+int ses_page(struct http_call *c, size_t most, size_t *page)
+{
+    uint64_t n = most;
+    struct slice size = http_query(c, SL("PageSize"));
+    if (size.n && (!num_u64(size, most, &n) || !n))
+        return err_set(ERR_USAGE, "PageSize must be between 1 and %zu", most);
+    *page = (size_t)n;
+    return 0;
 }
 
 struct proof {

@@ -190,13 +190,12 @@ static int list_one(void *arg, const struct sending_domain *d)
 /* The account's own address first, then its domains by name; a token is the name before. */
 void ses_identity_list(struct http_call *c)
 {
-    uint64_t page;
-    struct slice size = http_query(c, SL("PageSize")), after = http_query(c, SL("NextToken"));
+    struct slice after = http_query(c, SL("NextToken"));
     struct listing l = {.list = json_array(), .a = c->a, .after = after.p ? after : SL("")};
-    l.page = size.p && num_u64(size, LIST_MAX, &page) && page ? page : LIST_MAX;
+    int e = ses_page(c, LIST_MAX, &l.page);
     if (!l.after.n) list_it(&l, "EMAIL_ADDRESS", c->key.account->address, true, "SUCCESS");
     if (is_address(l.after)) l.after = SL("");
-    int e = sender_each(c, list_one, &l);
+    if (!e) e = sender_each(c, list_one, &l);
     if (e < 0) {
         json_decref(l.list);
         failed(c, e);

@@ -95,6 +95,7 @@ static void files(struct dialect *d, const json_t *o, struct send *s)
     json_array_foreach(list, i, v) {
         const char *path = dialect_at_index(d, "", "Attachments", i);
         struct send_file *f = &s->file[s->nfiles++];
+        if (!json_is_object(v)) dialect_fault(d, path, ERR_SYNTAX, "must be an object");
         f->name = dialect_string(d, v, "FileName", path);
         f->type = dialect_string(d, v, "ContentType", path);
         f->content_id = dialect_string(d, v, "ContentId", path);

@@ -1,4 +1,5 @@
 /* ses_suppression.c - SES' suppression list: bounces and complaints of the one store. */
+#include "base/civil.h"
 #include "base/text.h"
 #include "send/suppression.h"
 #include "ses.h"
@@ -58,7 +59,8 @@ void ses_suppressed_get(struct http_call *c)
 enum { LIST_MAX = 1000 };
 struct listing {
     json_t *list;
-    struct slice reason; /* empty: all */
+    bool bounces, complaints; /* which are asked for */
+    int64_t from, to;         /* since then, until then */
     size_t page;
     struct arena *a;
     struct slice place; /* of the last one */
@@ -69,7 +71,8 @@ static int list_one(void *arg, const struct suppression_entry *e, struct slice p
 {
     struct listing *l = arg;
     const char *reason = word(e);
-    if (!reason || !e->address.n || (l->reason.n && !sl_eq(l->reason, sl_cstr(reason)))) return 0;
+    if (!reason || !e->address.n || e->since < l->from || e->since > l->to) return 0;
+    if (!(*reason == 'B' ? l->bounces : l->complaints)) return 0;
     if (json_array_size(l->list) >= l->page && !sl_eq(place, l->place)) {
         l->more = true;
         return 1;
@@ -79,13 +82,39 @@ static int list_one(void *arg, const struct suppression_entry *e, struct slice p
     return 0;
 }
 
+/* Both, when nothing is said; Reason may come several times. */
+static int reasons_of(struct http_call *c, struct listing *l)
+{
+    struct slice rest = c->request->query, key, value;
+    while (http_query_next(c->a, &rest, &key, &value)) {
+        if (!sl_eq(key, SL("Reason"))) continue;
+        if (sl_eq(value, SL("BOUNCE"))) l->bounces = true;
+        else if (sl_eq(value, SL("COMPLAINT"))) l->complaints = true;
+        else return err_set(ERR_USAGE, "Reason must be BOUNCE or COMPLAINT");
+    }
+    if (!l->bounces && !l->complaints) l->bounces = l->complaints = true;
+    return 0;
+}
+
+static int time_of(struct http_call *c, const char *name, int64_t *at)
+{
+    struct slice text = http_query(c, sl_cstr(name));
+    uint64_t seconds;
+    if (!text.n || civil_parse(text, at)) return 0;
+    if (!num_u64(text, UINT32_MAX, &seconds)) return err_set(ERR_USAGE, "%s must be a time", name);
+    *at = (int64_t)seconds;
+    return 0;
+}
+
 void ses_suppressed_list(struct http_call *c)
 {
-    uint64_t page;
-    struct slice size = http_query(c, SL("PageSize")), after = http_query(c, SL("NextToken"));
-    struct listing l = {.list = json_array(), .reason = http_query(c, SL("Reason")), .a = c->a};
-    l.page = size.p && num_u64(size, LIST_MAX, &page) && page ? page : LIST_MAX;
-    int e = suppression_each(sends_of(c), account_of(c), after.p ? after : SL(""), list_one, &l);
+    struct slice after = http_query(c, SL("NextToken"));
+    struct listing l = {.list = json_array(), .to = INT64_MAX, .a = c->a};
+    int e = ses_page(c, LIST_MAX, &l.page);
+    if (!e) e = reasons_of(c, &l);
+    if (!e) e = time_of(c, "StartDate", &l.from);
+    if (!e) e = time_of(c, "EndDate", &l.to);
+    if (!e) e = suppression_each(sends_of(c), account_of(c), after.p ? after : SL(""), list_one, &l);
     if (e < 0) {
         json_decref(l.list);
         ses_failed(c, e);

@@ -110,14 +110,8 @@ static int list_one(void *arg, const struct stored_template *t)
 /* The token of the next page is the last name of this one. */
 void ses_template_list(struct http_call *c)
 {
-    uint64_t page;
-    struct slice size = http_query(c, SL("PageSize"));
     struct listing l = {.list = json_array(), .a = c->a, .after = http_query(c, SL("NextToken"))};
-    int e = 0;
-    if (!size.n) page = PAGE;
-    else if (!num_u64(size, PAGE, &page) || !page)
-        e = err_set(ERR_USAGE, "PageSize must be between 1 and %d", PAGE);
-    l.page = e ? 0 : (size_t)page;
+    int e = ses_page(c, PAGE, &l.page);
     if (!e) e = stored_each(sends_of(c), account_of(c), list_one, &l);
     if (e >= 0) {
         json_t *o = json_pack("{s:O}", "TemplatesMetadata", l.list);

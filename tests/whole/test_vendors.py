@@ -9,6 +9,7 @@ import hmac
 import http.client
 import json
 import ssl
+import time
 import urllib.parse
 
 import pytest
@@ -763,8 +764,26 @@ def test_ses_suppression(home):
     one = path + "/" + urllib.parse.quote("gone@two.test", safe="")
     assert ses(home, "GET", one)[2]["SuppressedDestination"]["Reason"] == "BOUNCE"
     assert ses(home, "GET", path)[2]["SuppressedDestinationSummaries"][0]["EmailAddress"] == "gone@two.test"
+    assert ses(home, "PUT", path, {"EmailAddress": "angry@two.test", "Reason": "COMPLAINT"})[0] == 200
+    now, both = int(time.time()), ["angry@two.test", "gone@two.test"]
+    iso = urllib.parse.quote(datetime.datetime.fromtimestamp(now + 600, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), safe="")
+    for query, found in (("Reason=BOUNCE", ["gone@two.test"]), ("Reason=COMPLAINT", ["angry@two.test"]), ("Reason=BOUNCE&Reason=COMPLAINT", both), (f"StartDate={now - 600}", both), (f"StartDate={iso}", []),
+                         (f"EndDate={iso}", both), (f"EndDate={now - 600}", []), ("PageSize=1000", both)):
+        answer = ses(home, "GET", f"{path}?{query}")[2]
+        assert sorted(s["EmailAddress"] for s in answer["SuppressedDestinationSummaries"] if s["EmailAddress"] in both) == found, (query, answer)
+    for query in ("Reason=NO", "Reason=BOUNCE&Reason=x", "StartDate=x", "EndDate=-5", "StartDate=1e99", "PageSize=0", "PageSize=1001", "PageSize=x"):
+        status, headers, answer = ses(home, "GET", f"{path}?{query}")
+        assert status == 400 and answer["message"] and headers["x-amzn-ErrorType"] == "BadRequestException", (query, answer)
     assert ses(home, "DELETE", one)[0] == 200
     assert ses(home, "GET", one)[0] == 404
+
+
+def test_attachments_are_objects(home):
+    for wrong in ("x", None, 1, [], "a\r\nX: y"):
+        one = {"Simple": {**simple("s")["Simple"], "Attachments": [wrong]}}
+        assert ses(home, "POST", "/v2/email/outbound-emails", email_of(one))[0] == 400, wrong
+        assert mailjet(home, {"Messages": [message(Attachments=[wrong])]})[0] == 400, wrong
+        assert sendgrid(home, "/v3/mail/send", call(attachments=[wrong]))[0] == 400, wrong
 
 
 def test_ses_signatures(home):
