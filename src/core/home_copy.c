@@ -6,7 +6,9 @@
  * It is made in two steps, because the server can write nowhere but in its home: it makes a stage there,
  * of links, and the command takes that to where it is wanted. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "home.h"
@@ -187,12 +189,28 @@ static int copy_end(struct copying *c)
     return e ? e : path_make(c->to); /* the new name, durably */
 }
 
+/* Does the folder in which `to` would lie, wherever links lead, belong to what is copied? */
+static bool is_inside(struct arena *a, const char *to, const char *part)
+{
+    char there[PATH_MAX], own[PATH_MAX];
+    struct slice name = sl_cstr(to);
+    while (name.n > 1 && name.p[name.n - 1] == '/') name.n--;
+    size_t slash = sl_rchr(name, '/');
+    struct slice parent = slash == SL_NONE ? SL(".") : sl_sub(name, 0, slash ? slash : 1);
+    if (!realpath(ar_cstr(a, parent), there) || !realpath(part, own)) return false;
+    struct slice rest = sl_cstr(there), prefix = sl_cstr(own);
+    return sl_starts(rest, prefix) && (rest.n == prefix.n || rest.p[prefix.n] == '/');
+}
+
 int home_backup_check(const char *to)
 {
     struct arena a;
     ar_init(&a, 0);
     const char *unfinished = ar_printf(&a, "%s.unfinished", to).p;
-    int e = path_exists(to) ? err_set(ERR_EXISTS, "%s exists already", to) : 0;
+    int e = 0;
+    if (is_inside(&a, to, "store") || is_inside(&a, to, "tls"))
+        e = err_set(ERR_USAGE, "%s would lie within what is copied", to);
+    if (!e) e = path_exists(to) ? err_set(ERR_EXISTS, "%s exists already", to) : 0;
     if (!e && path_exists(unfinished))
         e = err_set(ERR_EXISTS, "%s is left from a copy that failed: remove it", unfinished);
     ar_free(&a);

@@ -121,6 +121,10 @@ def test_a_backup_goes_where_the_server_cannot_write(home, tmp_path):
         done = subprocess.run([TRAM, "-C", str(copy), "verify"], capture_output=True, timeout=60)
         assert done.returncode == 0, done.stdout
         home.tram("backup", str(copy), status=1)
+        (place / "link").symlink_to(home.dir / "tls")
+        for within in (home.dir / "store" / "copy", home.dir / "store" / "bodies" / "copy", place / "link" / "copy", f"{home.dir}/tls/../store/copy//"):
+            assert "within what is copied" in home.tram("backup", str(within), ok=False).stderr and not Path(within).exists()
+        (place / "link").unlink()
         shutil.rmtree(copy)
     elsewhere[1:] and shutil.rmtree(elsewhere[1])
 
