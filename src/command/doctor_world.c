@@ -1,6 +1,8 @@
 /* doctor_world.c - the machine's place in the world: ports, addresses, the clock, the way out, block lists.
  */
 #include "base/civil.h"
+#include "core/config_judge.h"
+#include "core/home.h"
 #include "doctor_i.h"
 #include "rt/addresses.h"
 #include "rt/conn.h"
@@ -55,13 +57,30 @@ static struct endpoint own_port(const struct config *c, uint16_t port)
     return at;
 }
 
+/* Why none may run: what `config check` and `serve` would say. */
+static void tell_settings(struct examining *x)
+{
+    const struct config *c = x->r->core->conf;
+    struct config_finding *f = ar_array(x->r->a, struct config_finding, CONFIG_FINDINGS_MAX);
+    size_t n = config_judge(c, x->r->a, f);
+    int e = home_files_fit(c, x->r->a);
+    if (!e) e = home_key_is_private(c);
+    if (e)
+        doctor_found(x, WRONG, "settings", ar_dup(x->r->a, sl_cstr(err_text(e))),
+                     SL("no server starts before that is mended; tram config check looks again"));
+    for (size_t i = 0; i < n; i++)
+        if (f[i].wrong) doctor_found(x, WRONG, "settings", f[i].sentence, SL(""));
+}
+
 int doctor_ports(struct examining *x)
 {
     static const uint16_t ports[] = {25, 465, 587, 993, 995};
     const struct config *c = x->r->core->conf;
     int e = 0;
-    if (!x->r->core->started)
+    if (!x->r->core->started) {
         doctor_found(x, WRONG, "server", SL("it does not run"), SL("systemctl start tram, or tram serve"));
+        tell_settings(x);
+    }
     for (size_t i = 0; !e && x->r->core->started && i < COUNT_OF(ports); i++) {
         struct endpoint at = own_port(c, ports[i]);
         e = try_port(x, &at, "port", SL(""));

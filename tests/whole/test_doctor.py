@@ -341,3 +341,21 @@ def test_an_address_that_leads_nowhere_is_told(tmp_path):
     world.publish()
     assert "none of ours" not in home.tram("doctor", ok=False).stdout
     world.close()
+
+
+def test_why_no_server_starts_is_told(tmp_path):
+    world = World(tmp_path)
+    home = world.home("one.test")
+    world.publish()
+    conf, key = home.dir / "tram.conf", home.dir / "tls" / "key.pem"
+    right = conf.read_text()
+    settings = lambda: [l for l in home.tram("doctor", status=1).stdout.splitlines() if l.startswith("wrong    settings")]
+    assert not settings()
+    for line, says in (('tls_authorities = "/nowhere"', "/nowhere"), ('routes = {"* via r.test user=u password-file=/nowhere"}', "/nowhere")):
+        conf.write_text(f"{right}{line}\n")
+        assert says in settings()[0]
+    conf.write_text(right)
+    key.chmod(0o644)
+    assert "every user of this machine can read the private key" in settings()[0]
+    key.chmod(0o600)
+    assert not settings()
