@@ -16,6 +16,7 @@ struct sendgrid_mail {
     struct sendgrid_texts footer, leave;
     bool leaves;            /* it has a link to leave by: in place of leave_tag, or behind the texts */
     struct slice leave_tag; /* or empty */
+    struct slice open_tag;  /* where the image that tells of opens would stand: goes; or empty */
 };
 /* Takes the call apart; m->errors is then an array of all faults. sendgrid_mail_end() in any case. Does not
  * suspend. */

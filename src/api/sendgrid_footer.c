@@ -82,10 +82,25 @@ static void tag_in_place(struct sendgrid_mail *m)
     }
 }
 
+static struct slice without(struct arena *a, struct slice text, struct slice tag)
+{
+    struct buf b = BUF_INIT;
+    struct slice rest = text;
+    for (size_t at; (at = rest.n ? sl_find(rest, tag) : SL_NONE) != SL_NONE; rest = sl_from(rest, at + tag.n))
+        buf_put(&b, sl_sub(rest, 0, at));
+    bool none = rest.n == text.n;
+    if (!none) buf_put(&b, rest);
+    struct slice out = none ? text : b.n ? ar_dup(a, buf_slice(&b)) : SL("");
+    buf_free(&b);
+    return out;
+}
+
 void sendgrid_mail_finish(struct sendgrid_mail *m)
 {
     struct arena *a = &m->d.a;
     size_t in_text = 0, in_html = 0;
+    for (size_t i = 0; m->open_tag.n && i < m->send.nparts; i++) /* the image stands at the end */
+        m->send.part[i].text = without(a, m->send.part[i].text, m->open_tag);
     append(m, m->footer.text, m->footer.html);
     if (!m->leaves) return;
     if (m->leave_tag.n) {

@@ -265,7 +265,11 @@ static void asm_group(struct sendgrid_mail *m, const json_t *body)
     json_t *o = dialect_object(&m->d, body, "asm", "");
     if (!o) return;
     int64_t id = dialect_integer(&m->d, o, "group_id", "asm");
-    (void)dialect_array(&m->d, o, "groups_to_display", "asm", GROUPS_SHOWN_MAX);
+    json_t *shown = dialect_array(&m->d, o, "groups_to_display", "asm", GROUPS_SHOWN_MAX), *v;
+    size_t i;
+    json_array_foreach(shown, i, v)
+        if (!json_is_integer(v))
+            dialect_fault(&m->d, "asm.groups_to_display", ERR_SYNTAX, "The ids of groups must be integers.");
     if (id < 1 || id > UINT32_MAX)
         dialect_fault(&m->d, "asm.group_id", ERR_SYNTAX,
                       "The asm group_id is required and must be a valid group.");
@@ -312,8 +316,15 @@ static void tracking_settings(struct sendgrid_mail *m, const json_t *body)
     static const char path[] = "tracking_settings";
     struct dialect *d = &m->d;
     json_t *o = dialect_object(d, body, path, "");
-    if (enabled(d, o, "open_tracking", path)) m->send.options |= SEND_TRACK_OPENS;
-    if (enabled(d, o, "click_tracking", path)) m->send.options |= SEND_TRACK_CLICKS;
+    json_t *opens = enabled(d, o, "open_tracking", path), *clicks = enabled(d, o, "click_tracking", path);
+    if (opens) {
+        m->send.options |= SEND_TRACK_OPENS;
+        m->open_tag = dialect_string(d, opens, "substitution_tag", "tracking_settings.open_tracking");
+    }
+    if (clicks) {
+        m->send.options |= SEND_TRACK_CLICKS;
+        (void)dialect_bool(d, clicks, "enable_text", "tracking_settings.click_tracking");
+    }
     if (enabled(d, o, "ganalytics", path))
         dialect_fault(d, "tracking_settings.ganalytics", ERR_UNSUPPORTED,
                       "Google Analytics is not supported here.");

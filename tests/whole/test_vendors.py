@@ -778,6 +778,17 @@ def test_ses_suppression(home):
     assert ses(home, "GET", one)[0] == 404
 
 
+def test_the_tag_of_open_tracking_does_not_go_out(home):
+    opens = {"open_tracking": {"enable": True, "substitution_tag": "%open%"}}
+    body = call(subject="tag of opens", content=[{"type": "text/plain", "value": "a%open%b"}, {"type": "text/html", "value": "<p>%open%x</p>%open%"}], tracking_settings=opens)
+    assert sendgrid(home, "/v3/mail/send", body)[0] == 202
+    m = came(home, "bob", "tag of opens")
+    assert text_of(m).strip() == "ab" and text_of(m, "html").startswith("<p>x</p>") and "/e/o/" in text_of(m, "html"), text_of(m, "html")
+    for wrong in ({"tracking_settings": {"open_tracking": {"enable": True, "substitution_tag": 1}}}, {"tracking_settings": {"click_tracking": {"enable": True, "enable_text": "x"}}}, {"asm": {"group_id": 1, "groups_to_display": ["x"]}}):
+        status, _, answer = sendgrid(home, "/v3/mail/send", call(**wrong))
+        assert status == 400 and answer["errors"], wrong
+
+
 def test_attachments_are_objects(home):
     for wrong in ("x", None, 1, [], "a\r\nX: y"):
         one = {"Simple": {**simple("s")["Simple"], "Attachments": [wrong]}}
