@@ -54,6 +54,7 @@ static int open_dns(const struct config *conf, struct arena *a, struct dns **out
     if (conf->zone.n) return dns_open_zone(out, ar_cstr(a, conf->zone));
     struct buf anchors = BUF_INIT;
     int e = conf->dns_anchors.n ? path_read(ar_cstr(a, conf->dns_anchors), ANCHORS_MAX, &anchors) : 0;
+    if (!e && conf->dns_anchors.n) e = dns_anchors_fit(buf_slice(&anchors));
     if (!e) e = dns_open_unbound(out, conf->resolver.port ? &conf->resolver : NULL, buf_slice(&anchors));
     buf_free(&anchors);
     return e && conf->dns_anchors.n ? err_prefix(e, "dns_anchors") : e;

@@ -154,8 +154,11 @@ int home_files_fit(const struct config *c, struct arena *a)
     if (!e) e = home_routes(c, a, &routes);
     if (!e) e = core_primary_read(c, a, &primary);
     if (!e) e = core_people(c, a, &people);
-    if (!e && c->dns_anchors.n) e = read_named(a, "dns_anchors", c->dns_anchors, &pem);
-    return e;
+    if (e || !c->dns_anchors.n) return e;
+    e = read_named(a, "dns_anchors", c->dns_anchors, &pem);
+    if (e) return e;
+    e = dns_anchors_fit(pem);
+    return e ? err_prefix(e, "dns_anchors = \"%.*s\"", SLF(c->dns_anchors)) : 0;
 }
 
 static bool others_read(struct arena *a, struct slice path)

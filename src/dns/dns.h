@@ -92,6 +92,8 @@ enum {
  * records, one on each line, by which DNSSEC is proved; empty: the root's, built in. Answers are cached here
  * as well, for their ttl. ERR_DNS. */
 MUST_CHECK int dns_open_unbound(struct dns **out, const struct endpoint *forward, struct slice anchors);
+/* Is a file such anchors, at least one? ERR_SYNTAX. Pure. */
+MUST_CHECK int dns_anchors_fit(struct slice text);
 /* A master file (RFC 1035 section 5: $ORIGIN $TTL @ parentheses quotes \DDD, relative
  * names, wildcards RFC 4592; types above plus any as TYPEnnn \# , RFC 3597), read again
  * when it changes. Names outside of every SOA or record in it are NXDOMAIN. Syntax

@@ -14,6 +14,7 @@
 #include <unbound.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "dns_i.h"
 
 enum { CACHE_BYTES = 16 << 20, DNSKEY = 48, PROBE_AGAIN_S = 60 };
@@ -238,6 +239,47 @@ size_t dns_files_max(void)
 {
     size_t n = rt_files_max() / 8;
     return n > FILES_MAX ? FILES_MAX : n < FILES_LEAST ? FILES_LEAST : n;
+}
+
+static bool next_word(struct slice *rest, struct slice *word)
+{
+    while (rest->n && (rest->p[0] == ' ' || rest->p[0] == '\t')) *rest = sl_from(*rest, 1);
+    size_t n = 0;
+    while (n < rest->n && rest->p[n] != ' ' && rest->p[n] != '\t') n++;
+    *word = sl_sub(*rest, 0, n);
+    *rest = sl_from(*rest, n);
+    return n > 0;
+}
+
+/* "NAME [TTL] [IN] DS|DNSKEY number number number data": libunbound looks at it when it is asked for the
+ * first time, and then fails for good. */
+static bool is_anchor(struct slice line)
+{
+    struct slice word;
+    uint64_t n;
+    size_t at = 0, numbers = 0;
+    bool data = false, typed = false;
+    while (next_word(&line, &word)) {
+        if (!at++) continue;
+        if (!typed && (sl_eqi(word, SL("DS")) || sl_eqi(word, SL("DNSKEY")))) typed = true;
+        else if (!typed && !sl_eqi(word, SL("IN")) && !num_u64(word, UINT32_MAX, &n)) return false;
+        else if (typed && numbers < 3 && !num_u64(word, UINT16_MAX, &n)) return false;
+        else if (typed && numbers++ >= 3) data = true;
+    }
+    return data;
+}
+
+int dns_anchors_fit(struct slice text)
+{
+    struct slice line;
+    int n = 0, found = 0;
+    while (sl_next(&text, '\n', &line)) {
+        n++;
+        line = sl_trim(sl_sub(line, 0, sl_chr(line, ';')));
+        if (line.n && !is_anchor(line)) return err_set(ERR_SYNTAX, "line %d is no DS or DNSKEY record", n);
+        found += line.n != 0;
+    }
+    return found ? 0 : err_set(ERR_SYNTAX, "there is no DS or DNSKEY record, so nothing could be proved");
 }
 
 /* Lines of a master file; what stands behind a semicolon is no part of them. */

@@ -186,6 +186,20 @@ static void ask_silent(void *arg)
 
 /* With the library's own values the 17th question stops all others, and a resolver that is silent about some
  * names is taken for one that is down. */
+TEST(anchors_are_records_that_prove)
+{
+    CHECK_OK(dns_anchors_fit(
+        SL(". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D")));
+    CHECK_OK(dns_anchors_fit(SL(
+        "; the test's\n\ntest.\t3600\tIN\tDNSKEY\t257 3 13 abcd efgh ;{id = 1}\r\ntest. DS 1 13 2 ab cd\n")));
+    CHECK_ERR(dns_anchors_fit(SL("")), ERR_SYNTAX);
+    CHECK_ERR(dns_anchors_fit(SL("; nothing\n")), ERR_SYNTAX);
+    CHECK_ERR(dns_anchors_fit(SL("root:x:0:0:root:/root:/bin/bash\n")), ERR_SYNTAX);
+    CHECK_ERR(dns_anchors_fit(SL("test. DS 1 13 2\n")), ERR_SYNTAX);
+    CHECK_ERR(dns_anchors_fit(SL("test. DS a 13 2 ab\n")), ERR_SYNTAX);
+    CHECK_ERR(dns_anchors_fit(SL("test. IN A 192.0.2.1\n")), ERR_SYNTAX);
+}
+
 TEST(silent_domains_do_not_stop_others)
 {
     enum { SILENT = 160 };
