@@ -226,7 +226,8 @@ static int64_t hungry_at(const struct ahead *h)
 {
     const struct ready *r = h->ready;
     if (!h->nagain) return RT_NEVER;
-    if (r->items.count < r->items_most / 2) return rt_now();
+    bool many = r->ncrowds >= r->items_most; /* sites and senders that left something on the disk */
+    if (r->items.count < r->items_most / 2 && !many) return rt_now();
     if (!ready_has_memory(r, STREAM_TRANSACTIONAL, r->items_most / MEMORY_PART)) return RT_NEVER;
     return h->little_before > rt_now() ? h->little_before : rt_now();
 }

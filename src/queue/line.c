@@ -183,7 +183,8 @@ static void give_turn_back(struct ready *r, struct line *l)
 
 void line_check(struct ready *r, struct line *l)
 {
-    if (list_empty(&l->items)) give_turn_back(r, l);
+    bool rests = l->where == AT_REST && l->crowd.left; /* until then all of it may be on the disk */
+    if (list_empty(&l->items) && !rests) give_turn_back(r, l);
     if (!list_empty(&l->items) || l->under_way || l->crowd.left || l->crowd.reading) return;
     struct hop *h = l->hop;
     struct share *s = l->share;

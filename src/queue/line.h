@@ -7,7 +7,6 @@
 enum {
     HOP_NAME = 400,
     LINE_NAME = 600,
-    HOP_FEW = 10, /* wait in memory, of a hop whose site does not answer, or takes few */
 };
 
 /* Under which names they lie in the maps of `struct ready`; in text. */
@@ -38,12 +37,22 @@ void crowd_init(struct crowd *c, enum crowd_of of, size_t most);
 /* A row stays on the disk. */
 void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const struct q_due *d,
                  struct slice key);
-/* The rest may stay on the disk: its site is left alone, or takes few, and this is bulk. */
-bool hop_has_too_many(const struct hop *h, enum stream s);
-bool crowd_full(struct crowd *c, enum stream s);
-bool crowd_spares(const struct crowd *c, enum stream s); /* a quarter more, for what is to go first */
-bool crowd_has_room(struct crowd *c); /* for as much again as it has of a stream that it left something of */
-bool crowd_is_hindered(struct crowd *c); /* of no stream that it left something of has it room for more */
+/* So many items wait in memory of a hop whose site is left alone or takes few, and of a line that rests: ten,
+ * and the fewer the less memory is left, at last none. */
+size_t ready_few(const struct ready *r);
+/* Is there less memory left than it was, or much more? True: fewer are enough from now on. */
+bool ready_tighten(struct ready *r);
+bool ready_loosen(struct ready *r); /* true: there may be more from now on */
+/* The rest may stay on the disk: its site is left alone, or takes few; it rests. */
+bool hop_has_too_many(const struct ready *r, const struct hop *h, enum stream s);
+bool line_has_too_many(const struct ready *r, const struct line *l);
+bool crowd_full(const struct ready *r, struct crowd *c, enum stream s);
+/* A quarter more, for what is to go first. */
+bool crowd_spares(const struct crowd *c, enum stream s);
+/* For as much again as it has of a stream that it left something of. */
+bool crowd_has_room(const struct ready *r, struct crowd *c);
+/* Of no stream that it left something of has it room for more. */
+bool crowd_is_hindered(const struct ready *r, struct crowd *c);
 /* What is left of it, in memory or on the disk, or how much it may have has changed: does it want to be read
  * for? */
 void crowd_stir(struct ready *r, struct crowd *c);

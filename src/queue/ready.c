@@ -55,17 +55,17 @@ static struct slice due_key(const struct q_due *d, char text[READY_KEY])
 }
 
 /* What has a priority above 0 finds a little room where the others have taken all of theirs. */
-static bool full_for(const struct line *l, struct crowd *c)
+static bool full_for(const struct ready *r, const struct line *l, struct crowd *c)
 {
-    return crowd_full(c, l->stream) && (l->like.priority <= 0 || !crowd_spares(c, l->stream));
+    return crowd_full(r, c, l->stream) && (l->like.priority <= 0 || !crowd_spares(c, l->stream));
 }
 
 /* Which of its crowds has no room for one more? */
-static struct crowd *too_many(struct line *l)
+static struct crowd *too_many(const struct ready *r, struct line *l)
 {
-    if (crowd_full(&l->crowd, l->stream) || (l->crowd.left && !l->crowd.reading)) return &l->crowd;
-    if (full_for(l, &l->hop->crowd)) return &l->hop->crowd;
-    return full_for(l, &l->share->crowd) ? &l->share->crowd : NULL;
+    if (crowd_full(r, &l->crowd, l->stream) || (l->crowd.left && !l->crowd.reading)) return &l->crowd;
+    if (full_for(r, l, &l->hop->crowd)) return &l->hop->crowd;
+    return full_for(r, l, &l->share->crowd) ? &l->share->crowd : NULL;
 }
 
 static void count(struct ready *r, struct line *l, size_t by)
@@ -85,15 +85,70 @@ bool ready_has_memory(const struct ready *r, enum stream s, size_t more)
     return r->items.count + more < most;
 }
 
+static void item_free(struct ready *r, struct item *it)
+{
+    char text[32];
+    list_remove(&it->link);
+    count(r, it->line, (size_t)-1);
+    map_del(&r->items, item_key(&it->id, it->g, text));
+    free(it);
+}
+
+/* ---- what is more than enough goes back to the disk ---- */
+
+/* The last of the line. */
+static void unload(struct ready *r, struct line *l, struct crowd *of)
+{
+    char text[READY_KEY];
+    struct item *it = CONTAINER_OF(l->items.prev, struct item, link);
+    struct q_due d = {.stream = l->stream, .due = it->due, .id = it->id, .g = it->g};
+    crowd_leave(r, of, it->shard, &d, due_key(&d, text));
+    item_free(r, it);
+    line_check(r, l);
+}
+
+static void hop_unload(struct ready *r, struct hop *h)
+{
+    LIST_EACH(struct line, l, &h->lines, hop_link)
+    for (size_t n = l->crowd.n - l->under_way; n && hop_has_too_many(r, h, l->stream); n--)
+        unload(r, l, &h->crowd);
+}
+
+/* The line stays, for it has left something. */
+static void line_unload(struct ready *r, struct line *l)
+{
+    while (line_has_too_many(r, l)) unload(r, l, &l->crowd);
+}
+
+static void unload_all(struct ready *r)
+{
+    struct map_iter it = {0};
+    while (map_next(&r->docks, &it)) {
+        struct dock *d = it.value;
+        if (dock_keeps_few(d)) LIST_EACH(struct hop, h, &d->hops, dock_link) hop_unload(r, h);
+    }
+    for (size_t i = 0; i < r->rests.n; i++) line_unload(r, CONTAINER_OF(r->rests.v[i], struct line, node));
+}
+
+/* ---- items come and go ---- */
+
+/* Each takes memory as well, with nothing but what it left on the disk. */
+static bool too_many_crowds(const struct ready *r, const struct q_due *d)
+{
+    char text[HOP_NAME];
+    return r->ncrowds >= r->items_most && !map_get(&r->hops, hop_name(r->plan, d, text));
+}
+
 enum added ready_add(struct ready *r, struct shard *s, const struct q_due *d, struct slice key)
 {
     char text[32];
     struct slice k = item_key(&d->id, d->g, text);
     struct item *it = map_get(&r->items, k);
     if (it) return ADDED;
-    if (!ready_has_memory(r, d->stream, 0)) return NO_ROOM;
+    while (ready_tighten(r)) unload_all(r);
+    if (!ready_has_memory(r, d->stream, 0) || too_many_crowds(r, d)) return NO_ROOM;
     struct line *l = line_get(r, d);
-    struct crowd *full = too_many(l);
+    struct crowd *full = too_many(r, l);
     if (full) {
         crowd_leave(r, full, s, d, key);
         line_check(r, l);
@@ -114,34 +169,11 @@ struct item *ready_find(const struct ready *r, const struct letter_id *id, uint3
     return map_get(&r->items, item_key(id, g, text));
 }
 
-static void item_free(struct ready *r, struct item *it)
-{
-    char text[32];
-    list_remove(&it->link);
-    count(r, it->line, (size_t)-1);
-    map_del(&r->items, item_key(&it->id, it->g, text));
-    free(it);
-}
-
 void ready_drop(struct ready *r, struct item *it)
 {
     struct line *l = it->line;
     item_free(r, it);
     line_check(r, l);
-}
-
-/* What it has more than enough of goes back to the disk. */
-static void hop_unload(struct ready *r, struct hop *h)
-{
-    char text[READY_KEY];
-    LIST_EACH(struct line, l, &h->lines, hop_link)
-    for (size_t n = l->crowd.n - l->under_way; n && hop_has_too_many(h, l->stream); n--) {
-        struct item *it = CONTAINER_OF(l->items.prev, struct item, link);
-        struct q_due d = {.stream = l->stream, .due = it->due, .id = it->id, .g = it->g};
-        crowd_leave(r, &h->crowd, it->shard, &d, due_key(&d, text));
-        item_free(r, it);
-        line_check(r, l);
-    }
 }
 
 /* ---- who is next ---- */
@@ -182,10 +214,20 @@ static bool crawls(const struct dock *d)
     return d->seen && more_wait && d->starts < CRAWLS_BELOW;
 }
 
+/* More of what rests may be in memory. */
+static void stir_all(struct ready *r)
+{
+    struct map_iter it = {0};
+    while (map_next(&r->hops, &it)) crowd_stir(r, &((struct hop *)it.value)->crowd);
+    for (size_t i = 0; i < r->rests.n; i++)
+        crowd_stir(r, &CONTAINER_OF(r->rests.v[i], struct line, node)->crowd);
+}
+
 bool ready_weigh(struct ready *r)
 {
     struct map_iter it = {0};
-    bool any = false;
+    bool any = ready_loosen(r);
+    if (any) stir_all(r);
     while (map_next(&r->docks, &it)) {
         struct dock *d = it.value;
         bool did = d->crawls;
@@ -234,6 +276,7 @@ static bool waits_for_site(struct ready *r, struct line *l)
     l->under_way--;
     if (!taken && l->rest) {
         line_rests(r, l);
+        line_unload(r, l);
     } else if (!taken && !list_empty(&l->items)) {
         line_waits(l, AT_DOCK, NULL);
     }
@@ -505,6 +548,7 @@ void ready_tick(struct ready *r)
         struct line *l = CONTAINER_OF(a, struct line, node);
         line_away(r, l);
         line_enter(r, l);
+        crowd_stir(r, &l->crowd);
     }
     LIST_EACH(struct item, it, &r->quick, link)
     {

@@ -122,6 +122,8 @@ struct ready {
     int64_t turn;
     size_t nquick, nslow, quick_most, slow_most, items_most;
     size_t nanswered; /* items that are */
+    unsigned tight;   /* how little memory is left (ready_few()), */
+    int64_t tight_at; /* rt_now(): as it was found then */
     uint64_t looked;  /* rows on the disk at which ahead.c and refill.c have looked */
     bool closing;
     bool no_stack; /* for the last that was to be started */

@@ -76,10 +76,10 @@ static void stream_done(const struct pass *p, struct left_rows *x)
 }
 
 /* To the next stream of which there is room for more. */
-static void next_stream(struct crowd *c)
+static void next_stream(const struct pass *p, struct crowd *c)
 {
     do c->stream++;
-    while (c->stream < STREAMS && crowd_full(c, (enum stream)c->stream));
+    while (c->stream < STREAMS && crowd_full(p->h->ready, c, (enum stream)c->stream));
 }
 
 /* To the next place where something of it may be, and to where. False: there is none. */
@@ -87,7 +87,7 @@ static bool seek(const struct pass *p, struct crowd *c, char to[READY_KEY])
 {
     char from[READY_KEY];
     const struct queue *q = p->h->q;
-    for (; c->stream < STREAMS; next_stream(c)) {
+    for (; c->stream < STREAMS; next_stream(p, c)) {
         struct left_rows *x = rows_of(c);
         for (; p->h->loop + x->at * q->nloops < q->nshards; x->at++, x->key[0] = 0)
             if (range(c, p->now, from, to)) {
@@ -118,7 +118,7 @@ static void finish(struct pass *p, struct crowd *c)
 {
     c->left = false;
     for (int s = 0; s < STREAMS; s++) c->left |= c->rows[s].from != INT64_MAX;
-    int64_t pause = c->took || crowd_is_hindered(c) ? 0 : RT_S;
+    int64_t pause = c->took || crowd_is_hindered(p->h->ready, c) ? 0 : RT_S;
     c->holes = c->damaged ? c->holes + (c->holes < HOLES_MOST) : 0;
     if (c->damaged) pause = (AGAIN_AFTER_ERROR_S * RT_S) << (c->holes - 1);
     let_go(p, c, pause);
@@ -151,7 +151,7 @@ static void add(struct pass *p, struct crowd *c)
     c->reading = true;
     c->damaged = c->took = false;
     c->stream = -1;
-    next_stream(c);
+    next_stream(p, c);
     memmove(p->v + 1, p->v, p->n++ * sizeof(struct crowd *));
     p->v[0] = c;
     sort_in(p, c);
@@ -170,7 +170,7 @@ static void gather(struct pass *p)
     for (size_t i = 0; i < most && p->n < CROWDS_AT_ONCE && !list_empty(&r->crowds); i++) {
         struct crowd *c = CONTAINER_OF(list_shift(&r->crowds), struct crowd, link);
         list_push(&r->crowds, &c->link); /* in turn: there may be very many that have no room */
-        if (!c->reading && c->not_before <= now && crowd_has_room(c)) add(p, c);
+        if (!c->reading && c->not_before <= now && crowd_has_room(r, c)) add(p, c);
     }
 }
 
@@ -196,7 +196,7 @@ static bool take_row(struct pass *p, struct shard *s, int at, const struct kv_ro
     if (q_due_get(row->key, row->value, &d) != 0) return false; /* `tram verify` tells of it */
     size_t n = whose(p, &d, at, row->key, of), left = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!crowd_full(of[i], d.stream)) {
+        if (!crowd_full(p->h->ready, of[i], d.stream)) {
             of[left++] = of[i];
             continue;
         }
