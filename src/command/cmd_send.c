@@ -13,6 +13,7 @@ struct sending {
     bool head_done;
     size_t line_at;  /* where its last line begins */
     json_t *refused; /* addresses that are nobody's, each with the reason */
+    json_t *told;    /* -b v: the others, each with where letters to it go; else NULL */
     struct slice sender;
     struct intake_letter letter;
     struct account account; /* of a user who may do only what is theirs, when one bears that name */
@@ -33,6 +34,23 @@ static unsigned notify_of(struct slice words)
     return n & NOTIFY_NEVER ? NOTIFY_NEVER : n;
 }
 
+/* Where letters to it go: the recipients from `first` on came with it; none, when others stand for it
+ * already. */
+static void tell_routes(struct sending *s, struct slice address, size_t first)
+{
+    json_t *o = json_object(), *list = json_array();
+    reply_text(o, "address", address);
+    json_object_set_new(o, "routes", list);
+    for (size_t i = first; i < s->letter.nrcpt; i++) {
+        json_t *to = json_object();
+        const struct route *way = &s->letter.rcpt[i].route;
+        reply_text(to, "address", way->address);
+        json_object_set_new(to, "local", json_boolean(way->local));
+        json_array_append_new(list, to);
+    }
+    json_array_append_new(s->told, o);
+}
+
 /* A bad address is told and holds nobody else back; what may pass fails the whole, nothing is sent. */
 static int add_recipient(struct sending *s, const struct mail_addr *m)
 {
@@ -40,9 +58,11 @@ static int add_recipient(struct sending *s, const struct mail_addr *m)
     struct slice spec = mail_addr_spec(a, m);
     struct intake_to to = {.notify = notify_of(arg_slice(s->r->args, "N"))};
     struct intake_refusal no = {.error = mail_addr_split(a, spec, &to.local, &to.domain)};
+    size_t before = s->letter.nrcpt;
     if (!no.error && !is_ascii(to.domain)) no.error = dns_to_ascii(a, to.domain, &to.domain);
     if (no.error) no.text = sl_cstr(err_text(no.error));
     else no = intake_rcpt(&s->letter, &to, a);
+    if (!no.error && s->told) tell_routes(s, spec, before);
     if (!no.error) return 0;
     if (err_is_temporary(no.error)) return err_set(no.error, "%.*s", SLF(no.text));
     json_t *bad = json_object();
@@ -245,8 +265,30 @@ static int end(struct sending *s)
     return e && e != ERR_UNKNOWN ? err_set(e, "%.*s", SLF(s->letter.refusal.text)) : e;
 }
 
+/* sendmail -bv: no letter is read and none goes; who would get it is answered as RCPT is. */
+static int verify_addresses(struct request *r)
+{
+    struct sending s = {.r = r, .refused = json_array(), .told = json_array()};
+    struct slice from;
+    json_t *v;
+    size_t i;
+    int e = take_sender(&s, &from);
+    if (!e) e = begin(&s);
+    json_array_foreach(json_object_get(r->args, "recipients"), i, v)
+        if (!e) e = add_recipients(&s, sl_cstr(json_string_value(v)));
+    bool none = !json_array_size(s.refused) && !json_array_size(s.told),
+         some = json_array_size(s.refused) > 0;
+    json_object_set_new(r->reply, "deliverable", s.told);
+    json_object_set_new(r->reply, "refused", s.refused);
+    intake_free(&s.letter);
+    if (!e && none)
+        return err_set(ERR_USAGE, "-b v names no recipient: each is told whether letters to it go");
+    return e ? e : some ? NO : 0;
+}
+
 int run_send(struct request *r)
 {
+    if (!strcmp(arg_text(r->args, "b"), "v")) return verify_addresses(r);
     struct sending s = {.r = r, .refused = json_array()};
     int e = read_all(&s);
     if (!e) e = end(&s);
@@ -261,11 +303,31 @@ int run_send(struct request *r)
     return e ? e : some ? NO : 0;
 }
 
+static void print_verified(json_t *reply, struct buf *out)
+{
+    json_t *v, *to;
+    size_t i, k;
+    json_array_foreach(json_object_get(reply, "deliverable"), i, v) {
+        json_t *routes = json_object_get(v, "routes");
+        buf_printf(out, "%s... deliverable", arg_text(v, "address"));
+        json_array_foreach(routes, k, to)
+            buf_printf(out, "%s %s %s", k ? "," : ":", arg_flag(to, "local") ? "here, to" : "elsewhere, to",
+                       arg_text(to, "address"));
+        buf_str(out, json_array_size(routes) ? "\n" : ": to one that was named before\n");
+    }
+    json_array_foreach(json_object_get(reply, "refused"), i, v)
+        buf_printf(out, "%s... not deliverable: %s\n", arg_text(v, "address"), arg_text(v, "why"));
+}
+
 /* Nothing is said when all went well, as programs expect that call sendmail; -v names the id. */
 void print_send(json_t *args, json_t *reply, struct buf *out)
 {
     json_t *v;
     size_t i;
+    if (!strcmp(arg_text(args, "b"), "v")) {
+        print_verified(reply, out);
+        return;
+    }
     json_array_foreach(json_object_get(reply, "refused"), i, v)
         buf_printf(out, "not sent to %s: %s\n", arg_text(v, "address"), arg_text(v, "why"));
     if (arg_flag(args, "v"))

@@ -75,3 +75,30 @@ def test_a_line_without_end_is_refused_and_the_session_goes_on(home):
     envelope = b"MAIL FROM:<alice@one.test>\r\nRCPT TO:<bob@one.test>\r\nDATA\r\n"
     status, said, _ = speak(home, envelope + b"Subject: x\r\n\r\n" + b"x" * (3 << 20) + b"\r\n.\r\nNOOP\r\nQUIT\r\n")
     assert codes(said)[-3:] == ["552", "250", "221"] and status == 0
+
+
+def verify(home, *words, stdin=None):
+    """`sendmail -bv`: standard input stays open, for nobody may read it."""
+    done = subprocess.run([home.dir.parent / "sendmail", *words], stdin=stdin or subprocess.DEVNULL, capture_output=True,
+                          timeout=60, env=os.environ | {"TRAM_HOME": str(home.dir)}, cwd=home.dir.parent)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_bv_says_where_letters_would_go(home):
+    home.tram("alias", "add", "team@one.test", "alice@one.test", "x@elsewhere.test")
+    before = home.tram("queue", "list").stdout
+    read, write = os.pipe()
+    try:
+        status, said, errors = verify(home, "-bv", "alice", "team@one.test", "x@elsewhere.test", stdin=read)
+    finally:
+        os.close(read), os.close(write)
+    assert (status, errors) == (0, "")
+    assert said.splitlines() == [
+        "alice@one.test... deliverable: here, to alice@one.test",
+        "team@one.test... deliverable: elsewhere, to x@elsewhere.test",
+        "x@elsewhere.test... deliverable: to one that was named before"], said
+    status, said, errors = verify(home, "-b", "v", "nobody@one.test", "bob@one.test", "a b@c@")
+    assert status == 1 and "bob@one.test... deliverable: here, to bob@one.test\n" in said
+    assert "nobody@one.test... not deliverable: " in said and said.count("not deliverable") == 2
+    assert verify(home, "-bv")[0] == 2
+    assert home.tram("queue", "list").stdout == before
