@@ -1,7 +1,7 @@
 """kill -9 under load, on good disks and on bad ones: what was answered with 250 is in every mailbox exactly once,
 and where the disk lied it is said which file is damaged.
 
-RUNS=200 tests/whole/test_kill.py runs the long campaign (`make kill`); the ordinary tests run a few."""
+KILLS=200 makes it the long campaign (`make kill`); the ordinary tests run a few."""
 import collections
 import contextlib
 import os
