@@ -28,8 +28,10 @@ static int go_on(void *arg)
 void imapd_digests_begin(struct imapd_session *s, struct reader_digests *x, enum reader_digest_kind kind,
                          size_t many)
 {
-    reader_digests_begin(x, s->server->conf.store, imapd_box(s), s->view->uidvalidity, s->view->uidnext, kind,
-                         many, &(struct reader_digests_asker){count, go_on, s, s->server->tails});
+    const struct reader_digests_of of = {s->server->conf.store, imapd_box(s), s->view->uidvalidity,
+                                         s->view->uidnext};
+    reader_digests_begin(x, &of, kind, many,
+                         &(struct reader_digests_asker){count, go_on, s, s->server->tails});
 }
 
 bool imapd_unreadable(struct imapd_session *s, int e, uint32_t uid, size_t *n)

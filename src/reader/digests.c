@@ -1,6 +1,7 @@
 /* digests.c - heads, envelopes, structures and previews of messages, made part by part and kept. */
 #include "digests.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "keys.h"
 #include "mail/head.h"
@@ -157,14 +158,14 @@ static const struct digest *make_part(struct reader_digests *x, uint32_t part)
 
 /* ---- asking ---- */
 
-void reader_digests_begin(struct reader_digests *x, struct store *store, struct mailbox_ref box,
-                          uint32_t uidvalidity, uint32_t uidnext, enum reader_digest_kind kind, size_t many,
-                          const struct reader_digests_asker *asker)
+void reader_digests_begin(struct reader_digests *x, const struct reader_digests_of *of,
+                          enum reader_digest_kind kind, size_t many, const struct reader_digests_asker *asker)
 {
-    x->store = store;
-    x->key = (struct digest_key){box, uidvalidity, DIGEST_KINDS[kind], versions[kind]};
+    ASSERT(kind < READER_KINDS && asker->count && asker->go_on);
+    x->store = of->store;
+    x->key = (struct digest_key){of->box, of->uidvalidity, DIGEST_KINDS[kind], versions[kind]};
     x->kind = kind;
-    x->uidnext = uidnext;
+    x->uidnext = of->uidnext;
     x->asker = *asker;
     x->make = many >= READER_MANY;
     x->make_tail = many >= READER_SOME;

@@ -56,10 +56,15 @@ struct reader_digests {
     size_t nkept;
     struct buf tail; /* of the newest, what was asked for last */
 };
+struct reader_digests_of {
+    struct store *store;
+    struct mailbox_ref box; /* whose text outlives what is begun */
+    uint32_t uidvalidity, uidnext;
+};
 /* many: so many messages are asked for (READER_MANY and more: parts are made; READER_SOME: what is kept in
- * memory only). The text in `box` outlives it. */
-void reader_digests_begin(struct reader_digests *x, struct store *store, struct mailbox_ref box,
-                          uint32_t uidvalidity, uint32_t uidnext, enum reader_digest_kind kind, size_t many,
+ * memory only). */
+void reader_digests_begin(struct reader_digests *x, const struct reader_digests_of *of,
+                          enum reader_digest_kind kind, size_t many,
                           const struct reader_digests_asker *asker);
 /* False: it is to be computed. *out is valid until the next one is asked for. SUSPENDS. */
 bool reader_digest(struct reader_digests *x, uint32_t uid, struct slice *out);

@@ -87,7 +87,8 @@ static bool use_peer(struct delivery *d, struct peer *p)
     if (p->mail_max && p->mail_max < letters) letters = p->mail_max;
     size_t most = d->pool->limits.v[SHAPE_RECIPIENTS].n;
     if (p->rcpt_max && p->rcpt_max < most) most = p->rcpt_max;
-    bool usable = true, fresh = false, kept = p->letters > 0;
+    struct transaction_end end = {.usable = true};
+    bool kept = p->letters > 0;
     struct reach_path path = {p->ip, d->conf.source};
     d->astray = false;
     if (kept &&
@@ -98,12 +99,13 @@ static bool use_peer(struct delivery *d, struct peer *p)
     }
     if (kept) peer_serves(p, d->at->domain);
     if (!reach_pipelines(d->pool->home, &path)) p->ext &= ~(unsigned)SMTP_EXT_PIPELINING;
-    for (size_t at = 0; usable && at < d->nopen; at += most) {
+    for (size_t at = 0; end.usable && at < d->nopen; at += most) {
         size_t n = d->nopen - at < most ? d->nopen - at : most;
-        transaction(&d->conf, p, d->at, d->open + at, n, &usable, &fresh, &d->astray);
+        end = transaction(&d->conf, p, d->at, d->open + at, n);
         if (p->letters >= letters) break;
     }
-    bool stale = (kept && fresh) || d->astray;
+    d->astray = end.astray;
+    bool stale = (kept && end.fresh) || d->astray;
     if (d->astray) {
         if (p->ext & SMTP_EXT_PIPELINING) reach_astray(d->pool->home, &path);
         conn_abort(p->c); /* whatever was said now might be heard as a letter */
@@ -111,7 +113,7 @@ static bool use_peer(struct delivery *d, struct peer *p)
     if (p->degraded) /* refused for being in clear, perhaps: TLS has its chance next time */
         for (size_t i = 0; i < d->nopen; i++)
             if (d->open[i]->code / 100 == 5) reach_set_tls(d->pool->home, &path, true);
-    if (usable && p->letters < letters && is_quiet(p)) {
+    if (end.usable && p->letters < letters && is_quiet(p)) {
         pool_keep(d->pool, p);
     } else {
         peer_close(&p, true);

@@ -285,8 +285,11 @@ void convert_end(struct conversion **v);
 /* It may leave over verified TLS only; a report goes as well as it can (RFC 8689 section 5). */
 static inline bool requires_tls(const struct letter *l) { return l->wants.requiretls && l->sender.n; }
 
-/* Hands the letter over for the n recipients of `rcpt`; fills in their results. *usable: the session
- * can take another one. *fresh: it broke before it answered anything: worth a new session. *astray: it lost
- * count of what was said to it: worth a new session, without pipelining. SUSPENDS. */
-void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at,
-                 struct attempt_rcpt *const *rcpt, size_t n, bool *usable, bool *fresh, bool *astray);
+struct transaction_end { /* what it leaves of the session */
+    bool usable;         /* it can take another letter */
+    bool fresh;          /* it broke before it answered anything: worth a new session */
+    bool astray;         /* it lost count of what was said to it: worth a new one, without pipelining */
+};
+/* Hands the letter over for the n recipients of `rcpt`; fills in their results. SUSPENDS. */
+struct transaction_end transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at,
+                                   struct attempt_rcpt *const *rcpt, size_t n);

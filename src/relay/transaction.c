@@ -28,7 +28,7 @@ struct talk {
     bool *taken;   /* RCPT was answered 2yz */
     bool broken;   /* the connection is good for nothing more */
     bool answered; /* something was */
-    bool astray;   /* as transaction() has it */
+    bool astray;   /* as struct transaction_end has it */
     bool prdr;     /* each recipient may be answered after the letter */
 };
 
@@ -566,16 +566,15 @@ static size_t addresses(struct talk *t, struct attempt_rcpt **keep, struct slice
     return n;
 }
 
-void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at,
-                 struct attempt_rcpt *const *rcpt, size_t n, bool *usable, bool *fresh, bool *astray)
+struct transaction_end transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at,
+                                   struct attempt_rcpt *const *rcpt, size_t n)
 {
+    const struct transaction_end untouched = {.usable = true};
     struct talk t = {.conf = conf, .p = p, .at = at, .src = at->source, .rcpt = rcpt, .n = n};
     struct slice *address = ar_array(at->a, struct slice, n), sender = at->letter->sender;
     struct attempt_rcpt **keep = ar_array(at->a, struct attempt_rcpt *, n);
     struct buf commands = BUF_INIT;
-    *usable = true;
-    *fresh = *astray = false;
-    if (!fits(&t)) return;
+    if (!fits(&t)) return untouched;
     t.n = addresses(&t, keep, address);
     t.rcpt = keep;
     t.taken = ar_array(at->a, bool, t.n);
@@ -586,21 +585,16 @@ void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_l
                     ar_printf(at->a, "the sender %.*s cannot be given to %s", SLF(sender), p->host));
         v.elsewhere = !is_ascii(sender);
         give_all(&t, &v);
-        return;
+        return untouched;
     }
-    if (!t.n) return;
+    if (!t.n) return untouched;
     p->letters++;
-    *fresh = out_of_step(&t, 0);
-    if (*fresh) {
-        *usable = false;
-        return;
-    }
+    if (out_of_step(&t, 0)) return (struct transaction_end){.fresh = true};
     t.prdr = p->ext & SMTP_EXT_PRDR && t.n > 1;
     put_mail(&t, &commands, sender, address);
     if (p->ext & SMTP_EXT_PIPELINING) pipelined(&t, address, &commands);
     else step_by_step(&t, address, &commands);
     buf_free(&commands);
-    *usable = !t.broken && !conn_error(p->c);
-    *fresh = !t.answered && t.broken;
-    *astray = t.astray;
+    return (struct transaction_end){
+        .usable = !t.broken && !conn_error(p->c), .fresh = !t.answered && t.broken, .astray = t.astray};
 }
