@@ -35,12 +35,12 @@ static unsigned notify_of(struct slice words)
 }
 
 /* Where letters to it go: the recipients from `first` on came with it; none, when others stand for it
- * already. */
+ * already. Other users of the machine hear that they go, not where: that is the operator's. */
 static void tell_routes(struct sending *s, struct slice address, size_t first)
 {
     json_t *o = json_object(), *list = json_array();
     reply_text(o, "address", address);
-    json_object_set_new(o, "routes", list);
+    if (!s->r->login) json_object_set(o, "routes", list);
     for (size_t i = first; i < s->letter.nrcpt; i++) {
         json_t *to = json_object();
         const struct route *way = &s->letter.rcpt[i].route;
@@ -48,6 +48,7 @@ static void tell_routes(struct sending *s, struct slice address, size_t first)
         json_object_set_new(to, "local", json_boolean(way->local));
         json_array_append_new(list, to);
     }
+    json_decref(list);
     json_array_append_new(s->told, o);
 }
 
@@ -313,7 +314,7 @@ static void print_verified(json_t *reply, struct buf *out)
         json_array_foreach(routes, k, to)
             buf_printf(out, "%s %s %s", k ? "," : ":", arg_flag(to, "local") ? "here, to" : "elsewhere, to",
                        arg_text(to, "address"));
-        buf_str(out, json_array_size(routes) ? "\n" : ": to one that was named before\n");
+        buf_str(out, !routes || json_array_size(routes) ? "\n" : ": to one that was named before\n");
     }
     json_array_foreach(json_object_get(reply, "refused"), i, v)
         buf_printf(out, "%s... not deliverable: %s\n", arg_text(v, "address"), arg_text(v, "why"));

@@ -51,6 +51,10 @@ def test_every_user_of_the_machine_sends_as_themselves(machine):
         return [line[:3] for line in said.splitlines() if line[3] == " "][2:]
     assert over_smtp("nobody@one.test") == ["250", "250", "354", "250"] * 2
     assert over_smtp("alice@one.test") == ["250", "250", "354", "554"] * 2
+    # whether letters go, not where an alias leads
+    home.tram("alias", "add", "secret@one.test", "hidden@away.test", "alice@one.test")
+    assert as_user(home, nobody, "sendmail", "-bv", "secret@one.test") == (0, "secret@one.test... deliverable\n", "")
+    assert "hidden" not in as_user(home, nobody, "tram", "--json", "send", "-b", "v", "secret@one.test")[1]
     # nobody sends as somebody else, in the envelope or in the letter, whatever the environment says
     for words, head in ((("-f", "alice@one.test", "alice"), b""), (("alice",), b"From: alice@one.test\n"),
                         (("alice",), b"From: nobody@one.test\nSender: root@one.test\n"),
