@@ -264,6 +264,9 @@ TEST(ip_addresses)
     CHECK_SL(ip_reverse_name(&ar, &net), "99.2.0.192.in-addr.arpa");
     CHECK(ip_parse_literal(SL("[IPv6:::1]"), &a) && !ip_parse_literal(SL("[::1]"), &a));
     CHECK_SL(ip_literal(&ar, &net), "[192.0.2.99]");
+    struct endpoint at; /* IPv6 stands in brackets there, or its last group could be the port */
+    CHECK(endpoint_parse(SL("[::1]:25"), &at) && at.port == 25 && endpoint_parse(SL("127.0.0.1:25"), &at));
+    CHECK(!endpoint_parse(SL("::1:25"), &at) && !endpoint_parse(SL("[::1]"), &at));
     REQUIRE(ip_parse(SL("::1"), &a));
     CHECK_INT(ip_reverse_name(&ar, &a).n, 72);
     ar_free(&ar);

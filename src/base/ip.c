@@ -128,9 +128,11 @@ bool endpoint_parse(struct slice s, struct endpoint *out)
     uint64_t port;
     if (colon == SL_NONE || !num_u64(sl_from(s, colon + 1), 65535, &port)) return false;
     struct slice host = sl_sub(s, 0, colon);
-    if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') host = sl_sub(host, 1, host.n - 1);
+    bool in_brackets = host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+    if (in_brackets) host = sl_sub(host, 1, host.n - 1);
     struct endpoint e = {.port = (uint16_t)port};
     if (!ip_parse(host, &e.ip)) return false;
+    if (!in_brackets && e.ip.family == 6) return false; /* "::1:25" is an address as a whole, too */
     *out = e;
     return true;
 }

@@ -76,7 +76,7 @@ TEST(what_belongs_together)
     expect("queue retry x y", "{\"ids\":[\"x\",\"y\"]}");
     expect("init --domain a.test --resolver 127.0.0.1:53 --zone /z",
            "these exclude each other: --resolver, --zone");
-    expect("init --domain a.test --resolver x", "--resolver must have the form 127.0.0.1:53");
+    expect("init --domain a.test --resolver x", "--resolver must have the form 127.0.0.1:53 or [::1]:53");
     expect("init --domain a.test --listen 1.2.3", "--listen 1.2.3 is not an IP address");
     expect("init --domain a.test --port-offset 70000", "--port-offset takes a number from 0 to 64540");
 }

@@ -176,7 +176,7 @@ static int check_value(struct arena *a, const struct arg *g, json_t *v)
         return err_set(ERR_USAGE, "%.*s %.*s is not an IP address", SLF(name), SLF(text));
     case ARG_ENDPOINT:
         if (endpoint_parse(text, &at)) return 0;
-        return err_set(ERR_USAGE, "%.*s must have the form 127.0.0.1:53", SLF(name));
+        return err_set(ERR_USAGE, "%.*s must have the form 127.0.0.1:53 or [::1]:53", SLF(name));
     case ARG_PATH:
         if (sl_starts(text, SL("/"))) return 0;
         return err_set(ERR_USAGE, "%.*s must be an absolute path", SLF(name));

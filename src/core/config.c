@@ -296,8 +296,8 @@ static int take_host(struct config *c, const struct setting *s, struct slice tex
 static int take_endpoint(struct config *c, const struct setting *s, struct slice text)
 {
     if (!text.n || endpoint_parse(text, (struct endpoint *)((char *)c + s->at))) return 0;
-    return err_set(ERR_SYNTAX, "%s \"%.*s\" must be an address and a port such as 127.0.0.1:53", s->name,
-                   SLF(text));
+    return err_set(ERR_SYNTAX, "%s \"%.*s\" must be an address and a port such as 127.0.0.1:53 or [::1]:53",
+                   s->name, SLF(text));
 }
 
 static int take_classes(struct config *c, const struct setting *s, struct slice text)
