@@ -256,7 +256,7 @@ static void ask(struct filtering *x, size_t i)
     struct filter_content content = content_of(x);
     struct filter_answer r = filter_content(l->filters, i, &content, &l->a, &changes, &failed);
     if (!r.code && !r.discard && !failed && (e = apply(x, i, &changes)) != 0)
-        r = filter_failed(l->filters, i, e, &l->a), failed = true;
+        r = filter_failed(l->filters, i, e), failed = true;
     body_abandon(&x->body);
     if (failed && !r.code)
         buf_printf(&x->told, "%s%s was passed by: it failed", x->told.n ? "; " : "",

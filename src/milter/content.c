@@ -143,21 +143,21 @@ struct filter_answer filter_content(struct filter_talk *t, size_t i, const struc
     struct showing x = {.t = t, .k = &t->link[i], .c = c, .a = a, .out = out};
     *out = (struct filter_changes){0};
     *failed = x.k->state == LINK_FAILED; /* at an earlier step of it */
-    if (*failed) return talk_without(t, x.k, a);
+    if (*failed) return talk_without(t, x.k);
     if (x.k->state != LINK_LETTER) return x.answer;
     int64_t before = deadline_narrow(DEADLINE_IN(FILTER_LETTER));
     int e = show(&x);
     deadline_restore(before);
     if (e) {
         *failed = true;
-        return talk_failed(t, x.k, e, a);
+        return talk_failed(t, x.k, e);
     }
     if (x.ended) x.k->state = LINK_CONTENT;
     x.answer.text = ar_dup(a, x.answer.text);
     return x.answer;
 }
 
-struct filter_answer filter_failed(struct filter_talk *t, size_t i, int e, struct arena *a)
+struct filter_answer filter_failed(struct filter_talk *t, size_t i, int e)
 {
-    return talk_failed(t, &t->link[i], e, a);
+    return talk_failed(t, &t->link[i], e);
 }

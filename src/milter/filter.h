@@ -120,6 +120,6 @@ const char *filter_name(const struct filter_talk *t, size_t i);
 struct filter_answer filter_content(struct filter_talk *t, size_t i, const struct filter_content *c,
                                     struct arena *a, struct filter_changes *out, bool *failed);
 /* What filter i wants cannot be done, for e: as if it had failed. SUSPENDS. */
-struct filter_answer filter_failed(struct filter_talk *t, size_t i, int e, struct arena *a);
+struct filter_answer filter_failed(struct filter_talk *t, size_t i, int e);
 /* Why the letter is to be held, because a filter with that setting failed at some step; or empty. */
 struct slice filter_hold(const struct filter_talk *t);

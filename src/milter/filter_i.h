@@ -86,6 +86,6 @@ MUST_CHECK int talk_step(struct filter_talk *t, struct filter_link *k, bool mute
 MUST_CHECK int talk_answer(struct filter_link *k, const struct milter_reply *r, struct filter_answer *out,
                            bool *skip);
 /* What the setting of a filter says that has failed within this letter. */
-struct filter_answer talk_without(struct filter_talk *t, const struct filter_link *k, struct arena *a);
+struct filter_answer talk_without(struct filter_talk *t, const struct filter_link *k);
 /* The filter failed with e: what its setting says. */
-struct filter_answer talk_failed(struct filter_talk *t, struct filter_link *k, int e, struct arena *a);
+struct filter_answer talk_failed(struct filter_talk *t, struct filter_link *k, int e);

@@ -126,30 +126,29 @@ static struct filter_answer say(int code, const char *enhanced, struct slice tex
     return r;
 }
 
-struct filter_answer talk_without(struct filter_talk *t, const struct filter_link *k, struct arena *a)
+/* Which one, and why, is in the log: its name may be an address inside, and strangers hear this. */
+struct filter_answer talk_without(struct filter_talk *t, const struct filter_link *k)
 {
-    const char *name = k->f->name;
     switch (k->f->failure) {
     case FILTER_PASS: break;
     case FILTER_HOLD:
-        snprintf(t->hold, sizeof t->hold, "the filter %s did not answer, and could not look at it", name);
+        snprintf(t->hold, sizeof t->hold, "the filter %s failed, and could not look at it", k->f->name);
         break;
     case FILTER_REFUSE:
-        return say(554, "5.7.1",
-                   ar_printf(a, "The filter %s does not answer, and no letter passes it by", name));
+        return say(554, "5.7.1", SL("A filter of this server is out of order, and no letter passes it by"));
     case FILTER_TEMPFAIL:
-        return say(451, "4.7.1", ar_printf(a, "The filter %s does not answer; try again later", name));
+        return say(451, "4.7.1", SL("A filter of this server is out of order; try again later"));
     }
     return (struct filter_answer){0};
 }
 
-struct filter_answer talk_failed(struct filter_talk *t, struct filter_link *k, int e, struct arena *a)
+struct filter_answer talk_failed(struct filter_talk *t, struct filter_link *k, int e)
 {
     log_warn("filter", "%s: %s", k->f->name, err_text(e));
     link_drop(k);
     k->state = LINK_FAILED;
     if (e == ERR_CANCELED) return say(421, "4.3.2", SL("The server is shutting down; try again later"));
-    return talk_without(t, k, a);
+    return talk_without(t, k);
 }
 
 int talk_answer(struct filter_link *k, const struct milter_reply *r, struct filter_answer *out, bool *skip)
@@ -273,11 +272,11 @@ static struct filter_answer ask_all(struct filter_talk *t, const struct step *s,
     int64_t before = deadline_narrow(DEADLINE_IN(FILTER_STEP));
     for (size_t i = 0; i < t->n && !r.code && !r.discard; i++) {
         struct filter_link *k = &t->link[i];
-        if (k->state == LINK_FAILED && is_of_letter(s->command)) r = talk_without(t, k, a);
+        if (k->state == LINK_FAILED && is_of_letter(s->command)) r = talk_without(t, k);
         if (!takes_part(k, s->command)) continue;
         int e = ask_one(t, k, s, a, &r);
         if (!e) continue;
-        r = talk_failed(t, k, e, a);
+        r = talk_failed(t, k, e);
         if (e != ERR_CANCELED && !is_of_letter(s->command)) r = (struct filter_answer){0};
     }
     deadline_restore(before);

@@ -366,7 +366,7 @@ TEST(filter_that_is_mad_means_try_again)
         struct arena a = {0};
         struct script script[] = {{'E', mad[i]}, {0}};
         CHECK_SL(one_letter(&a, script, MILTER_CHANGE_BODY, 0),
-                 "451 4.7.1 The filter probe does not answer; try again later");
+                 "451 4.7.1 A filter of this server is out of order; try again later");
         CHECK_INT(handed.count, 0);
         forget(&a);
     }
@@ -394,7 +394,7 @@ TEST(filter_that_is_mad_has_it_held_or_refused)
     CHECK(handed.held);
     forget(&a);
     played.set.v[0].failure = FILTER_REFUSE;
-    CHECK(sl_starts(one_letter(&a, script, 0, 0), SL("554 5.7.1 The filter probe does not answer")));
+    CHECK(sl_starts(one_letter(&a, script, 0, 0), SL("554 5.7.1 A filter of this server is out of order")));
     forget(&a);
 }
 
@@ -411,11 +411,13 @@ TEST(filter_that_failed_at_an_earlier_step_lets_nothing_pass)
         talk(&cl, "MAIL FROM:<carol@one.test>");
         CHECK(sl_starts(talk(&cl, "RCPT TO:<alice@home.test>"), i ? SL("250 ") : SL("451 4.7.1 ")));
         CHECK(sl_starts(talk(&cl, "FOO"), SL("500 ")));
-        CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"), SL("451 4.7.1 The filter probe ")));
+        CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"),
+                        SL("451 4.7.1 A filter of this server is out of order; try again later")));
         if (i) {
             CHECK(sl_starts(talk(&cl, "DATA"), SL("354")));
             client_send(&cl, sl_cstr(letter));
-            CHECK(sl_starts(client_reply(&cl), SL("451 4.7.1 The filter probe ")));
+            CHECK(sl_starts(client_reply(&cl),
+                            SL("451 4.7.1 A filter of this server is out of order; try again later")));
         } else {
             CHECK(sl_starts(talk(&cl, "DATA"), SL("554 5.5.1 ")));
         }
