@@ -12,8 +12,7 @@ struct reading {
     size_t room, removals;
 };
 
-/* Is it so shallow and so small that a parser may see it? Brackets in texts count as well: no honest answer
- * has very many. */
+/* Is it so shallow and so small that a parser may see it? */
 static int bounded(struct slice json)
 {
     size_t parts = 0, depth = 0;
@@ -26,6 +25,7 @@ static int bounded(struct slice json)
         else if (text) continue;
         else if (c == '{' || c == '[') parts++, depth++;
         else if ((c == '}' || c == ']') && depth) depth--;
+        else if (c == ',') parts++;
         if (parts > RSPAMD_PARTS_MAX || depth > RSPAMD_DEPTH_MAX)
             return err_set(ERR_LIMIT, "its answer has too many parts");
     }

@@ -5,7 +5,7 @@
 
 enum {
     RSPAMD_ANSWER_MAX = 1 << 20, /* bytes of an answer, */
-    RSPAMD_PARTS_MAX = 20000,    /* objects and arrays in it, */
+    RSPAMD_PARTS_MAX = 20000,    /* objects, arrays and what follows another in one, */
     RSPAMD_DEPTH_MAX = 32,       /* so deep in one another */
     RSPAMD_CHANGES_MAX = 1000,   /* of either kind */
 };
