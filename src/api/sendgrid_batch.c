@@ -17,11 +17,9 @@ void sendgrid_batch_create(struct http_call *c)
 /* Is it a name that was made for the account? It is answered when it is not. */
 static bool is_known(struct http_call *c, struct slice batch)
 {
-    bool known = false;
-    int e = send_batch_known(sends_of(c), account_of(c), batch, &known);
-    if (e) api_failed(c, e);
-    else if (!known) http_fail(c, 400, "invalid batch id");
-    return !e && known;
+    bool known = send_batch_made(sends_of(c), account_of(c), batch);
+    if (!known) http_fail(c, 400, "invalid batch id");
+    return known;
 }
 
 void sendgrid_batch_get(struct http_call *c)

@@ -16,16 +16,12 @@ static void refused(struct http_call *c, int e, size_t letter)
     sendgrid_refuse(c, status, errors);
 }
 
-static int look_up_batch(struct http_call *c, struct sendgrid_mail *m)
+static void look_up_batch(struct http_call *c, struct sendgrid_mail *m)
 {
-    bool known = !m->send.batch.n;
-    int e =
-        known ? 0
-              : send_batch_known(api_of(c)->core->sends, sl_cstr(c->key.account->id), m->send.batch, &known);
-    if (!e && !known)
+    struct slice batch = m->send.batch;
+    if (batch.n && !send_batch_made(api_of(c)->core->sends, sl_cstr(c->key.account->id), batch))
         dialect_fault(&m->d, "batch_id", ERR_SYNTAX,
                       "invalid batch id: POST /v3/mail/batch makes one for this account");
-    return e;
 }
 
 /* What the call names must be there. */
@@ -36,8 +32,7 @@ static int look_up(struct http_call *c, struct sendgrid_mail *m)
         dialect_fault(&m->d, "asm.group_id", e, "There is no unsubscribe group with the id %u.",
                       m->send.group);
     if (e && e != ERR_NOT_FOUND) return e;
-    e = look_up_batch(c, m);
-    if (e) return e;
+    look_up_batch(c, m);
     e = m->template_id.n ? sendgrid_use_template(c, m) : 0;
     if (e == ERR_NOT_FOUND) {
         struct slice shown = printable(&m->d.a, m->template_id, 80);

@@ -9,8 +9,7 @@ enum {
 };
 /* A new name, which only this node can make, for this account; in a. */
 struct slice send_batch_name(struct sends *s, struct slice account, struct arena *a);
-/* Was it made so; or is something said to it, or is a send of it (names of older programs)? SUSPENDS. */
-MUST_CHECK int send_batch_known(struct sends *s, struct slice account, struct slice batch, bool *known);
+bool send_batch_made(struct sends *s, struct slice account, struct slice batch); /* was it made so? */
 #define SEND_BATCH_WHY "over the API of SendGrid, to its batch"
 /* To all of its sends; those that have ended, or are so already, stay as they are. SEND_RESUME: nothing is
  * said to it any more, and those that are paused go on. The first failure is given; the others are told

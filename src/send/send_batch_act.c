@@ -45,21 +45,3 @@ int send_batch_act(struct sends *s, struct slice account, struct slice batch, en
     if (!e) e = sends_each_row(s, "l", account, tell_one, &x);
     return e ? e : x.first;
 }
-
-static int know_one(struct sends *s, const struct kv_row *row, struct arena *a, void *arg)
-{
-    (void)s, (void)a;
-    return is_of(row->value, *(const struct slice *)arg);
-}
-
-int send_batch_known(struct sends *s, struct slice account, struct slice batch, bool *known)
-{
-    enum send_action said = SEND_RESUME;
-    *known = send_batch_made(s, account, batch);
-    if (*known || !send_batch_is(batch)) return 0;
-    int e = send_batch_said(s, account, batch, 0, &said);
-    *known = said != SEND_RESUME;
-    if (!e && !*known) e = sends_each_row(s, "l", account, know_one, &batch);
-    *known |= e > 0;
-    return e < 0 ? e : 0;
-}

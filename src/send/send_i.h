@@ -155,7 +155,6 @@ MUST_CHECK int sends_each_account(struct sends *s, char kind, const char *doing,
 typedef int sends_row(struct sends *s, const struct kv_row *row, struct arena *a, void *arg);
 MUST_CHECK int sends_each_row(struct sends *s, const char *kind, struct slice account, sends_row *visit,
                               void *arg);
-bool send_batch_made(struct sends *s, struct slice account, struct slice batch); /* by send_batch_name() */
 int event_open(struct sends *s); /* event.c: reads which ids were given. SUSPENDS */
 
 /* ---- reading (send_read.c); all SUSPEND. ERR_NOT_FOUND, ERR_CORRUPT ---- */
