@@ -382,8 +382,8 @@ static int run_at_home(struct task *t, const struct cli_server *server)
 static void run_task(struct task *t, const struct cli_server *server)
 {
     struct stdin_payload in = {.p.next = next_of_stdin};
-    bool asks = strcmp(arg_text(t->args, "b"), "v") == 0; /* sendmail -bv reads nothing */
-    if (t->cmd->takes_payload && !asks) t->payload = &in.p;
+    if (t->cmd->takes_payload && !(t->cmd->reads_nothing && t->cmd->reads_nothing(t->args)))
+        t->payload = &in.p;
     if (t->cmd->needs == NEEDS_NOTHING) {
         run_function(t, NULL);
         return;

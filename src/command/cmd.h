@@ -82,6 +82,7 @@ struct names {
 MUST_CHECK int upgrade_check(struct request *r, const struct names *known);
 void print_upgrade_check(json_t *args, json_t *reply, struct buf *out);
 struct command_next setup_next(json_t *args, json_t *reply); /* cmd_setup.c */
+bool send_only_asks(json_t *args);                           /* cmd_send.c */
 /* authority.c: may who asks run it with these arguments? ERR_DENIED. SUSPENDS. */
 MUST_CHECK int command_may(const struct command *c, struct request *r);
 /* Is a domain of the node theirs who ask? All are the operator's. SUSPENDS. */

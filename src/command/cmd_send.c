@@ -266,6 +266,9 @@ static int end(struct sending *s)
     return e && e != ERR_UNKNOWN ? err_set(e, "%.*s", SLF(s->letter.refusal.text)) : e;
 }
 
+/* -bv */
+bool send_only_asks(json_t *args) { return strcmp(arg_text(args, "b"), "v") == 0; }
+
 /* sendmail -bv: no letter is read and none goes; who would get it is answered as RCPT is. */
 static int verify_addresses(struct request *r)
 {
@@ -289,7 +292,7 @@ static int verify_addresses(struct request *r)
 
 int run_send(struct request *r)
 {
-    if (!strcmp(arg_text(r->args, "b"), "v")) return verify_addresses(r);
+    if (send_only_asks(r->args)) return verify_addresses(r);
     struct sending s = {.r = r, .refused = json_array()};
     int e = read_all(&s);
     if (!e) e = end(&s);
@@ -325,7 +328,7 @@ void print_send(json_t *args, json_t *reply, struct buf *out)
 {
     json_t *v;
     size_t i;
-    if (!strcmp(arg_text(args, "b"), "v")) {
+    if (send_only_asks(args)) {
         print_verified(reply, out);
         return;
     }

@@ -99,10 +99,11 @@ struct command_next {
 struct command {
     const char *name, *help; /* "account add"; "makes an account with its mailboxes" */
     enum command_needs needs;
-    const struct arg *args;    /* until one without a name; NULL: none */
-    const char *input;         /* what it reads from standard input by itself: "message", or NULL */
-    bool takes_payload;        /* standard input comes as the payload of the request */
-    bool quiet;                /* changes nothing and gives away nobody's mail: not in the audit */
+    const struct arg *args;              /* until one without a name; NULL: none */
+    const char *input;                   /* what it reads from standard input by itself: "message", or NULL */
+    bool takes_payload;                  /* standard input comes as the payload of the request, */
+    bool (*reads_nothing)(json_t *args); /* but when this is so; or NULL */
+    bool quiet;                          /* changes nothing and gives away nobody's mail: not in the audit */
     const char *of_domain;     /* or NULL: the argument that names the domain (or an address in it) whose
                                   administrators may run it; */
     const char *of_domain_too; /* of that one's domain they are administrators, too; or NULL */

@@ -543,8 +543,8 @@ const struct command commands[] = {
                FLAG("content", "letters too, not only how many bytes they had"))),
     LOOK(
         "send", send, "sends a letter from standard input, as sendmail(8)", .takes_payload = true,
-        .everyone = true, .idle = {.alone = "GImnixU", .glued = "deoq", .with = "ABCLOXhp"},
-        .input = "message",
+        .reads_nothing = send_only_asks, .everyone = true,
+        .idle = {.alone = "GImnixU", .glued = "deoq", .with = "ABCLOXhp"}, .input = "message",
         ARGS(OPTION("f", "FROM", "the return path"), OPTION("r", "FROM", "the same"),
              OPTION("F", "NAME", "the sender's name, when the letter has no From"),
              OPTION("N", "NOTIFY", "when to report: never, or success,failure,delay"),
