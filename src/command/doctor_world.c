@@ -57,17 +57,21 @@ static struct endpoint own_port(const struct config *c, uint16_t port)
     return at;
 }
 
-/* Why none may run: what `config check` and `serve` would say. */
-static void tell_settings(struct examining *x)
+/* Why none may run: what `serve` would say. */
+static void tell_start(struct examining *x)
 {
     const struct config *c = x->r->core->conf;
-    struct config_finding *f = ar_array(x->r->a, struct config_finding, CONFIG_FINDINGS_MAX);
-    size_t n = config_judge(c, x->r->a, f);
     int e = home_files_fit(c, x->r->a);
     if (!e) e = home_key_is_private(c);
     if (e)
         doctor_found(x, WRONG, "settings", ar_dup(x->r->a, sl_cstr(err_text(e))),
                      SL("no server starts before that is mended; tram config check looks again"));
+}
+
+static void tell_settings(struct examining *x)
+{
+    struct config_finding *f = ar_array(x->r->a, struct config_finding, CONFIG_FINDINGS_MAX);
+    size_t n = config_judge(x->r->core->conf, x->r->a, f);
     for (size_t i = 0; i < n; i++)
         if (f[i].wrong) doctor_found(x, WRONG, "settings", f[i].sentence, SL(""));
 }
@@ -79,8 +83,9 @@ int doctor_ports(struct examining *x)
     int e = 0;
     if (!x->r->core->started) {
         doctor_found(x, WRONG, "server", SL("it does not run"), SL("systemctl start tram, or tram serve"));
-        tell_settings(x);
+        tell_start(x);
     }
+    tell_settings(x);
     for (size_t i = 0; !e && x->r->core->started && i < COUNT_OF(ports); i++) {
         struct endpoint at = own_port(c, ports[i]);
         e = try_port(x, &at, "port", SL(""));

@@ -13,6 +13,7 @@ enum { RCPTS_LEAST = 100 }; /* RFC 5321 section 4.5.3.1.8 */
 
 struct judging {
     const struct config *c;
+    const struct config *plain; /* the defaults: what nobody wrote is nobody's mistake */
     struct arena *a;
     struct config_finding *out;
     size_t n;
@@ -188,14 +189,16 @@ static void judge_times(struct judging *j)
         find(j, true,
              "queue_retry_first is not shorter than queue_lifetime: each letter is tried once, and goes back "
              "without another attempt");
-    else if (c->queue_retry_most_s > c->queue_lifetime_s)
+    else if (c->queue_retry_most_s > c->queue_lifetime_s &&
+             c->queue_retry_most_s != j->plain->queue_retry_most_s)
         find(j, false, "queue_retry_most is longer than queue_lifetime: no letter ever waits so long");
-    if (c->queue_delay_warning_s >= c->queue_lifetime_s)
+    if (c->queue_delay_warning_s >= c->queue_lifetime_s &&
+        c->queue_delay_warning_s != j->plain->queue_delay_warning_s)
         find(j, false,
              "queue_delay_warning is not shorter than queue_lifetime: no sender is ever told that a letter "
              "still "
              "waits, it goes back before");
-    if (c->alert_queue_age_s >= c->queue_lifetime_s)
+    if (c->alert_queue_age_s >= c->queue_lifetime_s && c->alert_queue_age_s != j->plain->alert_queue_age_s)
         find(j, false,
              "alert_queue_age is not shorter than queue_lifetime: no letter waits so long, and nobody is "
              "alerted");
@@ -212,25 +215,25 @@ static void judge_times(struct judging *j)
 static void judge_pair(struct judging *j, const char *less, uint64_t l, const char *more, uint64_t m,
                        const char *so)
 {
-    if (l && m && m > l)
-        find(j, false, "%s %llu is above %s %llu: %s", more, (unsigned long long)m, less,
-             (unsigned long long)l, so);
+    find(j, false, "%s %llu is above %s %llu: %s", more, (unsigned long long)m, less, (unsigned long long)l,
+         so);
 }
 
 static void judge_limits(struct judging *j)
 {
-    const struct config *c = j->c;
-    judge_pair(j, "sender_daily", c->sender_daily, "sender_hourly", c->sender_hourly, "it never binds");
-    judge_pair(j, "sender_letters_daily", c->sender_letters_daily, "sender_letters_hourly",
-               c->sender_letters_hourly, "it never binds");
-    judge_pair(j, "sender_daily", c->sender_daily, "sender_first_time", c->sender_first_time,
-               "it never binds");
-    judge_pair(j, "sender_hourly", c->sender_hourly, "sender_recipients", c->sender_recipients,
-               "a letter to so many is refused all the same");
-    judge_pair(j, "sender_daily", c->sender_daily, "sender_letters_daily", c->sender_letters_daily,
-               "each letter has a recipient, so it never binds");
-    judge_pair(j, "connections_max", c->connections_max, "connections_per_address",
-               c->connections_per_address, "one address alone can take every connection");
+    const struct config *c = j->c, *plain = j->plain;
+#define PAIR(less, more, so)                                                                                 \
+    if (c->less && c->more && c->more > c->less && c->more != plain->more)                                   \
+    judge_pair(j, #less, c->less, #more, c->more, so)
+    PAIR(sender_daily, sender_hourly, "it never binds");
+    PAIR(sender_letters_daily, sender_letters_hourly, "it never binds");
+    PAIR(sender_daily, sender_first_time, "it never binds");
+    PAIR(sender_hourly, sender_recipients, "a letter to so many is refused all the same");
+    PAIR(sender_daily, sender_letters_daily, "each letter has a recipient, so it never binds");
+#undef PAIR
+    if (c->connections_max && c->connections_per_address > c->connections_max)
+        judge_pair(j, "connections_max", c->connections_max, "connections_per_address",
+                   c->connections_per_address, "one address alone can take every connection");
     if (c->rcpts_max < RCPTS_LEAST)
         find(j, false,
              "recipients_max %u is below the %d that every server must take (RFC 5321 section 4.5.3.1.8)",
@@ -267,6 +270,9 @@ static void judge_lists(struct judging *j)
              "dns_lists_doubt is above dns_lists_refuse: a letter is refused before it is doubtful");
 }
 
+/* Larger than any that is one owner's; a few together may be all addresses. */
+static bool is_vast(const struct ip *net, unsigned bits) { return bits < (net->family == 4 ? 8u : 7u); }
+
 /* Whoever may speak for clients is believed for each address. */
 static void judge_networks(struct judging *j)
 {
@@ -283,9 +289,9 @@ static void judge_networks(struct judging *j)
     unsigned bits;
     for (size_t i = 0; i < COUNT_OF(lists); i++)
         for (size_t k = 0; k < lists[i].n; k++)
-            if (ip_net_parse(lists[i].net[k], &net, &bits) && !bits)
-                find(j, true, "%s %.*s is the whole world: %s", lists[i].name, SLF(lists[i].net[k]),
-                     lists[i].may);
+            if (ip_net_parse(lists[i].net[k], &net, &bits) && is_vast(&net, bits))
+                find(j, true, "%s %.*s is the world, or a large part of it: %s", lists[i].name,
+                     SLF(lists[i].net[k]), lists[i].may);
 }
 
 /* ---- what needs another line ---- */
@@ -320,7 +326,9 @@ static void judge_needs(struct judging *j)
 
 size_t config_judge(const struct config *c, struct arena *a, struct config_finding out[CONFIG_FINDINGS_MAX])
 {
-    struct judging j = {.c = c, .a = a, .out = out};
+    struct config *plain = ar_new(a, struct config);
+    config_defaults(plain);
+    struct judging j = {.c = c, .plain = plain, .a = a, .out = out};
     judge_public(&j);
     judge_listen(&j);
     judge_ports(&j);

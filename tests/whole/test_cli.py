@@ -345,7 +345,7 @@ def test_settings_that_cannot_work_are_named_each_in_a_sentence(world):
     good = conf.read_text()
     conf.write_text(good + "queue_delay_warning = 6d\nproxy_from = {\"0.0.0.0/0\"}\nsender_hourly = 5000\n")
     said = home.tram("config", "check", status=1).stderr
-    assert "proxy_from 0.0.0.0/0 is the whole world" in said and said.count("\n") == 1
+    assert "proxy_from 0.0.0.0/0 is the world, or a large part of it" in said and said.count("\n") == 1
     conf.write_text(good + "queue_delay_warning = 6d\nsender_hourly = 5000\n")
     said = home.tram("config", "check").stdout
     assert "warning: queue_delay_warning is not shorter than queue_lifetime" in said
