@@ -1,15 +1,14 @@
 """Logins by OAuth token: OAUTHBEARER and XOAUTH2 over SMTP, IMAP and POP3, checked with a small issuer (RFC 7662)."""
 import base64
-import http.server
 import imaplib
 import json
 import smtplib
-import threading
 import time
 import urllib.parse
 
 import pytest
 
+from web import Page, serve
 from world import OFFSET, World, insecure_tls, letter, next_address
 
 ISSUER, PORT = next_address(), 1080
@@ -25,29 +24,19 @@ TOKENS = {
 }
 
 
-class Issuer(http.server.BaseHTTPRequestHandler):
+class Issuer(Page):
     asked, raw = [], None
 
     def do_POST(self):
-        body = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        token = body["token"][0]
+        token = urllib.parse.parse_qs(self.body().decode())["token"][0]
         Issuer.asked.append(token)
         good = self.headers["Authorization"] == "Basic " + base64.b64encode(b"tram:s%3Acret%2F").decode()
-        answer = Issuer.raw or json.dumps(TOKENS.get(token, {"active": False})).encode()
-        self.send_response(200 if good and token != "broken" else 401)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *words):
-        pass
+        self.answer(200 if good and token != "broken" else 401, Issuer.raw or json.dumps(TOKENS.get(token, {"active": False})).encode())
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    server = http.server.ThreadingHTTPServer((ISSUER, PORT + OFFSET), Issuer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = serve(ISSUER, PORT + OFFSET, Issuer)
     world = World(tmp_path_factory.mktemp("oauth"))
     home = world.home("one.test", accounts=["alice", "bob"], config=f'''
 login_mechanisms = "SCRAM-SHA-256 PLAIN OAUTHBEARER XOAUTH2"

@@ -2,15 +2,14 @@
 import base64
 import hashlib
 import hmac
-import http.server
 import json
 import subprocess
-import threading
 import time
 
 import pytest
 
 from test_oauth import login, submission, xoauth2
+from web import Page, serve
 from world import OFFSET, World, next_address
 
 ISSUER, PORT = next_address(), 1081
@@ -64,25 +63,17 @@ class Key:
         return signed + "." + b64(self.sign(signed.encode()))
 
 
-class Issuer(http.server.BaseHTTPRequestHandler):
+class Issuer(Page):
     keys, asked, status = [], 0, 200
 
     def do_GET(self):
         Issuer.asked += 1
-        answer = json.dumps({"keys": [k.jwk for k in Issuer.keys]}).encode()
-        self.send_response(Issuer.status)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *words):
-        pass
+        self.answer(Issuer.status, json.dumps({"keys": [k.jwk for k in Issuer.keys]}).encode())
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
-    server = http.server.ThreadingHTTPServer((ISSUER, PORT + OFFSET), Issuer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = serve(ISSUER, PORT + OFFSET, Issuer)
     folder = tmp_path_factory.mktemp("keys")
     world = World(folder)
     home = world.home("one.test", accounts=["alice", "bob"], config=f'''

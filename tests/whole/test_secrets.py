@@ -1,7 +1,6 @@
 """Who looks into the memory of the running server finds no password, token or key that was said to it, also while the session goes on;
 nor does one come into logs or core files."""
 import base64
-import http.server
 import json
 import os
 import poplib
@@ -10,13 +9,13 @@ import signal
 import smtplib
 import socket
 import subprocess
-import threading
 import urllib.parse
 from imaplib import IMAP4, IMAP4_SSL
 
 import pytest
 
 from looking import MARK, found, password
+from web import Page, serve
 from world import OFFSET, TRAM, World, insecure_tls, next_address, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into a process that shows itself to nobody")
@@ -24,23 +23,15 @@ ISSUER, PORT = next_address(), 1080
 NAMES = ["plain", "line", "login", "first", "imap", "literal", "sasl", "pop", "sasl-pop"]
 
 
-class Issuer(http.server.BaseHTTPRequestHandler):
+class Issuer(Page):
     def do_POST(self):
-        token = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["token"][0]
-        answer = json.dumps({"active": token == password("token"), "email": "plain@one.test"}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *words):
-        pass
+        token = urllib.parse.parse_qs(self.body().decode())["token"][0]
+        self.answer(200, json.dumps({"active": token == password("token"), "email": "plain@one.test"}).encode())
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    issuer = http.server.ThreadingHTTPServer((ISSUER, PORT + OFFSET), Issuer)
-    threading.Thread(target=issuer.serve_forever, daemon=True).start()
+    issuer = serve(ISSUER, PORT + OFFSET, Issuer)
     world = World(tmp_path_factory.mktemp("secrets"))
     home = world.home("one.test", config=f"""
 log_level = "debug"

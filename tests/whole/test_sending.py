@@ -3,17 +3,16 @@ who gets nothing by command and over the API."""
 import base64
 import email
 import email.policy
-import http.server
 import json
 import re
 import smtplib
 import subprocess
-import threading
 import time
 
 import pytest
 
 import world as w
+from web import Page, serve
 
 
 @pytest.fixture(scope="module")
@@ -236,18 +235,13 @@ def test_reports_come_home_and_count_once(home):
 def test_events_are_told_to_a_webhook_signed_and_again_until_they_are_taken(home, tmp_path):
     calls, answers = [], [500, 302]
 
-    class Receiver(http.server.BaseHTTPRequestHandler):
+    class Receiver(Page):
         def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.body()
             calls.append((dict(self.headers), body))
-            self.send_response(answers.pop(0) if answers else 204)
-            self.end_headers()
+            self.answer(answers.pop(0) if answers else 204)
 
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer((home.address, 0), Receiver)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = serve(home.address, 0, Receiver)
     # the ports of a trial network are moved, those of URLs too
     port = server.server_address[1] - home.port(0)
     if port < 1:
@@ -290,17 +284,12 @@ def test_events_are_told_to_a_webhook_signed_and_again_until_they_are_taken(home
 def test_events_in_the_form_of_mailjet(home):
     calls, answers = [], [500]
 
-    class Receiver(http.server.BaseHTTPRequestHandler):
+    class Receiver(Page):
         def do_POST(self):
-            calls.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(answers.pop(0) if answers else 200)
-            self.end_headers()
+            calls.append(json.loads(self.body()))
+            self.answer(answers.pop(0) if answers else 200)
 
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer((home.address, 0), Receiver)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = serve(home.address, 0, Receiver)
     port = server.server_address[1] - home.port(0)
     if port < 1:
         pytest.skip("no port below the offset")
@@ -347,18 +336,13 @@ def form_of(fields, body):
 def test_mail_that_comes_in_is_handed_to_a_webhook_until_it_takes_it(home, tmp_path):
     calls, answers = [], [500, 302]
 
-    class Receiver(http.server.BaseHTTPRequestHandler):
+    class Receiver(Page):
         def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.body()
             calls.append(({k.lower(): v for k, v in self.headers.items()}, body))
-            self.send_response(answers.pop(0) if answers else 204)
-            self.end_headers()
+            self.answer(answers.pop(0) if answers else 204)
 
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer((home.address, 0), Receiver)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = serve(home.address, 0, Receiver)
     port = server.server_address[1] - home.port(0)
     if port < 1:
         pytest.skip("no port below the offset")

@@ -763,7 +763,7 @@ def test_ses_suppression(home):
     assert ses(home, "PUT", path, {"EmailAddress": "gone@two.test", "Reason": "BOUNCE"})[0] == 200
     one = path + "/" + urllib.parse.quote("gone@two.test", safe="")
     assert ses(home, "GET", one)[2]["SuppressedDestination"]["Reason"] == "BOUNCE"
-    assert ses(home, "GET", path)[2]["SuppressedDestinationSummaries"][0]["EmailAddress"] == "gone@two.test"
+    assert "gone@two.test" in [s["EmailAddress"] for s in ses(home, "GET", path)[2]["SuppressedDestinationSummaries"]]
     assert ses(home, "PUT", path, {"EmailAddress": "angry@two.test", "Reason": "COMPLAINT"})[0] == 200
     now, both = int(time.time()), ["angry@two.test", "gone@two.test"]
     iso = urllib.parse.quote(datetime.datetime.fromtimestamp(now + 600, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), safe="")
