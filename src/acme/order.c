@@ -2,6 +2,7 @@
 #include <jansson.h>
 
 #include "acme_i.h"
+#include "base/log.h"
 #include "base/text.h"
 
 enum { CHAIN_MAX = 48 << 10 /* bytes of a certificate with its chain */ };
@@ -84,6 +85,7 @@ static int finalize(struct acme_session *s, const struct order *o, struct slice 
 int session_order(struct acme_session *s, const struct slice *names, size_t n, const struct es256 *key,
                   struct slice replaces, struct slice *chain_pem)
 {
+    ASSERT(names && n && key);
     struct order o = {0};
     struct buf request = BUF_INIT;
     s->name = names, s->nnames = n;

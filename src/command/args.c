@@ -44,6 +44,7 @@ json_t *text_value(struct slice s)
 
 int reply_row(struct request *r, json_t *row)
 {
+    ASSERT(r->row);
     int e = r->row(r->row_arg, row);
     json_decref(row);
     return e;

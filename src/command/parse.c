@@ -246,6 +246,7 @@ static bool declared(const struct arg *g, const char *name)
 
 int command_check(const struct command *c, struct arena *a, json_t *args, bool complete)
 {
+    ASSERT(json_is_object(args));
     const char *name;
     json_t *v;
     int e = 0;

@@ -329,6 +329,7 @@ static int tell(const struct alerts_conf *x, const struct alert_finding *v, size
 int alerts_found(const struct alerts_conf *x, const struct alert_finding *v, size_t n, bool slow,
                  struct slice to)
 {
+    ASSERT(x->telling && (v || !n));
     while (__atomic_exchange_n(x->telling, true, __ATOMIC_ACQUIRE)) {
         int e = fiber_sleep(TELLING_POLL);
         if (e) return e;

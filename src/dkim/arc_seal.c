@@ -1,5 +1,6 @@
 /* arc_seal.c - adds an ARC Set to a message that we pass on (RFC 8617 section 5.1). */
 #include "arc_i.h"
+#include "base/log.h"
 #include "base/text.h"
 
 struct arc_seal {
@@ -47,6 +48,7 @@ static int read_chain(struct arc_seal *s, const struct arc_result *arrived)
 int arc_seal_new(struct arena *a, const struct mail_head *head, const struct arc_sealer *sealer,
                  const struct arc_result *arrived, int64_t now, struct dkim_body *b, struct arc_seal **out)
 {
+    ASSERT(sealer && b);
     struct arc_seal *s = ar_new(a, struct arc_seal);
     *s = (struct arc_seal){.a = a, .head = head, .sealer = sealer, .now = now, .body = b};
     int e = dkim_signer_ok(a, sealer->domain, sealer->selector, sealer->key);

@@ -214,6 +214,7 @@ static void add_relaxed(struct stream *s, struct slice in)
 
 void dkim_body_add(struct dkim_body *b, struct slice chunk)
 {
+    ASSERT(!b->ended);
     b->started = true;
     if (b->stream[DKIM_SIMPLE]) add_simple(b->stream[DKIM_SIMPLE], chunk);
     if (b->stream[DKIM_RELAXED]) add_relaxed(b->stream[DKIM_RELAXED], chunk);

@@ -1,4 +1,5 @@
 /* dkim_sign.c - DKIM-Signature fields for a message on its way out (RFC 6376 section 5). */
+#include "base/log.h"
 #include "base/text.h"
 #include "dkim_i.h"
 
@@ -40,6 +41,7 @@ static bool identity_ok(struct slice identity, struct slice domain)
 int dkim_sign_new(struct arena *a, const struct mail_head *head, const struct dkim_signer *signers, size_t n,
                   int64_t now, struct dkim_body *b, struct dkim_sign **out)
 {
+    ASSERT(signers && n && b);
     if (!mail_head_find(head, SL("from"), 0)) /* section 5.4 */
         return err_set(ERR_SYNTAX, "a message without From cannot be signed");
     struct dkim_sign *s = ar_new(a, struct dkim_sign);

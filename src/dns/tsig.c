@@ -1,4 +1,5 @@
 /* tsig.c - messages signed with a shared secret: TSIG (RFC 8945) with HMAC-SHA-256. */
+#include "base/log.h"
 #include "base/text.h"
 #include "crypto/crypto.h"
 #include "update_i.h"
@@ -49,6 +50,7 @@ static void put_variables(struct buf *b, const struct dns_key *key, uint64_t whe
 
 void tsig_sign(struct buf *message, const struct dns_key *key, int64_t now, uint8_t mac[32])
 {
+    ASSERT(message->n && key->secret.n);
     struct buf b = BUF_INIT;
     buf_put(&b, buf_slice(message));
     put_variables(&b, key, (uint64_t)now, FUDGE_S, sl("\0\0\0\0", 4));

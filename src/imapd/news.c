@@ -1,5 +1,6 @@
 /* news.c - what others changed in the selected mailbox, told when the protocol allows (RFC 9051 section 7).
  */
+#include "base/log.h"
 #include "imapd_i.h"
 
 /* ---- news ---- */
@@ -104,6 +105,7 @@ void imapd_sync(struct imapd_session *s)
 
 void imapd_news(struct imapd_session *s)
 {
+    ASSERT(s->state != IMAPD_SELECTED || s->view);
     imapd_sync(s);
     if (s->state != IMAPD_SELECTED || s->over) return;
     size_t known = s->told;

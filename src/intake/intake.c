@@ -66,6 +66,7 @@ static void clean_bytes(struct intake_letter *l, struct slice run)
 
 void intake_bytes(struct intake_letter *l, struct slice bytes)
 {
+    ASSERT(l->in);
     struct slice run;
     if (l->from.origin != INTAKE_STRANGER)
         while (!intake_body_is_binary(l) && mail_lines_next(&l->lines, &bytes, &run)) clean_bytes(l, run);

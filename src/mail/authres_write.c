@@ -1,5 +1,6 @@
 /* authres_write.c - the Authentication-Results field, written (RFC 8601 section 2.2). Pure. */
 #include "authres.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "fold.h"
 
@@ -21,6 +22,7 @@ struct authres_info *authres_add(struct arena *a, struct authres *r, struct slic
 void authres_prop(struct arena *a, struct authres_info *i, const char *ptype, const char *property,
                   struct slice value)
 {
+    ASSERT(*ptype && *property);
     if (!i || !value.n || i->nprop >= AUTHRES_PROPS_MAX) return;
     if (!i->prop) i->prop = ar_array(a, struct authres_prop, AUTHRES_PROPS_MAX);
     i->prop[i->nprop++] = (struct authres_prop){sl_cstr(ptype), sl_cstr(property), value};

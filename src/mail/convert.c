@@ -1,6 +1,7 @@
 /* convert.c - what each part of a message holds, what is to become of it, and the writing of that. */
 #include "convert.h"
 
+#include "base/log.h"
 #include "base/text.h"
 
 enum { LINE_MOST = 998, NAME_MOST = 64 };
@@ -63,7 +64,11 @@ void mail_convert_free(struct mail_convert *c)
 
 /* ---- where its parts are ---- */
 
-void mail_convert_look(struct mail_convert *c, struct slice bytes) { mime_feed(c->parser, bytes); }
+void mail_convert_look(struct mail_convert *c, struct slice bytes)
+{
+    ASSERT(c->parser && !c->tree);
+    mime_feed(c->parser, bytes);
+}
 
 static uint64_t covered(const struct mail_convert *c) { return c->n ? c->stretch[c->n - 1].to : 0; }
 
@@ -311,10 +316,15 @@ static void leave(struct mail_convert *c, struct stretch *s, struct buf *out)
     c->w.at++;
 }
 
-void mail_convert_start(struct mail_convert *c) { c->w = (struct walk){.out = "\r\n"}; }
+void mail_convert_start(struct mail_convert *c)
+{
+    ASSERT(c->tree);
+    c->w = (struct walk){.out = "\r\n"};
+}
 
 void mail_convert_next(struct mail_convert *c, struct slice bytes, struct buf *out)
 {
+    ASSERT(c->tree);
     struct walk *w = &c->w;
     size_t before = out->n;
     while (bytes.n && w->at < c->n) {

@@ -133,7 +133,11 @@ int mailauth_head(struct mailauth *m, const struct mail_head *head, struct slice
     return 0;
 }
 
-void mailauth_body(struct mailauth *m, struct slice bytes) { dkim_body_add(m->body, bytes); }
+void mailauth_body(struct mailauth *m, struct slice bytes)
+{
+    ASSERT(m->head && !m->body_ended);
+    dkim_body_add(m->body, bytes);
+}
 
 static void end_body(struct mailauth *m)
 {
@@ -207,6 +211,7 @@ static int find_out(struct mailauth *m)
 
 int mailauth_end(struct mailauth *m, struct mailauth_verdict *out)
 {
+    ASSERT(!m->body_ended);
     end_body(m);
     int64_t before = deadline_narrow(DEADLINE_IN(MAILAUTH_SECONDS * RT_S));
     int e = find_out(m);
@@ -247,6 +252,7 @@ static int make_seal(void *arg)
 int mailauth_seal(struct mailauth *m, const struct mailauth_verdict *v, const struct mail_head *leaving,
                   struct slice domain, struct slice selector, struct sign_key *key, struct buf *out)
 {
+    ASSERT(m->body_ended && v->field.n);
     size_t colon = sl_chr(v->field, ':');
     struct arc_sealer sealer = {
         .domain = domain, .selector = selector, .key = key, .authres = sl_trim(sl_from(v->field, colon + 1))};

@@ -11,6 +11,7 @@ static int64_t narrow(const struct filter_link *k, int64_t most)
 
 int link_send(struct filter_link *k, struct buf *b)
 {
+    ASSERT(k->c);
     conn_consume(k->c, k->taken);
     k->taken = 0;
     if (conn_peek(k->c).n) /* it would be taken for the answer */

@@ -1,6 +1,7 @@
 /* decoded.c - a part's body with its transfer encoding undone, streamed (RFC 3516). */
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "mail/charset.h"
 #include "reader.h"
 #include "rt/rt.h"
@@ -74,6 +75,7 @@ static int decode(void *arg, struct slice encoded)
 int reader_decoded(struct reader *rd, const struct mime_part *p, int (*each)(void *arg, struct slice piece),
                    void *arg)
 {
+    ASSERT(rd && p && each);
     struct decoding x = {.each = each, .arg = arg};
     mime_decode_begin(&x.decoder, p->encoding);
     int e = reader_span(rd, (struct reader_span){mime_within(p), p->body_at, p->body_size}, decode, &x);

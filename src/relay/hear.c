@@ -1,6 +1,7 @@
 /* hear.c - what another server says: its replies, and what follows from one. */
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "relay_i.h"
 
@@ -10,6 +11,8 @@ enum { REPLY_MOST = 1024 * 1024 }; /* bytes of a reply that are put up with */
 
 void verdict_set(struct verdict *v, enum attempt result, const char *enhanced, struct slice text)
 {
+    ASSERT((result != ATTEMPT_PERMANENT || *enhanced == '5') &&
+           (result != ATTEMPT_TEMPORARY || *enhanced == '4'));
     *v = (struct verdict){.result = result, .text = text};
     snprintf(v->enhanced, sizeof v->enhanced, "%s", enhanced);
 }

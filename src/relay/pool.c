@@ -50,6 +50,7 @@ static void free_if_unused(struct pool *s)
 
 void pool_put(struct pool *s)
 {
+    ASSERT(s->users > 0);
     s->users--;
     free_if_unused(s);
 }
@@ -239,6 +240,7 @@ int pool_enter(struct pool *s, struct peer **kept)
 
 void pool_leave(struct pool *s)
 {
+    ASSERT(s->connections > 0);
     s->connections--;
     berth_give(s->home->relay, s->berth);
 }

@@ -128,6 +128,7 @@ static void note_row(struct dmarc_store *ds, struct arena *a, const struct dmarc
 
 void dmarc_store_note(struct dmarc_store *ds, const struct ip *source, const struct mailauth_verdict *v)
 {
+    ASSERT(ds && source && v);
     struct arena a;
     struct dmarc_row row;
     struct dmarc_published p;

@@ -604,6 +604,7 @@ static int flush_counted(struct send_writer *w)
 
 int send_commit(struct send_writer **wp, struct arena *a, struct send_taken *out)
 {
+    ASSERT(*wp);
     struct send_writer *w = *wp;
     int e = w->failed;
     if (!e && !w->head.numbers) e = err_set(ERR_SYNTAX, "there is no recipient");

@@ -197,6 +197,7 @@ out:
 int message_list(struct store *s, struct mailbox_ref box, uint32_t from, size_t limit, struct arena *a,
                  struct message **out, size_t *n)
 {
+    ASSERT(limit && limit <= KV_PAGE_MAX);
     struct listing l = {.s = s, .box = box, .limit = limit, .a = a, .next = from};
     int e = 0;
     while (e == 0 && l.next && l.n < limit) e = list_page(&l);

@@ -145,6 +145,7 @@ static int change_flags(struct kv_tx *tx, void *arg)
 int message_flags(struct store *s, struct mailbox_ref box, struct uids uids,
                   const struct flags_change *change, struct arena *a, struct uids *failed)
 {
+    ASSERT(change->op <= FLAGS_REPLACE && (change->keyword || !change->n));
     struct flagging c = {
         .box = box.box, .as = change, .guest = box.guest ? box.guest->id : NULL, .journal.box = box.box};
     int e = 0;
@@ -523,6 +524,7 @@ static void copy_free(struct copy *c)
 int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to, bool move,
                  struct arena *a, struct message_copied *out)
 {
+    ASSERT(box.box && to);
     struct copy c = copy_new(s, box, to, move, uids.n);
     c.large = !move && uids.n > MOVE_MAX;
     int e = c.large ? ERR_BUSY : copy_parts(s, box, &c, uids);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/log.h"
 
 enum { ROOM_FIRST = 4 };
 #define GONE UINT64_MAX /* as modseq: to be left out when the roll is settled */
@@ -111,6 +112,7 @@ size_t roll_rank(const struct roll *r, uint32_t uid)
 
 const struct roll_msg *roll_at(const struct roll *r, size_t at)
 {
+    ASSERT(at < r->n);
     size_t from = 0, to = r->npages; /* the last page that starts at or before it */
     while (to - from > 1) {
         size_t mid = from + (to - from) / 2;
@@ -161,6 +163,7 @@ struct roll_page *roll_add_page(struct roll *r, uint32_t number, uint32_t n)
 
 void roll_add(struct roll *r, const struct roll_msg *m)
 {
+    ASSERT(r->refs == 1);
     uint32_t number = number_of(m->uid);
     if (!r->npages || r->page[r->npages - 1].page->number != number)
         put_page(r, page_new(number, ROOM_FIRST));

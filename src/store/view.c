@@ -64,6 +64,7 @@ static bool is_gone(const struct whole_view *w, size_t i, size_t *k)
 
 struct view_msg view_at(const struct view *v, size_t i)
 {
+    ASSERT(i < v->n);
     const struct whole_view *w = whole_c(v);
     size_t k;
     bool gone = is_gone(w, i, &k);
@@ -196,6 +197,7 @@ size_t view_next_changed(const struct view *v, size_t from)
 
 void view_gone_flags(struct view *v, size_t i, uint64_t flags)
 {
+    ASSERT(i < v->n);
     struct whole_view *w = whole(v);
     size_t k;
     if (!is_gone(w, i, &k) || w->gone[k].m.flags == flags) return;

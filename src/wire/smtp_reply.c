@@ -1,4 +1,5 @@
 /* smtp_reply.c - replies, made and read (RFC 5321 section 4.2, RFC 2034, RFC 3463), and EHLO's. */
+#include "base/log.h"
 #include "base/text.h"
 #include "smtp.h"
 
@@ -24,6 +25,7 @@ static void put_line(struct buf *out, int code, char mark, const char *enhanced,
 
 void smtp_reply_put(struct buf *out, int code, const char *enhanced, struct slice text)
 {
+    ASSERT(code >= 200 && code < 600);
     struct slice rest = text.p ? text : SL(""), line;
     while (sl_next(&rest, '\n', &line)) put_line(out, code, rest.p ? '-' : ' ', enhanced, line);
 }
