@@ -4,6 +4,7 @@
 #include "authority_good_sim.h"
 #include "base/test.h"
 #include "crypto/cert.h"
+#include "dns/dns.h"
 #include "rt/tls.h"
 #include "sim/power.h"
 

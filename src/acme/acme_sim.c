@@ -7,6 +7,7 @@
 #include "acme_i.h"
 #include "base/log.h"
 #include "base/test.h"
+#include "dns/dns.h"
 #include "kv/record.h"
 #include "mail/date.h"
 #include "rt/tls.h"

@@ -10,6 +10,7 @@
 #include "authority_good_sim.h"
 #include "base/test.h"
 #include "base/text.h"
+#include "rt/rt.h"
 
 #define URL "https://ca.test/"
 #define JSON_BODY(text) ((struct fetch_answer){.status = 200, .body = SL_INIT(text)})

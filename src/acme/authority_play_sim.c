@@ -6,6 +6,7 @@
 #include "acme_i.h"
 #include "base/test.h"
 #include "base/text.h"
+#include "dns/dns.h"
 #include "rt/tls.h"
 #include "sim/sim.h"
 

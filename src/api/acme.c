@@ -1,5 +1,7 @@
 /* acme.c - what an authority fetches to see that a name leads here (RFC 8555 section 8.3). */
+#include "acme/acme.h"
 #include "api_i.h"
+#include "core/core.h"
 
 void api_acme(struct http_call *c)
 {

@@ -1,7 +1,9 @@
 /* api.c - the groups of routes of a node. */
 #include <stdlib.h>
 
+#include "api.h"
 #include "api_i.h"
+#include "base/log.h"
 #include "mailjet.h"
 #include "sendgrid.h"
 #include "ses.h"

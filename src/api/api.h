@@ -1,7 +1,9 @@
 /* api.h - what the HTTP server of a node does: its routes, over its core. */
 #pragma once
-#include "core/core.h"
-#include "httpd/route.h"
+#include "base/slice.h"
+
+struct core;
+struct http_group;
 
 struct api; /* usable from every loop */
 void api_open(struct api **out, struct core *core);

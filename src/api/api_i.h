@@ -2,7 +2,9 @@
 #pragma once
 #include <jansson.h>
 
-#include "api.h"
+#include "httpd/route.h"
+
+struct core;
 
 enum { API_GROUPS_MAX = 9 };
 struct api {

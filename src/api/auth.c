@@ -2,6 +2,8 @@
 #include "api_i.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "core/audit.h"
+#include "core/core.h"
 
 /* Bearer ID.SECRET (RFC 6750), Basic with ID and SECRET (RFC 7617). */
 static int credentials(struct http_call *c, struct slice *id, struct slice *secret)

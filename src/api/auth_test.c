@@ -1,4 +1,5 @@
 /* auth_test.c - the audit knows of every route by which a key changes what an account has. */
+#include "api.h"
 #include "api_i.h"
 #include "base/test.h"
 

@@ -5,6 +5,7 @@
 #include "api_i.h"
 #include "base/text.h"
 #include "campaign_read.h"
+#include "core/core.h"
 #include "crypto/crypto.h"
 #include "send/send.h"
 

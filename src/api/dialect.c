@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "base/wiped.h"
+#include "core/core.h"
 #include "crypto/crypto.h"
 #include "send/compose.h"
 

@@ -12,6 +12,7 @@
 #include "dns/dns.h"
 #include "guard/guard.h"
 #include "rt/rt.h"
+#include "store/store.h"
 
 /* ---- whose settings? ---- */
 

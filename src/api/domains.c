@@ -2,6 +2,7 @@
  * looked at, let go. */
 #include "api_i.h"
 #include "command/sending.h"
+#include "store/store.h"
 
 static struct directory *dir_of(struct http_call *c) { return api_of(c)->core->store->directory; }
 

@@ -6,6 +6,7 @@
 
 #include "api_i.h"
 #include "base/text.h"
+#include "core/core.h"
 #include "send/suppression.h"
 
 enum { EVENTS_DEFAULT = 500, LIST_MAX = 10000 };

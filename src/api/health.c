@@ -1,7 +1,9 @@
 /* health.c - whether the node serves, for whoever watches over it. */
 #include "api_i.h"
 #include "base/memory.h"
+#include "core/core.h"
 #include "kv/kv.h"
+#include "store/store.h"
 
 /* What every letter needs: an index that answers, memory to spare. */
 void api_health(struct http_call *c)

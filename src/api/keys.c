@@ -1,5 +1,6 @@
 /* keys.c - keys of the account, made and removed with a key. */
 #include "api_i.h"
+#include "core/core.h"
 
 static json_t *scopes_json(unsigned set)
 {

@@ -2,6 +2,7 @@
 #include "mailjet.h"
 
 #include "base/text.h"
+#include "core/core.h"
 #include "send/stored.h"
 
 /* ---- answers ---- */

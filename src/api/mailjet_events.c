@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "core/core.h"
 #include "mailjet.h"
 #include "rt/rt.h"
 #include "send/event.h"

@@ -2,7 +2,9 @@
  * the number that its sending was answered with. */
 #include "base/civil.h"
 #include "base/text.h"
+#include "core/core.h"
 #include "mailjet.h"
+#include "store/store.h"
 #include "trace/trace.h"
 
 static json_t *text(struct slice s) { return json_stringn(s.p ? s.p : "", s.n); }

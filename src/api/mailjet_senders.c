@@ -1,9 +1,11 @@
 /* mailjet_senders.c - /v3/REST/sender and dns: domains of customers, and the account's own address, which is
  * a sender that needs no proof. A sender and its dns have one number. */
 #include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "mailjet.h"
 #include "senders.h"
+#include "store/store.h"
 
 static struct directory *dir_of(struct http_call *c) { return api_of(c)->core->store->directory; }
 static json_t *text(struct slice s) { return json_stringn(s.p ? s.p : "", s.n); }

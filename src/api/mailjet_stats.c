@@ -1,7 +1,9 @@
 /* mailjet_stats.c - GET /v3/REST/statcounters: what became of the account's recipients, in numbers, by the
  * day of what happened. */
 #include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
+#include "core/core.h"
 #include "mailjet.h"
 #include "rt/rt.h"
 #include "send/numbers.h"

@@ -3,6 +3,7 @@
 #include "mailjet.h"
 
 #include "base/text.h"
+#include "core/core.h"
 #include "rt/rt.h"
 #include "send/stored.h"
 

@@ -2,9 +2,11 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "core/core.h"
 #include "dialect.h"
 #include "mail/addr.h"
 #include "mail/head.h"
+#include "store/store.h"
 #include "trace/trace.h"
 
 struct reading {

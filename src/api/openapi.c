@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "api_i.h"
+#include "base/log.h"
 
 /* ---- what requests and answers look like ---- */
 

@@ -3,6 +3,7 @@
 #include "preferences.h"
 
 #include "base/text.h"
+#include "core/core.h"
 #include "page.h"
 #include "send/send_group.h"
 #include "send/suppression.h"

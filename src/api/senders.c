@@ -1,7 +1,9 @@
 /* senders.c - domains of customers by numbers. */
 #include "senders.h"
 
+#include "base/log.h"
 #include "base/text.h"
+#include "store/store.h"
 
 int64_t sender_number(const struct sending_domain *d)
 {

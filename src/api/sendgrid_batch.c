@@ -1,6 +1,7 @@
 /* sendgrid_batch.c - /v3/mail/batch and /v3/user/scheduled_sends: sends paused and canceled by their batch.
  */
 #include "base/text.h"
+#include "core/core.h"
 #include "send/send_batch.h"
 #include "sendgrid.h"
 

@@ -2,8 +2,10 @@
  * link is the host of links of such a domain. There is one DKIM key, which dkim1 and dkim2 both name, and it
  * is a TXT record: a key that is made for the claim is what proves it. */
 #include "base/text.h"
+#include "dns/dns.h"
 #include "senders.h"
 #include "sendgrid.h"
+#include "store/store.h"
 
 enum { PAGE = 50, PAGE_MAX = 3000 };
 

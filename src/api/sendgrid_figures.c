@@ -2,6 +2,8 @@
  * handed over. */
 #include <stdlib.h>
 
+#include "base/log.h"
+#include "core/core.h"
 #include "send/numbers.h"
 #include "sendgrid.h"
 

@@ -1,5 +1,6 @@
 /* sendgrid_groups.c - /v3/asm: unsubscribe groups, and who has left them. */
 #include "base/text.h"
+#include "core/core.h"
 #include "send/send_group.h"
 #include "send/suppression.h"
 #include "sendgrid.h"

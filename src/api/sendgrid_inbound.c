@@ -1,5 +1,6 @@
 /* sendgrid_inbound.c - /v3/user/webhooks/parse/settings: mail that comes in handed to URLs. A hostname may be
  * one address, too. */
+#include "core/core.h"
 #include "send/inbound.h"
 #include "sendgrid.h"
 

@@ -1,4 +1,5 @@
 /* sendgrid_keys.c - /v3/api_keys and /v3/scopes: keys of the account, with Tram's scopes. */
+#include "core/core.h"
 #include "sendgrid.h"
 
 static json_t *scopes_json(unsigned scopes)

@@ -1,6 +1,7 @@
 /* sendgrid_mail.c - POST /v3/mail/send taken apart: one personalization is one letter. Pure. */
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "send/compose.h"
 #include "sendgrid.h"

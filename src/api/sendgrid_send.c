@@ -1,5 +1,6 @@
 /* sendgrid_send.c - POST /v3/mail/send: judged whole, taken whole or not at all, 202. */
 #include "base/text.h"
+#include "core/core.h"
 #include "rt/rt.h"
 #include "send/send_batch.h"
 #include "sendgrid.h"

@@ -2,7 +2,9 @@
  * /v3/user/webhooks/parse/stats. */
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/text.h"
+#include "core/core.h"
 #include "send/numbers.h"
 #include "sendgrid.h"
 

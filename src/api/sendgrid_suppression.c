@@ -1,6 +1,8 @@
 /* sendgrid_suppression.c - SendGrid's five lists, each a reason of the one store: /v3/suppression/..., and
  * the global unsubscribes of /v3/asm/suppressions/global. */
+#include "base/log.h"
 #include "base/text.h"
+#include "core/core.h"
 #include "rt/rt.h"
 #include "send/suppression.h"
 #include "sendgrid.h"

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 
 #include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "base/wiped.h"
+#include "core/core.h"
 #include "rt/rt.h"
 #include "send/compose.h"
 #include "send/stored.h"

@@ -1,5 +1,7 @@
 /* sendgrid_webhooks.c - /v3/user/webhooks/event: where events of the account are told to. */
 #include "base/civil.h"
+#include "base/log.h"
+#include "core/core.h"
 #include "rt/rt.h"
 #include "send/event.h"
 #include "send/webhook.h"

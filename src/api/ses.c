@@ -2,6 +2,7 @@
 #include "ses.h"
 
 #include "base/text.h"
+#include "core/core.h"
 #include "send/stored.h"
 #include "sigv4.h"
 

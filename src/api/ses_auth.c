@@ -4,6 +4,7 @@
 #include "ses.h"
 
 #include "base/text.h"
+#include "core/core.h"
 #include "sigv4.h"
 
 static const char *type_of(int status)

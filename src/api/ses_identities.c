@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "senders.h"
 #include "ses.h"
+#include "store/store.h"
 
 enum { LIST_MAX = 1000 };
 

@@ -1,6 +1,8 @@
 /* ses_suppression.c - SES' suppression list: bounces and complaints of the one store. */
 #include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
+#include "core/core.h"
 #include "send/suppression.h"
 #include "ses.h"
 

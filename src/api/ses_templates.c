@@ -3,6 +3,7 @@
 
 #include "base/civil.h"
 #include "base/text.h"
+#include "core/core.h"
 #include "send/stored.h"
 #include "send/template.h"
 #include "ses.h"

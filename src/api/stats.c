@@ -1,5 +1,6 @@
 /* stats.c - GET /v1/stats: what became of the account's recipients, in numbers. */
 #include "command/stats.h"
+#include "core/core.h"
 
 #include "api_i.h"
 

@@ -4,6 +4,7 @@
 
 #include "api_i.h"
 #include "base/log.h"
+#include "core/core.h"
 
 static void count(struct http_call *c, const struct track *t)
 {

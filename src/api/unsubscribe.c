@@ -5,6 +5,7 @@
 
 #include "api_i.h"
 #include "base/text.h"
+#include "core/core.h"
 #include "page.h"
 #include "preferences.h"
 

@@ -7,8 +7,11 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "mail/head.h"
+#include "queue/queue.h"
+#include "rt/conn.h"
 #include "sim/ledger.h"
 #include "sim/power.h"
+#include "store/mailbox.h"
 #include "world_sim.h"
 
 enum { LETTERS = 8, BIG = 300 * 1024 };

@@ -7,6 +7,7 @@
 
 #include "core/home.h"
 #include "fence/fence.h"
+#include "relay/route.h"
 #include "rt/notify.h"
 #include "serve.h"
 

@@ -9,10 +9,14 @@
 #include "base/limits.h"
 #include "base/test.h"
 #include "base/text.h"
+#include "core/config.h"
 #include "node.h"
+#include "queue/queue.h"
+#include "rt/conn.h"
 #include "rt/file.h"
 #include "serve.h"
 #include "sim/sim.h"
+#include "store/mailbox.h"
 
 enum { LONGEST = 300 * 1024 };
 static const char zone[] = "one.test. IN MX 10 mail.one.test.\nmail.one.test. IN A 127.0.0.2\n"

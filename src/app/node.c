@@ -2,7 +2,14 @@
 #include "node.h"
 #include "base/log.h"
 
+#include "api/api.h"
 #include "core/home.h"
+#include "httpd/httpd.h"
+#include "imapd/imapd.h"
+#include "popd/popd.h"
+#include "relay/relay.h"
+#include "send/send.h"
+#include "smtpd/smtpd.h"
 
 int node_client_authorities(struct node *n)
 {
@@ -25,11 +32,13 @@ static int start_tls(struct node *n, struct slice certificate, struct slice key)
 
 static int start_relay(struct node *n)
 {
-    struct relay_conf *rc = &n->core.relay;
+    struct relay_conf *rc = ar_new(&n->core.arena, struct relay_conf);
     core_relay(&n->core, &n->core.arena, rc);
     rc->tls = n->tls_client;
     int e = home_routes(n->core.conf, &n->core.arena, rc);
-    return e ? e : relay_open(&n->relay, rc);
+    if (!e) e = relay_open(&n->relay, rc);
+    if (!e) n->core.relay = rc;
+    return e;
 }
 
 static bool may_xclient(const void *conf, const struct ip *ip)
@@ -50,7 +59,7 @@ static int start_servers(struct node *n)
     struct smtpd_conf sc = {
         .store = n->core.store,
         .login = n->core.login,
-        .intake = &n->core.intake,
+        .intake = n->core.intake,
         .tls = n->tls_server,
         .rcpts_max = c->rcpts_max,
         .trusts = may_xclient,

@@ -1,12 +1,14 @@
 /* node.h - a node that serves: its core, and the servers and the relay over it. */
 #pragma once
-#include "api/api.h"
 #include "core/core.h"
-#include "httpd/httpd.h"
-#include "imapd/imapd.h"
-#include "popd/popd.h"
-#include "relay/relay.h"
-#include "smtpd/smtpd.h"
+
+struct api;
+struct httpd;
+struct imapd;
+struct popd;
+struct relay;
+struct smtpd;
+struct tls_ctx;
 
 struct node {
     struct core core;

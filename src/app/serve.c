@@ -4,19 +4,29 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "acme/acme.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "command/control.h"
 #include "command/watch.h"
+#include "core/audit.h"
 #include "core/certificate.h"
 #include "core/config_judge.h"
 #include "core/home.h"
 #include "core/sending.h"
 #include "core/upgrade.h"
 #include "crypto/cert.h"
+#include "httpd/httpd.h"
+#include "imapd/imapd.h"
+#include "policy/policy.h"
+#include "popd/popd.h"
 #include "proxy.h"
+#include "queue/queue.h"
+#include "report/dmarc_store.h"
+#include "report/tlsrpt.h"
 #include "rt/file.h"
 #include "rt/notify.h"
+#include "smtpd/smtpd.h"
 #include "store/care.h"
 #include "store/rescue.h"
 #include "trace/trace.h"
@@ -632,7 +642,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
     if (!e) e = group_go(&care, "reports", reports_fiber, &n->core);
     if (!e) e = group_go(&care, "policies", policies_fiber, &n->core);
     if (!e) e = group_go(&care, "sending", sending_keep, &n->core);
-    if (!e) e = group_go(&care, "fullness", intake_full_keep, &n->core.intake);
+    if (!e) e = group_go(&care, "fullness", intake_full_keep, n->core.intake);
     if (!e && (n->core.conf->alert_mail || n->core.conf->alert_webhook.n))
         e = group_go(&care, "alerts", alerts_fiber, &n->core);
     if (!e) e = group_go(&care, "memory", memory_fiber, NULL);

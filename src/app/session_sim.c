@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "intake/intake.h"
 #include "kv/record.h"
+#include "rt/conn.h"
 #include "rt/file.h"
 #include "serve.h"
 #include "store/mailbox.h"
@@ -87,7 +89,7 @@ static int queue_letter(struct core *core)
         .to = SL("bob@far.test"),
         .text = SL("From: alice@one.test\r\nTo: bob@far.test\r\nSubject: out\r\n\r\nHello.\r\n.\r\n"),
         .what = SL("a letter")};
-    return intake_take(&core->intake, &own);
+    return intake_take(core->intake, &own);
 }
 
 static int set_up(struct core *core)

@@ -6,6 +6,7 @@
 
 #include "base/test.h"
 #include "base/text.h"
+#include "rt/conn.h"
 #include "serve.h"
 #include "world_sim.h"
 

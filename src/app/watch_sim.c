@@ -8,6 +8,7 @@
 
 #include "base/test.h"
 #include "base/text.h"
+#include "rt/conn.h"
 #include "world_sim.h"
 
 enum { WATCHERS = 3, LETTERS = 24, SEEDS = 10, LOOPS = 2, UIDS = 200 };

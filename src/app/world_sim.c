@@ -4,7 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "body/body.h"
+#include "core/config.h"
+#include "directory/directory.h"
+#include "rt/tls.h"
 #include "serve.h"
+#include "store/store.h"
 
 const char *const server_users[USERS] = {"alice", "bob", "carol"};
 static const char zone[] = "elsewhere.test. IN TXT \"v=spf1 +all\"\nelsewhere.test. IN MX 0 .\n"

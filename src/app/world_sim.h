@@ -2,6 +2,7 @@
  * mail.one.test at 127.0.0.2 and 198.51.100.2, ports moved by 10000, with three users whose password is
  * "secret". What it may do is in `conf`, to be changed before it starts. */
 #pragma once
+#include "core/config.h"
 #include "node.h"
 #include "sim/sim.h"
 

@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "command.h"
+#include "crypto/crypto.h"
 
 const char *arg_text(json_t *args, const char *name)
 {

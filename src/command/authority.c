@@ -1,10 +1,13 @@
 /* authority.c - may this be asked by who asks, and what is noted of it in the audit. */
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "base/wiped.h"
 #include "cmd.h"
+#include "core/core.h"
 #include "directory/api_key.h"
+#include "store/store.h"
 
 static int domain_of(struct request *r, struct slice what, struct slice *out)
 {

@@ -3,6 +3,10 @@
 #include "command.h"
 #include "core/audit.h"
 
+struct account;
+struct dkim_key;
+struct intake_from;
+
 /* each command `name` has run_name and print_name */
 /* clang-format off */
 #define COMMAND_FUNCTIONS(X)                                                                                \

@@ -1,8 +1,15 @@
 /* cmd_account.c - account set, show, rename, grant, app-password: what an account may do and hold. */
+#include "allowance/allowance.h"
 #include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
+#include "directory/api_key.h"
+#include "guard/guard.h"
+#include "login/login.h"
 #include "send/standing.h"
+#include "store/mailbox.h"
 
 /* ---- limits ---- */
 

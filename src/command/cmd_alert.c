@@ -1,11 +1,17 @@
 /* cmd_alert.c - alerts: what of the node somebody has to hear of, looked for, told, listed. */
+#include "acme/acme.h"
 #include "base/civil.h"
+#include "base/log.h"
 #include "cmd.h"
 #include "core/alert.h"
 #include "core/certificate.h"
+#include "core/config.h"
 #include "core/sending.h"
 #include "crypto/cert.h"
 #include "dns_check.h"
+#include "intake/intake.h"
+#include "queue/queue.h"
+#include "report/tlsrpt.h"
 #include "rt/file.h"
 #include "watch.h"
 
@@ -203,8 +209,8 @@ int watch_node(struct core *core, bool slow)
     watch_sending(&x);
     struct alerts_conf c = {.kv = core->store->kv,
                             .take = core->conf->alert_mail ? intake_take : NULL,
-                            .take_ctx = &core->intake,
-                            .fetch = &core->fetch,
+                            .take_ctx = core->intake,
+                            .fetch = core->fetch,
                             .webhook = core->conf->alert_webhook,
                             .private_hosts = core->conf->webhook_private,
                             .hostname = core->conf->hostname,

@@ -1,7 +1,11 @@
 /* cmd_audit.c - audit; and who administers a domain. */
 #include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
+#include "directory/directory.h"
+#include "store/store.h"
 
 struct looking {
     struct request *r;

@@ -1,7 +1,12 @@
 /* cmd_block.c - block list, add, remove: who is shut out. */
 #include "base/ip.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
+#include "guard/guard.h"
+#include "login/login.h"
+#include "store/store.h"
 
 enum { SHOWN = 1000 };
 

@@ -1,9 +1,12 @@
 /* cmd_campaign.c - campaign list, show, pause, resume, cancel; suppression list, add, remove, import, export:
  * what is sent to many, and who gets nothing of it. */
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
 #include "send/standing.h"
 #include "send/suppression.h"
+#include "store/store.h"
 #include "wire/csv.h"
 
 /* ---- campaigns ---- */

@@ -6,7 +6,10 @@
 #include "cmd.h"
 #include "core/home.h"
 #include "crypto/cert.h"
+#include "directory/api_key.h"
+#include "guard/guard.h"
 #include "mail/head.h"
+#include "queue/queue.h"
 #include "store/care.h"
 #include "store/rescue.h"
 

@@ -1,4 +1,5 @@
 /* cmd_cert.c - the certificate that is served: where it comes from, until when, asked for again. */
+#include "acme/acme.h"
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
@@ -6,6 +7,7 @@
 #include "core/home.h"
 #include "crypto/cert.h"
 #include "crypto/es256.h"
+#include "store/store.h"
 
 static void put_time(json_t *o, const char *name, int64_t when)
 {

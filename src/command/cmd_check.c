@@ -5,7 +5,10 @@
 
 #include "base/text.h"
 #include "cmd.h"
+#include "core/config.h"
+#include "core/core.h"
 #include "mail/head.h"
+#include "mailauth/mailauth.h"
 
 enum { CHECK_INPUT_MAX = 200 << 20 };
 
@@ -186,7 +189,7 @@ int run_check_message(struct request *r)
     struct mailauth_verdict v;
     int e = take_ip(r->args, &conn.ip);
     if (!e) e = read_message(r->a, &head, &message);
-    if (!e) e = mailauth_check(&r->core->mailauth, r->a, &conn, &env, message, &v);
+    if (!e) e = mailauth_check(r->core->mailauth, r->a, &conn, &env, message, &v);
     if (e) return e;
     reply_text(r->reply, "field", v.field);
     reply_text(r->reply, "disposition", sl_cstr(mailauth_disposition_name(v.disposition)));

@@ -1,5 +1,6 @@
 /* cmd_directory.c - domain, account and alias. */
 #include "base/civil.h"
+#include "base/log.h"
 #include "cmd.h"
 #include "core/belongings.h"
 #include "store/mailbox.h"

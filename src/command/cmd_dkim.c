@@ -5,7 +5,10 @@
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
+#include "directory/directory.h"
 #include "dkim/dkim_publish.h"
+#include "store/store.h"
 
 /* Letters wait at most five days in a queue; a week later nobody needs the old key. */
 enum { RETIRED_FOR_S = 7 * 86400 };

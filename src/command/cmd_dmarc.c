@@ -1,7 +1,11 @@
 /* cmd_dmarc.c - dmarc report: who sends as us, as others saw it; dmarc send-reports. */
 #include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/config.h"
+#include "core/core.h"
+#include "report/dmarc_store.h"
 
 static const char *pass_or_fail(bool pass) { return pass ? "pass" : "fail"; }
 

@@ -2,6 +2,7 @@
  */
 #include "base/text.h"
 #include "cmd.h"
+#include "core/publish.h"
 #include "dns/update.h"
 #include "dns_records.h"
 
@@ -155,7 +156,7 @@ static int publish(struct publishing *x, bool dry)
 int run_dns_publish(struct request *r)
 {
     struct publishing x = {.r = r};
-    const struct core_primary *c = &r->core->primary;
+    const struct core_primary *c = r->core->primary;
     if (!c->key.name.n)
         return err_set(ERR_STATE, "no server is known that takes changes of the DNS: say which in tram.conf, "
                                   "dns_update = \"ADDRESS:53\" and dns_update_key = \"FILE\"");

@@ -2,12 +2,17 @@
  * and by its exit status for whoever watches over the machine. */
 #include <stdlib.h>
 
+#include "acme/acme.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "cmd.h"
 #include "core/certificate.h"
+#include "core/config.h"
 #include "crypto/cert.h"
+#include "dns/dns.h"
 #include "dns_check.h"
 #include "doctor_i.h"
+#include "queue/queue.h"
 #include "rt/file.h"
 #include "store/rescue.h"
 

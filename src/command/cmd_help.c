@@ -2,6 +2,7 @@
  * the manual with. */
 #include "base/text.h"
 #include "cmd.h"
+#include "core/config.h"
 
 static const char *const type_names[] = {"text", "flag", "number", "ip", "endpoint", "path", "choice"};
 static const char *const from_names[] = {"option", "word", "password", "login", "terminal"};

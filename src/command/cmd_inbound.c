@@ -1,7 +1,10 @@
 /* cmd_inbound.c - inbound add, list, remove: mail that comes in handed to URLs. */
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
+#include "directory/directory.h"
 #include "send/inbound.h"
+#include "store/store.h"
 
 int run_inbound_add(struct request *r)
 {

@@ -1,5 +1,8 @@
 /* cmd_junk.c - why a letter went into Junk, or not, in sentences. */
 #include "cmd.h"
+#include "core/core.h"
+#include "store/store.h"
+#include "trace/trace.h"
 
 static bool tells_why(const struct trace_event *e)
 {

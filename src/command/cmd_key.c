@@ -1,6 +1,9 @@
 /* cmd_key.c - key add, list, remove: what programs may do over HTTP. */
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
+#include "directory/api_key.h"
+#include "store/store.h"
 
 /* ---- key add ---- */
 

@@ -2,8 +2,11 @@
 #include <stdlib.h>
 
 #include "base/civil.h"
+#include "base/log.h"
 #include "cmd.h"
+#include "core/core.h"
 #include "directory/maillist.h"
+#include "store/store.h"
 
 static const char *const post_words[] = {"members", "senders", "anyone"};
 static const char *const from_words[] = {"unvouched", "strict", "never"};

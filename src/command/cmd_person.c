@@ -1,5 +1,6 @@
 /* cmd_person.c - person export and erase: what is known of somebody, by their address. */
 #include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "base/wiped.h"
 #include "cmd.h"

@@ -1,6 +1,8 @@
 /* cmd_port.c - import and export: mail of an account as other programs have it. */
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
 #include "port/port.h"
 #include "port_files.h"
 

@@ -1,7 +1,10 @@
 /* cmd_queue.c - queue list, show, retry, hold, release, drop, reroute, stats. */
 #include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
+#include "intake/intake.h"
 #include "mail/addr.h"
 #include "queue_filter.h"
 
@@ -62,7 +65,7 @@ static int judge_letter(struct own_letters *o, struct slice sender)
     buf_put(&o->judged, sender);
     int e = mail_addr_split(&a, sender, &local, &domain)
                 ? ERR_DENIED
-                : intake_may_write_as(&o->r->core->intake, &o->from, local, domain);
+                : intake_may_write_as(o->r->core->intake, &o->from, local, domain);
     o->own = !e;
     ar_free(&a);
     return e == ERR_DENIED ? 0 : e;

@@ -1,6 +1,9 @@
 /* cmd_queue_top.c - queue top: what waits and goes, by site and source; on a terminal again and again. */
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
+#include "queue/queue.h"
 
 static json_t *source_json(const struct queue_top_source *s)
 {

@@ -1,6 +1,8 @@
 /* cmd_quota.c - quota set, list, remove: what mailboxes from a name on may hold (RFC 9208). */
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
 #include "store/quota.h"
 
 static int size_of(struct slice text, uint64_t *out)

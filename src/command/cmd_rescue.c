@@ -1,5 +1,9 @@
 /* cmd_rescue.c - images of the index, and what came back from them. */
+#include "base/log.h"
 #include "cmd.h"
+#include "core/core.h"
+#include "core/rebuild.h"
+#include "send/send.h"
 #include "store/rescue.h"
 
 int run_images(struct request *r)

@@ -2,9 +2,12 @@
  * (sendmail(8) habits; also when the program is called `sendmail`). */
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
+#include "intake/intake.h"
 #include "mail/addr.h"
 #include "mail/handed.h"
 #include "mail/lines.h"
+#include "store/store.h"
 
 struct sending {
     struct request *r;
@@ -164,7 +167,7 @@ static int begin(struct sending *s)
     int e = s->sender.n ? mail_addr_split(r->a, s->sender, &sender.local, &sender.domain) : 0;
     if (!e) e = bind_to_login(r, &s->account, &from);
     if (e) return e;
-    struct intake_refusal no = intake_begin(&s->letter, &r->core->intake, &from, &sender, r->a);
+    struct intake_refusal no = intake_begin(&s->letter, r->core->intake, &from, &sender, r->a);
     return no.code ? err_set(no.error, "%.*s", SLF(no.text)) : 0;
 }
 

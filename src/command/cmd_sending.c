@@ -1,8 +1,11 @@
 /* cmd_sending.c - sending-domain add, list, show, set, verify, remove: domains of others that accounts send
  * as. */
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "dns/dns.h"
 #include "sending.h"
+#include "store/store.h"
 
 /* ---- as JSON ---- */
 

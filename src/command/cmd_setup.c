@@ -5,10 +5,13 @@
 
 #include "cmd.h"
 #include "core/home.h"
+#include "directory/directory.h"
 #include "dns_check.h"
+#include "fetch/fetch.h"
 #include "rt/addresses.h"
 #include "rt/conn.h"
 #include "rt/file.h"
+#include "store/store.h"
 
 enum { LINE_LONGEST = 1024, LOOK_AGAIN_S = 15, WAIT_AT_TERMINAL = 120 /* minutes */ };
 

@@ -1,6 +1,9 @@
 /* cmd_shape.c - check reply: what a server's refusal means; shaping check: are the rules in order? */
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
+#include "dns/dns.h"
 #include "shape/limits.h"
 #include "shape/reply.h"
 #include "source/source.h"

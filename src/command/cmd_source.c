@@ -1,8 +1,11 @@
 /* cmd_source.c - source add, login, list, show, remove, warm, pool, use, forget: the addresses that letters
  * leave from. */
 #include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/config.h"
+#include "core/core.h"
 #include "outgoing/preflight.h"
 #include "relay/probe.h"
 #include "source/source.h"

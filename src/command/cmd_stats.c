@@ -1,7 +1,10 @@
 /* cmd_stats.c - stats ACCOUNT: what became of an account's recipients, in numbers. */
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
 #include "stats.h"
+#include "store/store.h"
 
 int stats_ask(const struct stats_words *w, struct numbers_ask *out)
 {

@@ -5,6 +5,7 @@
 #include "cmd.h"
 #include "core/home.h"
 #include "relay/probe.h"
+#include "report/tlsrpt.h"
 
 static const char *level_word(const struct policy *p)
 {

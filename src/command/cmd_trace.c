@@ -1,8 +1,13 @@
 /* cmd_trace.c - trace: the road of a letter, and on as it happens; watch: the log as it is told; debug: what
  * is said in one session. */
 #include "base/civil.h"
+#include "base/map.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/config.h"
+#include "core/core.h"
+#include "dns/dns.h"
+#include "store/store.h"
 #include "trace/watch.h"
 
 /* ---- the road of a letter ---- */

@@ -1,9 +1,13 @@
 /* cmd_trial.c - send-test: does the road of what is sent as a service work, from the taking of a send to
  * the events that tell what became of it? */
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/config.h"
+#include "core/core.h"
 #include "send/event.h"
 #include "send/simulator.h"
+#include "store/store.h"
 
 enum { WAIT_S = 30, WAIT_OUTSIDE_S = 120, ADDRESSES = SIMULATED_COUNT };
 

@@ -1,7 +1,11 @@
 /* cmd_try.c - does a node that was just made work? The certificate of the authority comes, a letter goes from
  * an account to itself, and everything else is examined. */
+#include "acme/acme.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
+#include "store/store.h"
 
 #define CERTIFICATE_TIME (180 * RT_S)
 

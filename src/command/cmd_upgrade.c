@@ -1,6 +1,7 @@
 /* cmd_upgrade.c - upgrade-check and rollback: before a newer program, and back from it. */
 #include "base/text.h"
 #include "cmd.h"
+#include "core/config.h"
 #include "core/upgrade.h"
 #include "rt/file.h"
 

@@ -1,9 +1,12 @@
 /* cmd_webhook.c - webhook add, list, remove, resume: where events of accounts are told to. */
 #include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "core/core.h"
 #include "send/event.h"
 #include "send/webhook.h"
+#include "store/store.h"
 
 static int whose(struct request *r, struct account *acc)
 {

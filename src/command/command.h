@@ -9,9 +9,12 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "base/arena.h"
-#include "base/buf.h"
-#include "core/core.h"
+#include "base/slice.h"
+
+struct arena;
+struct buf;
+struct config;
+struct core;
 
 /* Bytes that come with a request (a letter to send), piece by piece. */
 struct payload {

@@ -1,8 +1,13 @@
 /* commands.c - the table of subcommands: command line, help, control socket and manual go by it. */
 #include "base/log.h"
 #include "cmd.h"
+#include "core/config.h"
+#include "core/core.h"
+#include "directory/api_key.h"
 #include "directory/maillist.h"
 #include "report/dmarc_store.h"
+#include "report/tlsrpt.h"
+#include "source/source.h"
 
 /* ---- what commands take ---- */
 

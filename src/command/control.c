@@ -10,8 +10,11 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/wiped.h"
+#include "core/core.h"
+#include "directory/directory.h"
 #include "rt/conn.h"
 #include "rt/file.h"
+#include "store/store.h"
 
 enum { CONTROL_LINE_MAX = 4 << 20, CONTROL_PUBLIC_LINE_MAX = 256 << 10, CONTROL_PIECE_MAX = 64 << 10 };
 static const int64_t control_idle = 60 * RT_S, control_public_all = 600 * RT_S, rows_wait = 100 * RT_MS,

@@ -5,11 +5,13 @@
 
 #include "base/text.h"
 #include "core/home.h"
+#include "directory/directory.h"
 #include "dkim/dkim_publish.h"
 #include "dmarc/dmarc.h"
 #include "dns_check_i.h"
 #include "mailauth/iprev.h"
 #include "policy/policy.h"
+#include "store/store.h"
 
 static const int64_t PROBE_MAX = 5 * RT_S, POLICY_MAX = 10 * RT_S, ALL_MAX = 20 * RT_S;
 
@@ -215,7 +217,7 @@ static int check_policy(struct checking *c, const struct dns_line *l, struct sli
     struct slice wrong = {0}, sentence;
     struct slice url = ar_printf(c->a, "https://mta-sts.%.*s/.well-known/mta-sts.txt", SLF(c->domain));
     int64_t before = deadline_narrow(DEADLINE_IN(POLICY_MAX));
-    int e = sts_fetch(&c->core->fetch, c->a, c->domain, &p, &trouble, &wrong);
+    int e = sts_fetch(c->core->fetch, c->a, c->domain, &p, &trouble, &wrong);
     deadline_restore(before);
     if (e) return e;
     enum dns_finding f = FINDING_WRONG;

@@ -1,5 +1,6 @@
 /* dns_check_spf.c - is the SPF record right, and what would be, with all that it allows already? */
 #include "base/text.h"
+#include "core/config.h"
 #include "dns_check_i.h"
 #include "source/source.h"
 #include "spf/spf.h"

@@ -3,10 +3,14 @@
 
 #include "base/text.h"
 #include "core/own_policy.h"
+#include "core/publish.h"
 #include "crypto/cert.h"
 #include "crypto/es256.h"
 #include "dkim/dkim_record.h"
+#include "report/dmarc_store.h"
+#include "report/tlsrpt.h"
 #include "source/source.h"
+#include "store/store.h"
 
 struct lines {
     struct arena *a;

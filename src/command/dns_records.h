@@ -2,6 +2,7 @@
  * with the world by `dns check`. */
 #pragma once
 #include "core/core.h"
+#include "dns/dns.h"
 
 struct dns_line {
     struct slice name; /* absolute, without the final dot */

@@ -4,6 +4,7 @@
 #include "core/config_judge.h"
 #include "core/home.h"
 #include "doctor_i.h"
+#include "fetch/fetch.h"
 #include "rt/addresses.h"
 #include "rt/conn.h"
 
@@ -234,7 +235,7 @@ int doctor_clock(struct examining *x)
     size_t n = x->no_dns ? 0 : time_hosts(x, host);
     int64_t ahead = 0;
     for (size_t i = 0; i < n; i++) {
-        int e = fetch_clock_of(&x->r->core->fetch, x->r->a, host[i], &ahead);
+        int e = fetch_clock_of(x->r->core->fetch, x->r->a, host[i], &ahead);
         if (e == ERR_CANCELED) return e;
         if (e) continue;
         tell_clock(x, host[i], ahead);

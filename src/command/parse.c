@@ -4,6 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/err.h"
+#include "base/ip.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "command.h"
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/text.h"
 
 /* ---- bytes in JSON ---- */

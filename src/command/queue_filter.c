@@ -1,6 +1,7 @@
 /* queue_filter.c - which letters of the queue are meant, as an operator says it. */
 #include "queue_filter.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd.h"
 #include "dns/dns.h"

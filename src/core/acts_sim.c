@@ -5,8 +5,10 @@
 
 #include "base/test.h"
 #include "base/text.h"
+#include "config.h"
 #include "directory/api_key.h"
 #include "directory/sending_domain.h"
+#include "guard/guard.h"
 #include "own_sim.h"
 #include "send/inbound.h"
 #include "send/suppression.h"

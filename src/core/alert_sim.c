@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/test.h"
+#include "dns/dns.h"
 #include "rt/file.h"
 #include "sim/sim.h"
 

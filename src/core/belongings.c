@@ -2,10 +2,13 @@
 #include "belongings.h"
 
 #include "base/log.h"
+#include "directory/api_key.h"
 #include "directory/sending_domain.h"
 #include "person.h"
 #include "send/inbound.h"
 #include "send/webhook.h"
+#include "source/source.h"
+#include "store/store.h"
 
 /* What is under way is dropped from the queue, what is over is forgotten. */
 static int drop_sends(struct core *core, const struct account *acc)

@@ -4,6 +4,8 @@
 #pragma once
 #include "core.h"
 
+struct account;
+
 /* Disables the account; one whose row is damaged is as good as that: nobody logs in or sends by it. SUSPENDS.
  */
 MUST_CHECK int belongings_shut(struct core *core, const struct account *acc);

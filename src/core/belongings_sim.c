@@ -1,10 +1,14 @@
 /* belongings_sim.c - what an account has in rows of many is taken away, whatever else of these is damaged. */
 #include "belongings.h"
+#include "config.h"
 
 #include "base/test.h"
+#include "body/body.h"
+#include "directory/api_key.h"
 #include "directory/sending_domain.h"
 #include "kv/record.h"
 #include "sim/sim.h"
+#include "store/store.h"
 
 struct world {
     struct config conf;

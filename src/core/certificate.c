@@ -1,8 +1,10 @@
 /* certificate.c - the certificate of a node, and what it is to stand for. */
 #include "certificate.h"
 
+#include "acme/acme.h"
 #include "crypto/cert.h"
 #include "home.h"
+#include "store/store.h"
 
 int core_certificate(struct core *core, struct arena *a, struct slice *chain, struct slice *key)
 {

@@ -3,6 +3,8 @@
 #pragma once
 #include "core.h"
 
+struct acme_names;
+
 /* PEM, in the arena. SUSPENDS, BLOCKS. */
 MUST_CHECK int core_certificate(struct core *core, struct arena *a, struct slice *chain, struct slice *key);
 /* The files' alone. For acme_on_first(). BLOCKS. */

@@ -1,13 +1,16 @@
 /* certified.c - the names that the certificate of a node is to stand for. */
 #include "certificate.h"
+#include "config.h"
 
 #include <stdlib.h>
 
+#include "acme/acme.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "crypto/cert.h"
 #include "directory/sending_domain.h"
+#include "store/store.h"
 
 /* Without addresses that the world sees nothing can be told: then any that is there will do. */
 static bool is_ours(const struct core *core, const struct dns_rr *r)

@@ -2,12 +2,18 @@
  * the same ones in the node's certificate. */
 #include <stdlib.h>
 
+#include "acme/acme.h"
 #include "base/test.h"
 #include "base/text.h"
+#include "body/body.h"
 #include "certificate.h"
+#include "config.h"
+#include "directory/directory.h"
+#include "kv/kv.h"
 #include "kv/record.h"
 #include "rt/tls.h"
 #include "sim/sim.h"
+#include "store/store.h"
 
 enum { DOMAINS = 1500, EACH = 3, SILENT_EACH = 100 };
 

@@ -12,7 +12,9 @@
 #include "dns/dns.h"
 #include "login/sasl.h"
 #include "near.h"
+#include "people/people.h"
 #include "queue/accept.h"
+#include "relay/route.h"
 #include "rt/file.h"
 #include "wire/smtp.h"
 

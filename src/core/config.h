@@ -1,15 +1,13 @@
 /* config.h - tram.conf: the few things a node needs to start. All that changes while it
  * runs (domains, accounts, keys) lives in the store. tram.conf(5) explains each line. */
 #pragma once
-#include "base/arena.h"
-#include "base/err.h"
-#include "base/ip.h"
 #include "base/log.h"
 #include "milter/filter.h"
 #include "outgoing/preflight_gate.h"
-#include "people/people.h"
-#include "relay/route.h"
 #include "reputation/dnslist.h"
+
+struct people_conf;
+struct relay_route;
 
 enum { LISTEN_MAX = 64, PORT_OFFSET_MAX = 65535 - 995 };
 

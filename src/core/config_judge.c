@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "login/sasl.h"
+#include "relay/route.h"
 
 enum { RCPTS_LEAST = 100 }; /* RFC 5321 section 4.5.3.1.8 */
 

@@ -1,17 +1,30 @@
 /* core.c - everything but the servers, opened and closed in order. */
 #include "core.h"
 
+#include "audit.h"
 #include "certificate.h"
 #include "elsewhere.h"
 #include "near.h"
+#include "publish.h"
 #include "upgrade.h"
 
 #include "base/memory.h"
 #include "deliver/deliver.h"
+#include "deliver/list.h"
+#include "directory/api_key.h"
 #include "directory/maillist.h"
+#include "guard/guard.h"
+#include "intake/backup_mx.h"
+#include "intake/intake.h"
 #include "kv/kv.h"
 #include "login/sasl.h"
+#include "mailauth/mailauth.h"
+#include "outgoing/signing.h"
+#include "people/people.h"
 #include "relay/probe.h"
+#include "report/dmarc_store.h"
+#include "report/tlsrpt.h"
+#include "reputation/greylist.h"
 #include "rt/file.h"
 #include "send/inbound.h"
 #include "send/return_path.h"
@@ -29,17 +42,23 @@ static void prepare(struct core *core, const struct config *conf)
 {
     *core = (struct core){.conf = conf};
     ar_init(&core->arena, 0);
+    core->fetch = ar_new(&core->arena, struct fetch);
+    core->mailauth = ar_new(&core->arena, struct mailauth_ctx);
+    core->primary = ar_new(&core->arena, struct core_primary);
+    core->intake = ar_new(&core->arena, struct intake);
+    core->list_hop = ar_new(&core->arena, struct list_hop);
+    core->srs = ar_new(&core->arena, struct srs);
 }
 
 static void set_dns(struct core *core, struct dns *dns)
 {
     core->dns = dns;
     /* a trial network is a world of its own, on addresses that the real one does not route */
-    core->fetch = (struct fetch){.conf = {.dns = dns,
-                                          .ca = core->conf->tls_authorities,
-                                          .port_offset = core->conf->port_offset,
-                                          .private_hosts = core->conf->zone.n > 0}};
-    core->mailauth = (struct mailauth_ctx){
+    *core->fetch = (struct fetch){.conf = {.dns = dns,
+                                           .ca = core->conf->tls_authorities,
+                                           .port_offset = core->conf->port_offset,
+                                           .private_hosts = core->conf->zone.n > 0}};
+    *core->mailauth = (struct mailauth_ctx){
         .dns = dns,
         .hostname = core->conf->hostname,
         .trusts_sealer = trusts_sealer,
@@ -71,6 +90,7 @@ int core_open_dns(struct core *core, const struct config *conf)
     prepare(core, conf);
     int e = open_dns(conf, &core->arena, &dns);
     if (!e) set_dns(core, dns);
+    else ar_free(&core->arena);
     return e;
 }
 
@@ -127,6 +147,7 @@ static int open_core(struct core *core, const struct config *conf, bool make)
     if (!e) e = open_store_files(conf, &kv, &body, make);
     if (e) {
         if (dns) dns_close(&dns);
+        ar_free(&core->arena);
         return e;
     }
     return core_open_on(core, conf, dns, kv, body);
@@ -156,32 +177,46 @@ static int deliver(void *ctx, struct last_hop *d)
     if (last_hop_calls(d->account)) return inbound_take(core->sends, d);
     if (sl_eq(sl_cstr(d->account), SL(RETURN_PATH_ACCOUNT))) return return_path_take(core->sends, d);
     if (sl_eq(sl_cstr(d->account), SL(SIMULATOR_ACCOUNT))) return simulator_take(core->sends, d);
-    if (maillist_is(d->account)) return list_take(&core->list_hop, d);
+    if (maillist_is(d->account)) return list_take(core->list_hop, d);
     return deliver_letter(core->store, d);
+}
+
+static struct filters *filters_of(struct core *core)
+{
+    const struct config *c = core->conf;
+    struct filters *f = ar_new(&core->arena, struct filters);
+    *f = (struct filters){.n = c->nfilters, .hostname = c->hostname};
+    memcpy(f->v, c->filter, sizeof c->filter);
+    return f;
+}
+
+static struct dnslists *dnslists_of(struct core *core)
+{
+    const struct config *c = core->conf;
+    struct dnslists *l = ar_new(&core->arena, struct dnslists);
+    *l = (struct dnslists){
+        .n = c->ndnslists, .refuse = (int)c->dns_lists_refuse, .doubt = (int)c->dns_lists_doubt};
+    memcpy(l->v, c->dnslist, sizeof c->dnslist);
+    return l;
 }
 
 static void set_intake(struct core *core)
 {
     const struct config *c = core->conf;
-    core->filters = (struct filters){.n = c->nfilters, .hostname = c->hostname};
-    memcpy(core->filters.v, c->filter, sizeof c->filter);
-    core->dnslists = (struct dnslists){
-        .n = c->ndnslists, .refuse = (int)c->dns_lists_refuse, .doubt = (int)c->dns_lists_doubt};
-    memcpy(core->dnslists.v, c->dnslist, sizeof c->dnslist);
     if (c->greylist) core->greylist = greylist_new();
-    core->intake = (struct intake){
+    *core->intake = (struct intake){
         .store = core->store,
         .queue = core->queue,
         .sends = core->sends,
         .signing = core->signing,
-        .mailauth = &core->mailauth,
+        .mailauth = core->mailauth,
         .preflight = core->preflight,
         .reports = core->reports,
         .tls_reports = core->tls_reports,
         .allowance = core->allowance,
         .take = intake_take,
-        .filters = &core->filters,
-        .dnslists = &core->dnslists,
+        .filters = filters_of(core),
+        .dnslists = dnslists_of(core),
         .greylist = core->greylist,
         .junk_from = c->junk_from,
         .hostname = c->hostname,
@@ -191,12 +226,12 @@ static void set_intake(struct core *core)
         .arc_seal = c->arc_seal,
         .no_soliciting = c->no_soliciting,
     };
-    login_mark(core->login, SL("letters sent on"), core->intake.secret);
-    core->list_hop = (struct list_hop){
-        .store = core->store, .take = intake_take, .take_ctx = &core->intake, .dns = core->dns};
-    core->srs = (struct srs){.directory = core->store->directory};
-    login_mark(core->login, SL("return paths"), core->srs.key);
-    core->intake.srs = &core->srs;
+    login_mark(core->login, SL("letters sent on"), core->intake->secret);
+    *core->list_hop = (struct list_hop){
+        .store = core->store, .take = intake_take, .take_ctx = core->intake, .dns = core->dns};
+    *core->srs = (struct srs){.directory = core->store->directory};
+    login_mark(core->login, SL("return paths"), core->srs->key);
+    core->intake->srs = core->srs;
 }
 
 /* Asked of the servers to which the letter would go. */
@@ -209,21 +244,22 @@ static void ask_primary(void *ctx, struct arena *a, struct slice domain, struct 
                                                 [RELAY_SILENT] = BACKUP_MX_SILENT};
     const struct core *core = ctx;
     struct relay_said said = {.word = RELAY_SILENT, .text = SL("the server does not run")};
-    if (core->relay.tls) relay_verify(&core->relay, a, domain, address, &said);
+    if (core->relay) relay_verify(core->relay, a, domain, address, &said);
     *out = (struct backup_mx_said){words[said.word], said.text};
 }
 
 static void open_backup(struct core *core)
 {
     const struct config *c = core->conf;
-    backup_mx_open(&core->backup_mx, &core->arena, c->backup_domain, c->nbackup_domains, ask_primary, core);
-    core->intake.backup_mx = &core->backup_mx;
+    core->backup_mx = ar_new(&core->arena, struct backup_mx);
+    backup_mx_open(core->backup_mx, &core->arena, c->backup_domain, c->nbackup_domains, ask_primary, core);
+    core->intake->backup_mx = core->backup_mx;
 }
 
 static void set_issuer(struct core *core)
 {
     const struct config *c = core->conf;
-    login_set_issuer(core->login, &(struct login_issuer){.fetch = &core->fetch,
+    login_set_issuer(core->login, &(struct login_issuer){.fetch = core->fetch,
                                                          .url = c->oauth_introspection,
                                                          .clear = url_is_near(c->oauth_introspection),
                                                          .keys = c->oauth_keys,
@@ -267,14 +303,14 @@ static void open_acme(struct core *core)
 {
     struct slice domain = core_domain(core, &core->arena);
     struct acme_conf c = {.kv = core->store->kv,
-                          .fetch = &core->fetch,
+                          .fetch = core->fetch,
                           .directory = core->conf->acme,
                           .names = core_certificate_names,
                           .others = core_certificate_others,
                           .keys = core_publish_keys,
                           .ctx = core,
                           .contact = domain.n ? ar_cat(&core->arena, SL("postmaster@"), domain) : SL("")};
-    if (core->primary.key.name.n) c.publish = core_publish_proof;
+    if (core->primary->key.name.n) c.publish = core_publish_proof;
     if (!c.directory.n) return;
     web_names_open(&core->web);
     acme_open(&core->acme, &c);
@@ -303,9 +339,9 @@ static int open_sends(struct core *core)
         .store = core->store,
         .signing = core->signing,
         .hostname = conf->hostname,
-        .fetch = &core->fetch,
+        .fetch = core->fetch,
         .take = intake_take,
-        .take_ctx = &core->intake,
+        .take_ctx = core->intake,
         .allowance = core->allowance,
         .file = deliver_letter,
         .file_ctx = core->store,
@@ -328,7 +364,7 @@ static int open_queue(struct core *core)
     struct queue_conf qc = {
         .hostname = conf->hostname,
         .take = intake_take,
-        .take_ctx = &core->intake,
+        .take_ctx = core->intake,
         .deliver = deliver,
         .deliver_ctx = core,
         .retry_first_s = conf->queue_retry_first_s,
@@ -348,7 +384,7 @@ static int open_reports(struct core *core)
     struct dmarc_store_conf rc = {
         .store = core->store,
         .take = intake_take,
-        .take_ctx = &core->intake,
+        .take_ctx = core->intake,
         .dns = core->dns,
         .hostname = conf->hostname,
         .gather = conf->dmarc_reports,
@@ -356,9 +392,9 @@ static int open_reports(struct core *core)
     struct tlsrpt_conf tc = {
         .store = core->store,
         .take = intake_take,
-        .take_ctx = &core->intake,
+        .take_ctx = core->intake,
         .dns = core->dns,
-        .fetch = &core->fetch,
+        .fetch = core->fetch,
         .hostname = conf->hostname,
         .gather = conf->tls_reports,
     };
@@ -377,9 +413,9 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     if (!e) e = open_logins(core, kv);
     if (!e) e = signing_open(&core->signing, core->store->directory);
     if (!e) open_preflight(core);
-    if (!e) e = core_primary_read(conf, &core->arena, &core->primary);
+    if (!e) e = core_primary_read(conf, &core->arena, core->primary);
     if (!e) open_acme(core);
-    if (!e) sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
+    if (!e) sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = core->fetch});
     if (!e) e = open_sends(core);
     if (!e) e = open_queue(core);
     if (!e) e = open_reports(core);
@@ -402,7 +438,7 @@ void core_close(struct core *core)
     preflight_gate_free(&core->preflight);
     signing_close(&core->signing);
     greylist_free(&core->greylist);
-    backup_mx_close(&core->backup_mx);
+    if (core->backup_mx) backup_mx_close(core->backup_mx);
     api_keys_close(&core->keys);
     login_close(&core->login);
     audit_close(&core->audit);
@@ -435,8 +471,8 @@ void core_relay(struct core *core, struct arena *a, struct relay_conf *out)
         .nown = c->nlisten + c->npublic,
     };
     if (c->nlisten && !ip_is_unspecified(&c->listen[0])) out->source = c->listen[0];
-    core->srs.domain = core_domain(core, &core->arena);
-    if (c->srs && core->srs.domain.n) out->srs = &core->srs;
+    core->srs->domain = core_domain(core, &core->arena);
+    if (c->srs && core->srs->domain.n) out->srs = core->srs;
 }
 
 struct slice core_domain(struct core *core, struct arena *a)

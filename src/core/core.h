@@ -1,31 +1,39 @@
 /* core.h - everything that a node is made of but its servers, opened in order and closed in reverse.
  * No global state: in the simulator several nodes run in one process. */
 #pragma once
-#include "acme/acme.h"
-#include "allowance/allowance.h"
-#include "audit.h"
-#include "config.h"
-#include "deliver/list.h"
-#include "directory/api_key.h"
-#include "dns/dns.h"
-#include "fetch/fetch.h"
-#include "guard/guard.h"
-#include "intake/backup_mx.h"
-#include "intake/intake.h"
-#include "login/login.h"
-#include "mailauth/mailauth.h"
-#include "outgoing/signing.h"
-#include "people/people.h"
-#include "policy/policy.h"
-#include "publish.h"
-#include "queue/queue.h"
-#include "relay/relay.h"
-#include "report/dmarc_store.h"
-#include "report/tlsrpt.h"
-#include "send/send.h"
-#include "source/source.h"
-#include "store/rescue.h"
-#include "store/store.h"
+#include "rt/rt.h"
+
+struct acme;
+struct allowance;
+struct api_keys;
+struct audit;
+struct backup_mx;
+struct body_store;
+struct config;
+struct core_primary;
+struct dmarc_store;
+struct dns;
+struct fetch;
+struct greylist;
+struct guard;
+struct intake;
+struct kv;
+struct list_hop;
+struct login;
+struct mailauth_ctx;
+struct people;
+struct preflight_gate;
+struct queue;
+struct relay_conf;
+struct sending_turn;
+struct sends;
+struct signing;
+struct sources;
+struct srs;
+struct store;
+struct sts;
+struct tlsrpt;
+struct web_names;
 
 struct sending_turns {
     struct lock lock;
@@ -36,17 +44,17 @@ struct core {
     const struct config *conf;
     struct arena arena; /* what lives as long as the node */
     struct dns *dns;
-    struct fetch fetch; /* in the simulator its transfer is for a test to set */
+    struct fetch *fetch; /* in the simulator its transfer is for a test to set */
     struct store *store;
     struct people *people; /* of a directory elsewhere, or NULL */
     struct login *login;
     struct api_keys *keys;
     struct signing *signing;
     struct preflight_gate *preflight;
-    struct core_primary primary; /* who takes changes of the DNS */
-    struct acme *acme;           /* or NULL: no authority is asked */
-    struct sts *sts;             /* policies of other domains */
-    struct srs srs;
+    struct core_primary *primary; /* who takes changes of the DNS */
+    struct acme *acme;            /* or NULL: no authority is asked */
+    struct sts *sts;              /* policies of other domains */
+    struct srs *srs;
     struct sends *sends;
     struct sources *sources;
     struct queue *queue;
@@ -55,15 +63,13 @@ struct core {
     struct audit *audit; /* what administrators and keys did */
     struct guard *guard; /* without limits until serve() sets them */
     struct allowance *allowance;
-    struct mailauth_ctx mailauth;
-    struct filters filters;
-    struct dnslists dnslists;
+    struct mailauth_ctx *mailauth;
     struct greylist *greylist; /* NULL: off */
-    struct backup_mx backup_mx;
+    struct backup_mx *backup_mx;
     bool alerting;                /* somebody is being told (alerts_found()); atomic */
-    struct relay_conf relay;      /* what a node that serves sends with; its tls is NULL before */
-    struct intake intake;         /* the way in for every letter */
-    struct list_hop list_hop;     /* and the way out of lists */
+    struct relay_conf *relay;     /* what a node that serves sends with; NULL before */
+    struct intake *intake;        /* the way in for every letter */
+    struct list_hop *list_hop;    /* and the way out of lists */
     struct web_names *web;        /* what is known of names of our domains (certified.c) */
     size_t hosts_left_out;        /* names of others, without a certificate, as was told last */
     struct sending_turns sending; /* domains of customers that are being looked at */
@@ -83,25 +89,6 @@ MUST_CHECK int core_make(struct core *core, const struct config *conf);
 /* Accepts that what stands behind damage in the log of the index is lost: then core_open() does not refuse
  * it. ERR_STATE when there is no such damage. BLOCKS. */
 MUST_CHECK int core_accept_loss(void);
-/* A letter that came back from its body: delivered here, or waiting in the queue, held. */
-struct core_letter {
-    struct letter_id id;
-    struct slice sender, held; /* held: for whom it waits */
-    uint64_t delivered, nheld;
-};
-struct core_rebuilt {
-    bool done;          /* false: the index is there, or there is nothing to make one from */
-    struct slice aside; /* where an index lies now that could not be opened, or empty */
-    struct rescue_report rescue;
-    struct core_letter *letter;
-    size_t n;
-    struct send_back *send;
-    size_t nsends;
-};
-/* When store/index is missing, or damaged elsewhere than in its log: makes a new one from images and younger
- * bodies (store/rescue.h), and puts it into its place when it is whole. *out lies in the arena. On a fiber.
- * SUSPENDS, BLOCKS. */
-MUST_CHECK int core_rebuild(const struct config *conf, struct arena *a, struct core_rebuilt *out);
 /* core_open() on a store that the caller opened (the simulator's); it is taken over. */
 MUST_CHECK int core_open_on(struct core *core, const struct config *conf, struct dns *dns, struct kv *kv,
                             struct body_store *body);

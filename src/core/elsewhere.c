@@ -2,6 +2,8 @@
 #include "elsewhere.h"
 
 #include "base/text.h"
+#include "crypto/crypto.h"
+#include "people/people.h"
 #include "rt/file.h"
 
 enum { PASSWORD_FILE_MAX = 4096 };

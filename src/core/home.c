@@ -8,6 +8,9 @@
 #include "core.h"
 #include "directory/directory.h"
 #include "elsewhere.h"
+#include "people/people.h"
+#include "publish.h"
+#include "relay/relay.h"
 #include "rt/file.h"
 #include "rt/tls.h"
 

@@ -4,6 +4,8 @@
 #include "core.h"
 #include "crypto/cert.h"
 
+struct tls_ctx;
+
 struct home_start {
     struct config_start conf;
     struct slice domain;

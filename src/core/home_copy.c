@@ -13,6 +13,7 @@
 
 #include "home.h"
 #include "kv/kv.h"
+#include "queue/queue.h"
 #include "rt/file.h"
 #include "store/care.h"
 

@@ -4,7 +4,12 @@
 #include <stdio.h>
 
 #include "base/test.h"
+#include "config.h"
+#include "fetch/fetch.h"
+#include "intake/intake.h"
 #include "own_sim.h"
+#include "queue/letter.h"
+#include "queue/queue.h"
 #include "send/inbound.h"
 #include "sim/power.h"
 #include "store/mailbox.h"
@@ -52,8 +57,8 @@ static int open_core(struct core *core, struct world *w)
 {
     int e = own_core_open(core, &w->conf, "mail.one.test. IN A 192.0.2.1\nhook.test. IN A 192.0.2.9\n");
     if (e) return e;
-    core->fetch.conf.transfer = transfer;
-    core->fetch.conf.transfer_arg = w;
+    core->fetch->conf.transfer = transfer;
+    core->fetch->conf.transfer_arg = w;
     return 0;
 }
 
@@ -97,13 +102,12 @@ static int work(void *arg)
     int e = open_core(core, w);
     if (!e) e = people(core, &a);
     for (size_t i = 0; !e && i < LETTERS; i++)
-        e = intake_take(
-            &core->intake,
-            &(struct letter_own){.id = w->id[i],
-                                 .sender = SL("alice@one.test"),
-                                 .to = sl_cstr(to[i]),
-                                 .what = SL("a letter of the test"),
-                                 .text = SL("From: alice@one.test\r\nSubject: t\r\n\r\nHello\r\n")});
+        e = intake_take(core->intake, &(struct letter_own){
+                                          .id = w->id[i],
+                                          .sender = SL("alice@one.test"),
+                                          .to = sl_cstr(to[i]),
+                                          .what = SL("a letter of the test"),
+                                          .text = SL("From: alice@one.test\r\nSubject: t\r\n\r\nHello\r\n")});
     if (!e) e = queue_start(core->queue, no_relay, NULL);
     for (int n = 0; !e && st.letters && n < 20; n++) {
         e = fiber_sleep(600 * RT_S);

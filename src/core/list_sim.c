@@ -5,8 +5,10 @@
 
 #include "base/test.h"
 #include "base/text.h"
+#include "config.h"
 #include "directory/maillist.h"
 #include "own_sim.h"
+#include "queue/accept.h"
 #include "queue/queue.h"
 #include "sim/power.h"
 #include "store/mailbox.h"

@@ -1,6 +1,10 @@
 /* own_sim.c - the core of a node on a disk of the simulator. */
 #include "own_sim.h"
 
+#include "body/body.h"
+#include "dns/dns.h"
+#include "kv/kv.h"
+
 int own_core_open(struct core *core, struct config *conf, const char *zone)
 {
     struct dns *dns = NULL;

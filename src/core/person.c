@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 
+#include "allowance/allowance.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "core.h"
 #include "kv/record.h"
 #include "send/send_person.h"
 #include "send/suppression.h"

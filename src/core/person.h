@@ -7,7 +7,10 @@
  * page.
  */
 #pragma once
-#include "core.h"
+#include "rt/rt.h"
+
+struct core;
+struct send_about;
 
 struct person {
     struct slice address;                         /* in canonical form */

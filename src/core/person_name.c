@@ -1,7 +1,10 @@
 /* person_name.c - is the person named here? Addresses within any text. */
 #include "base/text.h"
+#include "core.h"
+#include "directory/directory.h"
 #include "mail/addr.h"
 #include "person.h"
+#include "store/store.h"
 
 static struct slice json_escaped(struct arena *a, struct slice s)
 {

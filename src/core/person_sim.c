@@ -1,12 +1,18 @@
 /* person_sim.c - somebody is forgotten while the power goes at every durable step: begun again, nothing of
  * theirs is left but what has to stay, and nothing of others is gone. */
+#include "config.h"
 #include "own_sim.h"
 #include "person.h"
 
+#include "allowance/allowance.h"
 #include "base/test.h"
+#include "directory/api_key.h"
+#include "guard/guard.h"
 #include "send/event.h"
 #include "send/suppression.h"
 #include "sim/power.h"
+#include "store/store.h"
+#include "trace/trace.h"
 
 enum { LETTERS = 60 /* more than a page of rows */ };
 static const struct slice bob = SL_INIT("bob@two.test"), ann = SL_INIT("ann@two.test");

@@ -49,7 +49,7 @@ int core_publish_proof(void *ctx, struct arena *a, struct slice name, struct sli
     struct slice zone;
     struct dns_change c = {.name = name, .type = DNS_TXT, .add = there};
     c.data = ar_printf(a, "%c%.*s", (int)text.n, SLF(text)); /* one character-string: 43 bytes of base64url */
-    int e = dns_primary_open(&p, &core->primary.at, &core->primary.key);
+    int e = dns_primary_open(&p, &core->primary->at, &core->primary->key);
     if (e) return e;
     e = dns_primary_zone(p, a, name, &zone);
     if (!e) e = dns_primary_change(p, zone, &c, 1);
@@ -163,8 +163,8 @@ int core_publish_keys(void *ctx, struct arena *a, const struct acme_keys *k, str
     struct dns_set there;
     char why[ERR_TEXT_MAX];
     *was = (struct acme_shown){0};
-    if (!core->primary.key.name.n) return only_look(core, a, name, k, was);
-    int e = dns_primary_open(&p, &core->primary.at, &core->primary.key);
+    if (!core->primary->key.name.n) return only_look(core, a, name, k, was);
+    int e = dns_primary_open(&p, &core->primary->at, &core->primary->key);
     if (!e) e = dns_primary_zone(p, a, name, &zone);
     if (!e) e = dns_primary_records(p, a, name, DNS_TLSA, &there);
     if (!e) {

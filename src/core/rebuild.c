@@ -1,13 +1,18 @@
 /* rebuild.c - a home whose index is lost gets a new one, made from what lies among the bodies. */
+#include "rebuild.h"
+#include "config.h"
 #include "core.h"
 #include "upgrade.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "kv/kv.h"
 #include "kv/rocks_files.h"
+#include "queue/queue.h"
 #include "rt/file.h"
+#include "send/send.h"
 
 static const char index_dir[] = "store/index", new_dir[] = "store/index.new";
 

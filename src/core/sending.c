@@ -4,9 +4,11 @@
 #include <stdio.h>
 
 #include "certificate.h"
+#include "config.h"
 #include "dkim/dkim_publish.h"
 #include "source/source.h"
 #include "spf/spf.h"
+#include "store/mailbox.h"
 
 enum { AT_ONCE = 8, LOOK_EACH_S = 300, STANDS_EACH = 6 /* rounds */, WHY_MAX = 400 };
 

@@ -3,6 +3,7 @@
 #pragma once
 #include "core.h"
 #include "directory/sending_domain.h"
+#include "dns/dns.h"
 
 /* What stands in the customer's DNS, in the order of enum sending_found. */
 enum { SENDING_RECORDS = 3 };

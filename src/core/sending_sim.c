@@ -1,11 +1,14 @@
 /* sending_sim.c - a customer's domain over weeks: proved when its records come, kept through silence of its
  * DNS, lost some days after its key is gone. */
+#include "config.h"
 #include "sending.h"
 
 #include "base/test.h"
+#include "body/body.h"
 #include "certificate.h"
 #include "kv/record.h"
 #include "sim/sim.h"
+#include "store/store.h"
 
 enum shown { NOTHING, ALL, NO_KEY, SILENT, OTHER_SPF, BROKEN };
 struct world {

@@ -1,7 +1,10 @@
 /* take_sim.c - letters of our own in the simulator: the power goes at every durable step of a letter_take,
  * which is repeated under the same id; there is one letter. */
 #include "base/test.h"
+#include "config.h"
+#include "intake/intake.h"
 #include "own_sim.h"
+#include "queue/queue.h"
 #include "sim/power.h"
 #include "store/mailbox.h"
 
@@ -43,7 +46,7 @@ static int make_letters(void *arg)
         own.text =
             ar_printf(&a, "From: mailer-daemon@one.test\r\nSubject: t\r\nX-Made: %lld\r\n\r\nHello\r\n",
                       (long long)rt_now());
-        e = intake_take(&core->intake, &own);
+        e = intake_take(core->intake, &own);
         w->taken[i / 2] |= !e;
         if (!e) e = fiber_sleep(RT_S);
     }

@@ -5,7 +5,8 @@
  * the folder store/before, of links where files never change: what the program before would find. */
 #pragma once
 #include "base/slice.h"
-#include "config.h"
+
+struct arena;
 
 #define TRAM_VERSION "0.2"
 

@@ -4,10 +4,13 @@
 
 #include "base/test.h"
 #include "base/text.h"
+#include "config.h"
+#include "fetch/fetch.h"
 #include "own_sim.h"
 #include "send/event.h"
 #include "send/webhook.h"
 #include "sim/power.h"
+#include "store/store.h"
 
 enum { EVENTS = 12 };
 
@@ -44,8 +47,8 @@ static int open_core(struct world *w, struct core *core)
 {
     int e = own_core_open(core, &w->conf, "mail.one.test. IN A 192.0.2.1\nhook.test. IN A 192.0.2.9\n");
     if (e) return e;
-    core->fetch.conf.transfer = transfer;
-    core->fetch.conf.transfer_arg = w;
+    core->fetch->conf.transfer = transfer;
+    core->fetch->conf.transfer_arg = w;
     return 0;
 }
 

@@ -4,10 +4,13 @@
 
 #include "base/test.h"
 #include "base/text.h"
+#include "config.h"
 #include "core.h"
+#include "fetch/fetch.h"
 #include "send/event.h"
 #include "send/webhook.h"
 #include "sim/sim.h"
+#include "store/store.h"
 
 enum { WELL, DOWN, HANGS, REDIRECTS, GARBAGE, HOOKS };
 static const char *const names[HOOKS] = {"well", "down", "hangs", "redirects", "garbage"};
@@ -92,8 +95,8 @@ static void open_world(struct world *w)
     CHECK_OK(kv_mem_open(&kv, "index.log"));
     CHECK_OK(body_open(&body, "bodies", 0));
     CHECK_OK(core_open_on(&w->core, &w->conf, dns, kv, body));
-    w->core.fetch.conf.transfer = transfer;
-    w->core.fetch.conf.transfer_arg = w;
+    w->core.fetch->conf.transfer = transfer;
+    w->core.fetch->conf.transfer_arg = w;
     CHECK_OK(domain_add(w->core.store->directory, SL("one.test")));
     CHECK_OK(account_add(w->core.store->directory, SL("alice@one.test"), SL("secret")));
     CHECK_OK(account_get(w->core.store->directory, &w->a, SL("alice@one.test"), &w->alice));

@@ -17,6 +17,7 @@
 #include "mail/build.h"
 #include "mail/encoded.h"
 #include "queue/letter_source.h"
+#include "store/store.h"
 #include "trace/trace.h"
 
 _Static_assert(400 * MAILLIST_MEMBERS_MAX + 3 * MAILLIST_BYTES_MAX <= LETTER_ROWS_MAX,

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "fetch.h"
 #include "mail/date.h"
+#include "rt/rt.h"
 
 enum { CLOCK_WAIT_S = 5, AGE_MOST_S = 7 * 86400 };
 

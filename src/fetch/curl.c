@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/wiped.h"
 #include "fetch_i.h"
+#include "rt/rt.h"
 
 struct receiving {
     const struct fetch_call *call;

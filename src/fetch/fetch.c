@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "dns/dns.h"
 #include "fetch_i.h"
 
 /* ---- the URL (RFC 3986, no more of it than is needed) ---- */

@@ -5,10 +5,9 @@
  * from a stranger: what is not asked for is not done. No redirect is followed, no proxy, cookie or password
  * of the environment is used, a server is believed only with a certificate for the name in the URL. */
 #pragma once
-#include "base/arena.h"
-#include "base/err.h"
-#include "dns/dns.h"
-#include "rt/rt.h"
+#include "base/ip.h"
+
+struct dns;
 
 enum {
     FETCH_HEAD_MAX = 64 << 10, /* bytes of all header fields of an answer */

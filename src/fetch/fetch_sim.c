@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/test.h"
+#include "dns/dns.h"
 #include "sim/sim.h"
 
 enum { SLOW = 40 };

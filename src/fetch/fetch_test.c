@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "dns/dns.h"
 #include "rt/conn.h"
 #include "rt/file.h"
 #include "rt/test_rt.h"

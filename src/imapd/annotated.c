@@ -1,6 +1,7 @@
 /* annotated.c - annotations of messages (RFC 5257): what FETCH and news tell, SEARCH and SORT ask for. */
 #include "base/text.h"
 #include "imapd_i.h"
+#include "reader/reader.h"
 #include "store/remark.h"
 
 /* ---- parts ---- */

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "imapd_i.h"
 #include "mail/head.h"
+#include "reader/reader.h"
 #include "store/origin.h"
 #include "wire/smtp.h"
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "imapd_i.h"
+#include "reader/reader.h"
 #include "store/places.h"
 
 struct imapd_by_id {

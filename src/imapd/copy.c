@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "imapd_i.h"
+#include "reader/reader.h"
 #include "store/origin.h"
 #include "store/remark.h"
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "imapd_i.h"
+#include "reader/reader.h"
 
 enum { FEW = 64, WORDS = 5 }; /* FEW: that came since; for more they are gathered anew */
 

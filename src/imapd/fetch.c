@@ -3,6 +3,7 @@
 
 #include "imapd_i.h"
 #include "mail/mime_imap.h"
+#include "reader/reader.h"
 
 enum { FLUSH_AT = 16 * 1024 };
 

@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "reader/reader.h"
+#include "reader/tails.h"
 
 enum {
     APPEND_DEFAULT = 50 << 20,

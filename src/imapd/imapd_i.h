@@ -8,6 +8,7 @@
 
 #include "base/map.h"
 #include "imapd.h"
+#include "mail/charset.h"
 #include "mail/mime.h"
 #include "mail/mime_imap.h"
 #include "reader/digests.h"

@@ -1,6 +1,7 @@
 /* look.c - the message that is looked into, and each of those that were found, one after another. */
 #include "base/log.h"
 #include "imapd_i.h"
+#include "reader/reader.h"
 
 int imapd_reader(struct imapd_session *s, uint32_t uid, const struct message *known, struct reader **out)
 {

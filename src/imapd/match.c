@@ -8,6 +8,7 @@
 #include "mail/charset.h"
 #include "mail/date.h"
 #include "mail/head.h"
+#include "reader/reader.h"
 #include "store/remark.h"
 
 enum { DAY = 86400, NEEDLES_MAX = 200, WORDS_MAX = 20 };

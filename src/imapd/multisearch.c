@@ -1,6 +1,7 @@
 /* multisearch.c - ESEARCH: one search over several mailboxes (RFC 7377). Each is looked at in the place of
  * the selected one, which comes back untouched. */
 #include "imapd_i.h"
+#include "reader/reader.h"
 
 /* What the session knows of the selected mailbox. */
 struct selected {

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "imapd_i.h"
+#include "reader/reader.h"
 #include "store/grams.h"
 
 /* A part that is not full yet is made of so many messages and more, and anew when as many have come, and half

@@ -3,6 +3,7 @@
 
 #include "imapd_i.h"
 #include "mail/mime_imap.h"
+#include "reader/reader.h"
 
 void imapd_hide_nuls(char *p, size_t n)
 {

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "imapd_i.h"
+#include "reader/reader.h"
 #include "store/remark.h"
 
 static void on_news(void *arg)

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "imapd_i.h"
+#include "reader/reader.h"
 #include "store/urlkey.h"
 
 /* ---- the bytes ---- */

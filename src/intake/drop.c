@@ -1,5 +1,6 @@
 /* drop.c - how a letter on its way in is forgotten. */
 #include "intake_i.h"
+#include "outgoing/signing.h"
 
 void intake_drop(struct intake_letter *l)
 {

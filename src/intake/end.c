@@ -1,7 +1,11 @@
 /* end.c - the letter is there: the last steps of judging it, dressed with trace fields, committed. */
 #include "dns/dns.h"
+#include "guard/guard.h"
 #include "intake_i.h"
 #include "mail/build.h"
+#include "outgoing/preflight_gate.h"
+#include "outgoing/signing.h"
+#include "queue/accept.h"
 
 static void check_lines(struct intake_letter *l)
 {

@@ -4,10 +4,14 @@
 #include "backup_mx.h"
 #include "base/memory.h"
 #include "directory/sending_domain.h"
+#include "guard/guard.h"
 #include "intake_i.h"
 #include "mail/addr.h"
+#include "outgoing/srs.h"
 #include "send/inbound.h"
+#include "send/return_path.h"
 #include "send/simulator.h"
+#include "store/store.h"
 
 static const struct intake_refusal none, no_memory = {452, "4.3.1", ERR_BUSY, SL_INIT(INTAKE_NO_MEMORY)};
 

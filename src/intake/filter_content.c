@@ -3,6 +3,10 @@
 
 #include "intake_i.h"
 #include "mail/addr.h"
+#include "milter/filter.h"
+#include "outgoing/signing.h"
+#include "queue/accept.h"
+#include "store/store.h"
 
 struct filtering {
     struct intake_letter *l;

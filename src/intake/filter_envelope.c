@@ -1,5 +1,6 @@
 /* filter_envelope.c - what the operator's filters say of a sender and of recipients. */
 #include "intake_i.h"
+#include "milter/filter.h"
 
 struct intake_refusal intake_filter_refusal(struct intake_letter *l, const struct filter_answer *r,
                                             struct arena *a)

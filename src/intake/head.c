@@ -3,7 +3,10 @@
 #include "intake_i.h"
 #include "mail/addr.h"
 #include "mail/submit.h"
+#include "outgoing/signing.h"
+#include "queue/accept.h"
 #include "send/standing.h"
+#include "store/store.h"
 
 static void check_hops(struct intake_letter *l)
 {

@@ -1,5 +1,6 @@
 /* intake.c - a letter's bytes on the way in. */
 #include "intake_i.h"
+#include "outgoing/signing.h"
 
 /* ---- bytes ---- */
 

@@ -16,20 +16,24 @@
 #pragma once
 #include "allowance/allowance.h"
 #include "base/map.h"
-#include "guard/guard.h"
-#include "mail/head.h"
 #include "mail/lines.h"
 #include "mailauth/mailauth.h"
-#include "milter/filter.h"
-#include "outgoing/preflight_gate.h"
-#include "outgoing/signing.h"
-#include "outgoing/srs.h"
-#include "queue/accept.h"
-#include "report/dmarc_store.h"
-#include "report/tlsrpt.h"
-#include "reputation/dnslist.h"
-#include "reputation/greylist.h"
-#include "send/return_path.h"
+#include "queue/letter.h"
+
+struct dmarc_store;
+struct dnslists;
+struct filter_talk;
+struct filters;
+struct greylist;
+struct guard_visit;
+struct preflight_gate;
+struct queue;
+struct sends;
+struct signing;
+struct signing_pass;
+struct srs;
+struct store;
+struct tlsrpt;
 
 enum {
     INTAKE_MEMORY = 8 << 20, /* of a letter: recipients, fields, what is known of them */

@@ -5,6 +5,8 @@
 #include "intake.h"
 #include "trace/trace.h"
 
+struct filter_answer;
+
 /* ---- refuse.c ---- */
 void intake_fail(struct intake_letter *l, int e, const char *what); /* refuses for an error of ours */
 /* The domain in A-labels; literals stay. ERR_SYNTAX. */

@@ -3,6 +3,7 @@
 #include "allowance/allowance.h"
 #include "intake_i.h"
 #include "mail/addr.h"
+#include "store/store.h"
 
 /* The account here that alone gets it, or NULL: then the node's corpus judges. */
 static const char *only_account(const struct intake_letter *l)

@@ -2,6 +2,7 @@
  * Tram makes itself and what the operator's programs send are exempt. */
 #include "intake_i.h"
 #include "mail/addr.h"
+#include "store/store.h"
 
 struct asker {
     struct allowance_of of;

@@ -9,6 +9,7 @@
 #include "mail/addr.h"
 #include "mail/domain.h"
 #include "mail/submit.h"
+#include "store/store.h"
 
 static bool leads_to_list(const struct route *r) { return r->local && maillist_is(r->account); }
 

@@ -1,5 +1,7 @@
 /* notes.c - what the trace says of a letter on its way in: the same events for every origin. */
+#include "guard/guard.h"
 #include "intake_i.h"
+#include "store/store.h"
 
 static void index_letter(struct intake_letter *l)
 {

@@ -2,6 +2,9 @@
  * us are read when their letter is kept. */
 #include "intake_i.h"
 #include "mail/addr.h"
+#include "report/dmarc_store.h"
+#include "report/tlsrpt.h"
+#include "store/store.h"
 
 /* For the address that our records name ("dmarc-reports@"), at a domain of ours? */
 static bool is_report_address(struct intake_letter *l, struct slice address, struct slice name)

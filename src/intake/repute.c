@@ -1,5 +1,7 @@
 /* repute.c - what lists in the DNS say of who sends a letter, and who is asked to come again. */
 #include "intake_i.h"
+#include "reputation/dnslist.h"
+#include "reputation/greylist.h"
 
 /* ---- lists ---- */
 

@@ -1,6 +1,7 @@
 /* seal.c - letters from the world that an alias sends on into the world carry an ARC Set of ours, so
  * that the next server can believe what this one saw (RFC 8617). Off unless tram.conf says so. */
 #include "intake_i.h"
+#include "outgoing/signing.h"
 
 static const struct letter_rcpt *forwarded(const struct intake_letter *l)
 {

@@ -4,6 +4,7 @@
 #include "intake_i.h"
 #include "mail/addr.h"
 #include "mail/build.h"
+#include "store/store.h"
 
 enum { DAY_S = 86400 };
 

@@ -4,6 +4,9 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "dkim/dkim_publish.h"
+#include "dmarc/dmarc.h"
+#include "mailauth/iprev.h"
+#include "spf/spf.h"
 
 enum { BELIEVE_GOOD = 600, BELIEVE_BAD = 60, BELIEVE_LEAST = 10 };
 

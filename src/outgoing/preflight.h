@@ -5,14 +5,11 @@
  * the From field, reverse DNS and HELO of the address. What is not in order comes
  * with a sentence for people and, where DNS can mend it, the line to publish. */
 #pragma once
-#include "base/arena.h"
 #include "base/err.h"
 #include "base/ip.h"
-#include "dkim/dkim.h"
-#include "dmarc/dmarc.h"
-#include "dns/dns.h"
-#include "mailauth/iprev.h"
-#include "spf/spf.h"
+
+struct dns;
+struct sign_key;
 
 enum { PREFLIGHT_ITEMS_MAX = 24, PREFLIGHT_KEYS_MAX = 8, PREFLIGHT_SECONDS = 60 };
 

@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "mail/domain.h"
 #include "preflight.h"
+#include "rt/rt.h"
 
 struct entry {
     int64_t until; /* rt_now() scale */

@@ -5,8 +5,11 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "dns/dns.h"
 #include "mail/submit.h"
 #include "preflight.h"
+#include "signing.h"
+#include "trace/letter_id.h"
 
 enum { SENTENCE_MAX = 300 }; /* it is told in an SMTP reply */
 

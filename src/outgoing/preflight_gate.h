@@ -4,10 +4,12 @@
  * before it is accepted. When a strict receiver would refuse it, the policy decides who hears of it:
  * the operator (warn, hold) or the submitter (refuse). A DNS that gives no answer refuses nothing. */
 #pragma once
-#include "dns/dns.h"
-#include "mail/head.h"
-#include "signing.h"
-#include "trace/letter_id.h"
+#include "base/ip.h"
+
+struct dns;
+struct letter_id;
+struct mail_head;
+struct signing;
 
 enum preflight_policy { PREFLIGHT_WARN, PREFLIGHT_HOLD, PREFLIGHT_REFUSE, PREFLIGHT_OFF };
 

@@ -1,8 +1,10 @@
 /* preflight_gate_test.c - letters of our own against a zone that is in order and zones that are not. */
 #include "preflight_gate.h"
+#include "signing.h"
 
 #include "base/text.h"
 #include "directory/directory_test.h"
+#include "dns/dns.h"
 
 #define HOST "1.2.0.192.in-addr.arpa. PTR mail.one.test.\nmail.one.test. A 192.0.2.1\n"
 #define SPF "one.test. TXT \"v=spf1 ip4:192.0.2.1 -all\"\n"

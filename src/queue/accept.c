@@ -2,6 +2,7 @@
 #include "accept.h"
 
 #include "base/log.h"
+#include "base/map.h"
 #include "pages.h"
 #include "queue_i.h"
 #include "trace/trace.h"

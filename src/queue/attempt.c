@@ -7,6 +7,8 @@
 #include "base/civil.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "letter_source.h"
+#include "shape/reply.h"
 #include "trace/trace.h"
 
 enum { RECORD_PAUSE_MAX_S = 60, SENTENCE_MAX = 2000 };

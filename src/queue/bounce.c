@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "mail/dsn.h"
 #include "queue_i.h"
+#include "shape/reply.h"
 #include "tellings.h"
 
 enum { RETURN_FULL_MAX = 256 * 1024 };

@@ -1,9 +1,12 @@
 /* letter.h - a letter on its way: envelope, recipients with their routes, where its body lies. */
 #pragma once
+#include "body/body.h"
 #include "directory/directory.h"
 #include "letter_wants.h"
-#include "mail/head.h"
-#include "store/store.h"
+#include "trace/letter_id.h"
+
+struct mail_head;
+struct trace_event;
 
 enum {
     LETTER_RCPTS_MAX = LIMIT_LETTER_RCPTS,

@@ -2,6 +2,7 @@
  *
  * A recipient here gets it under its old name, so whoever has it does not get it again. One elsewhere may
  * have it: it waits, held, until somebody says. */
+#include "accept.h"
 #include "queue_i.h"
 #include "store/rescue.h"
 

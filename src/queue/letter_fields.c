@@ -2,6 +2,7 @@
 #include "accept.h"
 #include "base/text.h"
 #include "mail/encoded.h"
+#include "mail/head.h"
 
 int letter_fields(struct arena *a, const struct mail_head *head, struct slice *message_id,
                   struct slice *subject)

@@ -2,6 +2,8 @@
  * disk. */
 #include "line.h"
 
+#include "base/map.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "letter_source.h"
 #include "mail/build.h"
 #include "queue_i.h"
 

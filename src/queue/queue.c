@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "pages.h"
 #include "queue_i.h"
+#include "shape/reply.h"
 #include "tellings.h"
 #include "trace/trace.h"
 

@@ -3,11 +3,13 @@
  * A queue record is an envelope with a state for each recipient. The legal states
  * and moves are a table in queue_state.c, asserted on every change. */
 #pragma once
-#include "accept.h"
 #include "last_hop.h"
-#include "letter_source.h"
 #include "source/source.h"
 #include "store/care.h"
+
+struct conversion;
+struct item;
+struct queue;
 
 /* What became of a recipient of a letter that is made when it leaves. */
 enum made_end {

@@ -15,11 +15,11 @@
  * letter lies in one shard, chosen by its id. */
 #pragma once
 #include "base/heap.h"
-#include "base/map.h"
 #include "queue.h"
-#include "shape/reply.h"
 #include "site.h"
-#include "source/source.h"
+
+struct replies;
+struct tellings;
 
 enum {
     QUEUE_REPLY_MAX = LIMIT_SENTENCE,

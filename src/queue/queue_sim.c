@@ -9,6 +9,7 @@
 
 #include "base/test.h"
 #include "base/text.h"
+#include "letter_source.h"
 #include "own_test.h"
 #include "queue_i.h"
 #include "sim/ledger.h"

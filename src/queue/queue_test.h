@@ -1,6 +1,7 @@
 /* queue_test.h - for tests of the queue: one over a store of its own, with a relay made up by the test. Time
  * is real here; retries over days are in queue_sim.c. */
 #pragma once
+#include "letter_source.h"
 #include "own_test.h"
 #include "queue_i.h"
 #include "store/store_test.h"

@@ -10,6 +10,7 @@
  * A line stands in the heap of those that can be started, in order of stream, priority and then of turn, or
  * waits where something binds: at its dock, its hop, or its share. Nothing here suspends. */
 #pragma once
+#include "base/map.h"
 #include "queue_i.h"
 
 enum { READY_KEY = 48 };

@@ -3,6 +3,7 @@
  * it, reports of letters that went on. */
 #include "base/test.h"
 #include "base/text.h"
+#include "letter_source.h"
 #include "own_test.h"
 #include "queue_i.h"
 #include "sim/sim.h"

@@ -6,7 +6,9 @@
 #include "keys.h"
 #include "mail/head.h"
 #include "mail/mime_imap.h"
+#include "reader.h"
 #include "rt/rt.h"
+#include "tails.h"
 
 /* To be raised when what they are made with makes something else: mail/head.c, mail/mime*.c, preview.c,
  * keys.c, text.c. */

@@ -5,9 +5,9 @@
  * long, and all of a part of which something cannot be read at this time, is computed each time by whoever
  * asks. */
 #pragma once
-#include "reader.h"
 #include "store/digest.h"
-#include "tails.h"
+
+struct reader_tails;
 
 enum reader_digest_kind {
     READER_HEAD,      /* the fields of reader_digest_has(), as they are, with an empty line */

@@ -5,6 +5,7 @@
 
 #include "mail/head.h"
 #include "outgoing/signing.h"
+#include "queue/letter_source.h"
 #include "relay_i.h"
 
 enum { PIECE = 32 * 1024 };

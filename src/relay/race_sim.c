@@ -2,6 +2,7 @@
  * long a letter takes, and the one after it (RFC 8305). */
 #include "base/test.h"
 #include "base/text.h"
+#include "queue/letter_source.h"
 #include "relay_i.h"
 #include "rt/serve_test.h"
 #include "sim/sim.h"

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "queue/letter_source.h"
 #include "relay_i.h"
 #include "rt/serve_test.h"
 #include "rt/test_rt.h"

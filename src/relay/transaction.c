@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "mail/addr.h"
 #include "mail/dsn.h"
+#include "queue/letter_source.h"
 #include "relay_i.h"
 
 /* RFC 5321 section 4.5.3.2 */

@@ -3,6 +3,7 @@
  */
 #include "base/test.h"
 #include "base/text.h"
+#include "queue/letter_source.h"
 #include "relay_i.h"
 #include "rt/serve_test.h"
 #include "sim/sim.h"

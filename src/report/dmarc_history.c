@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "dmarc_store_i.h"
 #include "kv/record.h"
+#include "store/store.h"
 
 enum { LINES_MAX = 10000, REPORTERS_MAX = 8, PAGE = 200 };
 

@@ -9,6 +9,7 @@
 #include "crypto/crypto.h"
 #include "dmarc_store_i.h"
 #include "kv/record.h"
+#include "store/store.h"
 
 enum {
     CHUNK_BYTES = 60000,

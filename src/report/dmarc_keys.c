@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "crypto/crypto.h"
 #include "dmarc_store_i.h"
+#include "store/store.h"
 
 struct slice dmarc_day_text(struct arena *a, int64_t seconds)
 {

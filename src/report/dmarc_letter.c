@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "dmarc_send_i.h"
 #include "mail/addr.h"
+#include "store/store.h"
 
 /* The promise's letter id, with chance made of the address: a repetition has the same one. */
 static struct letter_id letter_name(const struct promise *p, struct slice mailbox)

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "dmarc_send_i.h"
 #include "kv/record.h"
+#include "store/store.h"
 
 enum { ROWS_PAGE = 500, XML_ROOM = 64 * 1024 };
 

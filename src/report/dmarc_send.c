@@ -16,6 +16,7 @@
 #include "dmarc_send_i.h"
 #include "kv/record.h"
 #include "report_day.h"
+#include "store/store.h"
 
 enum { GIVE_UP_DAYS = 3, ERASE_DAYS = 8, AT_ONCE = 16 };
 

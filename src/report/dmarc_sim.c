@@ -7,6 +7,7 @@
 
 #include "base/test.h"
 #include "dmarc_store_i.h"
+#include "mailauth/mailauth.h"
 #include "queue/own_test.h"
 #include "queue/queue.h"
 #include "sim/power.h"

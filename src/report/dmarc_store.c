@@ -10,6 +10,8 @@
 #include "base/text.h"
 #include "crypto/crypto.h"
 #include "kv/record.h"
+#include "mailauth/mailauth.h"
+#include "store/store.h"
 
 struct dmarc_gathering {
     struct map rows; /* dmarc_row_key -> (void *)count */

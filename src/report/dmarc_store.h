@@ -7,11 +7,10 @@
  * All is bounded: rows a domain and day, rows in all, reports kept for a domain. */
 #pragma once
 #include "dmarc_report.h"
-#include "dns/dns.h"
-#include "mailauth/mailauth.h"
-#include "queue/accept.h"
+#include "queue/letter.h"
 
 struct dmarc_store;
+struct store;
 
 /* The local part of the address that our DMARC records name. */
 #define DMARC_REPORTS_LOCAL "dmarc-reports"

@@ -1,6 +1,7 @@
 /* dmarc_store_test.c - DMARC reports gathered, sent, received and read again, on a store in memory. */
 #include "crypto/crypto.h"
 #include "dmarc_store_i.h"
+#include "mailauth/mailauth.h"
 #include "queue/own_test.h"
 #include "queue/queue.h"
 #include "store/store_test.h"

@@ -4,11 +4,12 @@
  * As with DMARC (dmarc_store.h) counts are kept in memory and each new one is noted (kv_note): nobody waits.
  * Objects rt:DAY and rt:in:NAME; docs/format.md has their rows. All is bounded. */
 #pragma once
-#include "dns/dns.h"
-#include "fetch/fetch.h"
-#include "policy/policy.h"
-#include "queue/accept.h"
+#include "queue/letter.h"
 
+struct dns;
+struct fetch;
+struct policy_session;
+struct store;
 struct tlsrpt;
 
 /* The local part of the address that our TLSRPT records name. */

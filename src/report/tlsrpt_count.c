@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "crypto/crypto.h"
 #include "kv/record.h"
+#include "store/store.h"
 #include "tlsrpt_i.h"
 
 enum { NAME_BYTES = 255, REASON_BYTES = 200 };

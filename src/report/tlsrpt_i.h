@@ -3,6 +3,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "kv/kv.h"
+#include "policy/policy.h"
 #include "tlsrpt.h"
 
 enum { TLSRPT_DAY_S = 86400, TLSRPT_GEN = 14, TLSRPT_HASH = 16, TLSRPT_VERSION = 1 };

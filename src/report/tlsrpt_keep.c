@@ -8,6 +8,7 @@
 #include "dmarc_store_i.h"
 #include "kv/record.h"
 #include "mail/mime.h"
+#include "store/store.h"
 #include "tlsrpt_i.h"
 
 enum {

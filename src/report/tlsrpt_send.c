@@ -15,6 +15,7 @@
 #include "kv/record.h"
 #include "mail/addr.h"
 #include "report_day.h"
+#include "store/store.h"
 #include "tlsrpt_i.h"
 
 #define ROUND_MAX (1800 * RT_S) /* then those who were put off wait for the next round */

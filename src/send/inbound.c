@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "crypto/crypto.h"
+#include "fetch/fetch.h"
 #include "inbound_i.h"
 #include "mail/addr.h"
 #include "send_i.h"

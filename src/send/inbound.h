@@ -5,8 +5,12 @@
  * and trace are the queue's. Only an answer of 2xx takes it; what was answered too late may be told twice,
  * under the same X-Tram-Delivery. The signature is that of webhooks (webhook.h). Rows b/ and B/ of _sends. */
 #pragma once
-#include "queue/last_hop.h"
-#include "send.h"
+#include "base/slice.h"
+
+struct arena;
+struct last_hop;
+struct routes;
+struct sends;
 
 enum {
     INBOUNDS_MAX = 100,            /* of an account */

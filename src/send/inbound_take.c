@@ -1,6 +1,7 @@
 /* inbound_take.c - a letter handed to its URL: one attempt (inbound.h). */
 #include "base/log.h"
 #include "body/body.h"
+#include "fetch/fetch.h"
 #include "inbound_i.h"
 #include "numbers.h"
 #include "send_i.h"

@@ -1,6 +1,8 @@
 /* news_sim.c - who waits for events hears of each in its time, whatever the others are doing. */
 #include "base/test.h"
+#include "dns/dns.h"
 #include "event.h"
+#include "fetch/fetch.h"
 #include "rt/file.h"
 #include "send_i.h"
 #include "sim/sim.h"

@@ -19,6 +19,7 @@
 #include "send_i.h"
 #include "shape/reply.h"
 #include "simulator.h"
+#include "source/source.h"
 #include "suppression.h"
 #include "trace/trace.h"
 #include "unsubscribe.h"

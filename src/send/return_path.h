@@ -2,8 +2,10 @@
  * 3464), complaints (RFC 5965), who leaves by mail. Everything else that is sent there is an automatic
  * letter: the trace of the letter it answers tells of it, and it changes nothing. */
 #pragma once
-#include "queue/last_hop.h"
-#include "send.h"
+#include "base/slice.h"
+
+struct last_hop;
+struct sends;
 
 /* The account of a route for such an address: no account has this name. */
 #define RETURN_PATH_ACCOUNT "~returns"

@@ -4,6 +4,7 @@
 
 #include "event.h"
 #include "send_test.h"
+#include "source/source.h"
 #include "suppression.h"
 #include "trace/trace.h"
 #include "track.h"

@@ -12,11 +12,15 @@
  *
  * Object s:ID of a send, object _sends for what all share; docs/format.md has their rows. */
 #pragma once
-#include "allowance/allowance.h"
-#include "base/buf.h"
-#include "directory/directory.h"
-#include "fetch/fetch.h"
-#include "queue/queue.h"
+#include "queue/last_hop.h"
+
+struct allowance;
+struct fetch;
+struct queue;
+struct queue_maker;
+struct signing;
+struct sources;
+struct store;
 
 struct sends; /* the sending service of a node */
 

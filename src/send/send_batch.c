@@ -8,7 +8,7 @@
 
 enum { ROW_VERSION = 1, NAME_MAX_BYTES = 100 };
 
-bool send_batch_is(struct slice s)
+static bool is_name(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (!is_alnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '_') return false;
@@ -26,7 +26,7 @@ bool send_batch_made(struct sends *s, struct slice account, struct slice batch)
 {
     struct arena a = {0};
     struct slice text, of;
-    bool made = send_batch_is(batch) && text_unseal(s, &a, "batch", batch, &text);
+    bool made = is_name(batch) && text_unseal(s, &a, "batch", batch, &text);
     made = made && sl_eq(text_seal(s, &a, "batch", text), batch); /* base64 has spellings */
     made = made && sl_next(&text, ' ', &of) && sl_eq(of, account);
     ar_free(&a);
@@ -109,7 +109,7 @@ static int say_tx(struct kv_tx *tx, void *arg)
 int send_batch_put(struct sends *s, struct slice account, struct slice batch, enum send_action what)
 {
     struct saying x = {.said = {what, rt_wall_seconds()}};
-    if (!send_batch_is(batch)) return err_set(ERR_SYNTAX, "it is no name of a batch");
+    if (!is_name(batch)) return err_set(ERR_SYNTAX, "it is no name of a batch");
     x.key = ar_cat(&x.a, SL("b/"), batch);
     int e = kv_transact(s->store->kv, object_of(&x.a, account), say_tx, &x);
     ar_free(&x.a);
@@ -123,7 +123,7 @@ int send_batch_said(struct sends *s, struct slice account, struct slice batch, i
     struct slice row;
     struct said said;
     *out = SEND_RESUME;
-    int e = send_batch_is(batch)
+    int e = is_name(batch)
                 ? kv_get(s->store->kv, object_of(&a, account), ar_cat(&a, SL("b/"), batch), &a, &row)
                 : ERR_NOT_FOUND;
     if (!e && !(e = get_said(row, &said)) && said.when > since) *out = said.what;

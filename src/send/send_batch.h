@@ -27,5 +27,3 @@ MUST_CHECK int send_batch_said(struct sends *s, struct slice account, struct sli
 /* Those to which something is said, by name; each()'s non-zero value ends the walk. */
 typedef int send_batch_fn(void *arg, struct slice batch, enum send_action said);
 MUST_CHECK int send_batch_each(struct sends *s, struct slice account, send_batch_fn *each, void *arg);
-/* Letters, digits, - and _; does not suspend. */
-bool send_batch_is(struct slice name);

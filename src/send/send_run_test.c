@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "event.h"
 #include "mail/head.h"
+#include "queue/letter_source.h"
 #include "queue/own_test.h"
 #include "send_batch.h"
 #include "send_test.h"

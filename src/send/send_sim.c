@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "event.h"
 #include "numbers.h"
+#include "queue/letter_source.h"
 #include "queue/own_test.h"
 #include "send_i.h"
 #include "sim/ledger.h"

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "allowance/allowance.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "mail/addr.h"

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "crypto/es256.h"
 #include "event.h"
+#include "fetch/fetch.h"
 #include "send_i.h"
 #include "webhook_i.h"
 

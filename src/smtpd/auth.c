@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "smtpd_i.h"
+#include "store/store.h"
 
 static void put_challenge(struct smtpd_session *s, struct slice challenge)
 {

@@ -1,6 +1,7 @@
 /* filters.c - what a session tells the operator's filters of its client, and what they say. */
 #include <stdio.h>
 
+#include "milter/filter.h"
 #include "smtpd_i.h"
 
 static void begin(struct smtpd_session *s)

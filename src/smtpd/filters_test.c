@@ -4,6 +4,7 @@
 
 #include "base/test.h"
 #include "base/text.h"
+#include "milter/filter.h"
 #include "rt/test_rt.h"
 #include "talk_test.h"
 

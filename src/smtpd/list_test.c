@@ -2,6 +2,7 @@
 #include "base/test.h"
 #include "directory/maillist.h"
 #include "rt/test_rt.h"
+#include "store/store.h"
 #include "talk_test.h"
 
 static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }

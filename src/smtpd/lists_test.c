@@ -1,5 +1,7 @@
 /* lists_test.c - what lists in the DNS, coming again, and waiting for the greeting decide on port 25. */
 #include "base/test.h"
+#include "reputation/dnslist.h"
+#include "reputation/greylist.h"
 #include "rt/test_rt.h"
 #include "talk_test.h"
 

@@ -2,6 +2,7 @@
 #include "base/test.h"
 #include "mail/head.h"
 #include "rt/test_rt.h"
+#include "store/store.h"
 #include "talk_test.h"
 
 static void switch_on(struct world *w) { w->intake.arc_seal = true; }

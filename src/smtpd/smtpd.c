@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "milter/filter.h"
 #include "smtpd_i.h"
 
 static const struct smtpd_command table[] = {

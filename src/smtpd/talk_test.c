@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "outgoing/signing.h"
+#include "queue/accept.h"
 #include "rt/test_rt.h"
+#include "store/store.h"
 
 static const char zone[] = "$ORIGIN test.\n$TTL 300\n"
                            "@ SOA ns.test. root.test. 1 2 3 4 5\n"
