@@ -10,8 +10,6 @@
 #define TOO_LARGE "552 5.3.4 The letter is larger than 1000 bytes; send less, or send a link"
 #define CHUNK_FIRST "503 5.5.1 MAIL and an accepted RCPT come before BDAT"
 
-static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
-
 static void come(struct client *cl, struct world *w, enum smtpd_kind kind)
 {
     client_open(cl, w, kind);

@@ -5,8 +5,6 @@
 #include "talk_test.h"
 #include "wire/smtp.h"
 
-static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
-
 /* Both ports, ready for MAIL; the sender is one that may send from there. */
 static const struct port {
     enum smtpd_kind kind;

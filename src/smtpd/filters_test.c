@@ -127,8 +127,6 @@ static void end(struct world *w)
     played = (struct played){0};
 }
 
-static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
-
 static const char letter[] =
     "From: Carol <carol@one.test>\r\nTo: alice@home.test,\r\n bob@home.test\r\nSubject: one\r\n"
     "X-Old: 1\r\nX-Old: 2\r\n\r\nHello\r\n.\r\n";

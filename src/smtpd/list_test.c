@@ -5,8 +5,6 @@
 #include "store/store.h"
 #include "talk_test.h"
 
-static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
-
 static struct allowance *allowance;
 
 static void with_list(struct world *w)

@@ -27,8 +27,6 @@ static void list(const char *line)
     lists.doubt = 1;
 }
 
-static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
-
 static struct slice rcpt(struct client *cl, const char *to)
 {
     talk(cl, "EHLO mail.one.test");

@@ -20,8 +20,6 @@ static struct slice send_to(struct client *cl, const char *rcpt, const char *tex
 
 static const char plain[] = "From: Carol <carol@one.test>\r\nSubject: x\r\n\r\nHello\r\n.\r\n";
 
-static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
-
 /* How many seals of ours the letter to rcpt has when it is handed over. */
 static size_t seals(const char *rcpt, const char *text, bool rsa, void (*change)(struct world *))
 {

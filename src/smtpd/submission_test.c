@@ -5,15 +5,6 @@
 #include "store/store.h"
 #include "talk_test.h"
 
-static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
-
-static struct slice send_letter(struct client *cl, struct slice text)
-{
-    CHECK(sl_starts(talk(cl, "DATA"), SL("354 ")));
-    client_send(cl, text);
-    return client_reply(cl);
-}
-
 /* On port 465, logged in as alice. */
 static void alice(struct client *cl, struct world *w)
 {
@@ -41,8 +32,8 @@ TEST(submission_of_a_letter)
     CHECK_SL(talk(&cl, "MAIL FROM:<alice@home.test>"), "250 2.1.0 Sender is fine");
     CHECK_SL(talk(&cl, "RCPT TO:<carol@one.test>"), "250 2.1.5 Recipient is fine");
     CHECK_SL(talk(&cl, "RCPT TO:<bob@home.test>"), "250 2.1.5 Recipient is fine");
-    CHECK(sl_starts(send_letter(&cl, SL("From: Alice <alice@home.test>\r\nTo: carol@one.test\r\nBcc: "
-                                        "bob@home.test\r\n\r\nHello\r\n.\r\n")),
+    CHECK(sl_starts(client_letter(&cl, SL("From: Alice <alice@home.test>\r\nTo: carol@one.test\r\nBcc: "
+                                          "bob@home.test\r\n\r\nHello\r\n.\r\n")),
                     SL("250 2.0.0 Accepted as ")));
     CHECK_SL(sl_cstr(handed.rcpts), "carol@one.test here:bob@home.test");
     CHECK(handed.submitter[0]);
@@ -67,7 +58,7 @@ TEST(a_letter_sent_as_an_alias_does_not_tell_the_login)
     alice(&cl, &w);
     CHECK_SL(talk(&cl, "MAIL FROM:<sales@home.test>"), "250 2.1.0 Sender is fine");
     CHECK_SL(talk(&cl, "RCPT TO:<carol@one.test>"), "250 2.1.5 Recipient is fine");
-    CHECK(sl_starts(send_letter(&cl, SL("From: sales@home.test\r\n\r\nHello\r\n.\r\n")), SL("250 2.0.0 ")));
+    CHECK(sl_starts(client_letter(&cl, SL("From: sales@home.test\r\n\r\nHello\r\n.\r\n")), SL("250 2.0.0 ")));
     CHECK(has(handed.bytes, "auth=pass") && !has(handed.bytes, "alice"));
     client_close(&cl);
     world_end(&w);
@@ -83,19 +74,20 @@ TEST(submission_under_own_addresses_only)
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<alice@one.test>"), SL("550 5.7.1 ")));
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<Alice+tag@HOME.test>"), SL("250 ")));
     talk(&cl, "RCPT TO:<carol@one.test>");
-    CHECK(sl_starts(send_letter(&cl, SL("From: Boss <bob@home.test>\r\n\r\nx\r\n.\r\n")),
+    CHECK(sl_starts(client_letter(&cl, SL("From: Boss <bob@home.test>\r\n\r\nx\r\n.\r\n")),
                     SL("550 5.7.1 In From: ")));
     talk(&cl, "MAIL FROM:<alice@home.test>");
     talk(&cl, "RCPT TO:<carol@one.test>");
-    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\nSender: bob@home.test\r\n\r\nx\r\n.\r\n")),
-                    SL("550 5.7.1 In Sender: ")));
+    CHECK(
+        sl_starts(client_letter(&cl, SL("From: alice@home.test\r\nSender: bob@home.test\r\n\r\nx\r\n.\r\n")),
+                  SL("550 5.7.1 In Sender: ")));
     talk(&cl, "MAIL FROM:<alice@home.test>");
     talk(&cl, "RCPT TO:<carol@one.test>");
-    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\nFrom: bob@home.test\r\n\r\nx\r\n.\r\n")),
+    CHECK(sl_starts(client_letter(&cl, SL("From: alice@home.test\r\nFrom: bob@home.test\r\n\r\nx\r\n.\r\n")),
                     SL("554 5.6.0 ")));
     talk(&cl, "MAIL FROM:<>"); /* a receipt */
     talk(&cl, "RCPT TO:<carol@one.test>");
-    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\n\r\nread\r\n.\r\n")), SL("250 ")));
+    CHECK(sl_starts(client_letter(&cl, SL("From: alice@home.test\r\n\r\nread\r\n.\r\n")), SL("250 ")));
     CHECK_SL(sl_cstr(handed.sender), "");
     CHECK_INT(handed.count, 1);
     client_close(&cl);
@@ -132,7 +124,8 @@ TEST(submission_of_a_letter_sent_again)
         struct arena a = {0};
         talk(&cl, "MAIL FROM:<alice@home.test>");
         talk(&cl, "RCPT TO:<dave@one.test>");
-        struct slice said = send_letter(&cl, ar_printf(&a, "%sDate: x\r\n\r\nHello\r\n.\r\n", cases[i].head));
+        struct slice said =
+            client_letter(&cl, ar_printf(&a, "%sDate: x\r\n\r\nHello\r\n.\r\n", cases[i].head));
         if (!sl_starts(said, sl_cstr(cases[i].answer)))
             test_fail(__FILE__, __LINE__, "%s: %.*s", cases[i].head, SLF(said));
         if (*cases[i].answer == '2')
@@ -156,14 +149,15 @@ TEST(submission_wants_well_formed_letters)
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         talk(&cl, "MAIL FROM:<alice@home.test>");
         talk(&cl, "RCPT TO:<carol@one.test>");
-        CHECK(sl_starts(send_letter(&cl, sl_cstr(bad[i])), SL("554 5.6.0 The letter is not well-formed: ")));
+        CHECK(
+            sl_starts(client_letter(&cl, sl_cstr(bad[i])), SL("554 5.6.0 The letter is not well-formed: ")));
     }
     buf_str(&b, "From: alice@home.test\r\n\r\n");
     for (int i = 0; i < 999; i++) buf_char(&b, 'x');
     buf_str(&b, "\r\n.\r\n");
     talk(&cl, "MAIL FROM:<alice@home.test>");
     talk(&cl, "RCPT TO:<carol@one.test>");
-    CHECK(sl_starts(send_letter(&cl, buf_slice(&b)),
+    CHECK(sl_starts(client_letter(&cl, buf_slice(&b)),
                     SL("554 5.6.0 A line of the letter is longer than 998 bytes")));
     client_close(&cl);
     buf_free(&b);
@@ -332,7 +326,7 @@ TEST(submission_mends_line_ends)
     from_alice(&cl);
     /* LF . LF, LF . CR LF and CR LF . LF end nothing: one letter comes of it */
     CHECK(sl_starts(
-        send_letter(
+        client_letter(
             &cl, SL("From: alice@home.test\nSubject: x\n\none\n.\ntwo\n..\r\nMAIL FROM:<a@home.test>\r\n..\n"
                     "three\rfour\r\n.\r\n")),
         SL("250 2.0.0 Accepted as ")));
@@ -445,7 +439,7 @@ static struct slice send_to(struct client *cl, const char *rcpt)
 {
     CHECK_SL(talk(cl, "MAIL FROM:<alice@home.test>"), "250 2.1.0 Sender is fine");
     CHECK_SL(talk(cl, rcpt), "250 2.1.5 Recipient is fine");
-    return send_letter(cl, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n"));
+    return client_letter(cl, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n"));
 }
 
 TEST(submission_within_limits)
@@ -461,7 +455,7 @@ TEST(submission_within_limits)
             "250 2.1.5 Recipient is fine");
     CHECK_SL(talk(&cl, "RCPT TO:<c@one.test>"),
              "452 4.5.3 One letter can have 3 recipients; send another one to the others");
-    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n")), SL("250 ")));
+    CHECK(sl_starts(client_letter(&cl, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n")), SL("250 ")));
     talk(&cl, "MAIL FROM:<alice@home.test>");
     CHECK_SL(talk(&cl, "RCPT TO:<c@one.test>"), "250 2.1.5 Recipient is fine");
     struct slice said = talk(&cl, "RCPT TO:<a@one.test>");
@@ -470,7 +464,7 @@ TEST(submission_within_limits)
     CHECK(sl_ends(said, SL("Z on")));
     CHECK_INT(handed.count, 2); /* alice, who is postmaster here, was told; once */
     CHECK(has(handed.bytes, "Subject: A sending limit is reached: alice@home.test") && !handed.sender[0]);
-    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n")), SL("250 ")));
+    CHECK(sl_starts(client_letter(&cl, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n")), SL("250 ")));
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<alice@home.test>"), SL("450 4.7.1 ")));
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<>"), SL("450 4.7.1 "))); /* receipts count as well */
     CHECK_INT(handed.count, 3);
@@ -537,7 +531,7 @@ TEST(recipients_that_are_put_off_cost_no_session)
     for (int i = 0; i < 300; i++)
         CHECK(sl_starts(talk(&cl, "RCPT TO:<dave@one.test>"), SL("450 4.7.1 The limit is reached: 1 new ")));
     CHECK_SL(talk(&cl, "RCPT TO:<carol@one.test>"), "250 2.1.5 Recipient is fine");
-    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n")), SL("250 ")));
+    CHECK(sl_starts(client_letter(&cl, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n")), SL("250 ")));
     client_close(&cl);
     limits_end(&w);
 }
@@ -585,7 +579,7 @@ TEST(what_is_not_taken_is_not_counted)
     CHECK_SL(talk(&other, "MAIL FROM:<alice@home.test>"), "250 2.1.0 Sender is fine");
     CHECK_SL(talk(&other, "RCPT TO:<bob@home.test>"), "250 2.1.5 Recipient is fine");
     CHECK(sl_starts(send_to(&cl, "RCPT TO:<bob@home.test>"), SL("250 ")));
-    CHECK(sl_starts(send_letter(&other, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n")),
+    CHECK(sl_starts(client_letter(&other, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n")),
                     SL("450 4.7.1 The limit is reached: 3 letters a day; ")));
     client_close(&cl);
     client_close(&other);

@@ -228,3 +228,26 @@ struct slice talk_plain(struct client *cl, const char *user, const char *passwor
     struct slice b64 = b64_encode_ar(&cl->a, ar_printf(&cl->a, "%c%s%c%s", 0, user, 0, password));
     return talk(cl, ar_cstr(&cl->a, ar_printf(&cl->a, "AUTH PLAIN %.*s", SLF(b64))));
 }
+
+void client_envelope(struct client *cl, const char *sender)
+{
+    struct arena *a = &cl->a;
+    CHECK(
+        sl_starts(talk(cl, "EHLO mail.one.test"), SL("250-mx.home.test at your service\n250-PIPELINING\n")));
+    CHECK_SL(talk(cl, ar_cstr(a, ar_printf(a, "MAIL FROM:<%s>", sender))), "250 2.1.0 Sender is fine");
+    CHECK_SL(talk(cl, "RCPT TO:<alice@home.test>"), "250 2.1.5 Recipient is fine");
+}
+
+struct slice client_letter(struct client *cl, struct slice text)
+{
+    CHECK(sl_starts(talk(cl, "DATA"), SL("354 ")));
+    client_send(cl, text);
+    return client_reply(cl);
+}
+
+struct slice client_try(struct client *cl, const char *to, const char *text)
+{
+    talk(cl, "MAIL FROM:<carol@one.test>");
+    CHECK(sl_starts(talk(cl, ar_cstr(&cl->a, ar_printf(&cl->a, "RCPT TO:<%s>", to))), SL("250 ")));
+    return client_letter(cl, ar_printf(&cl->a, "%s.\r\n", text));
+}

@@ -52,5 +52,13 @@ void client_close(struct client *cl);
 struct slice talk(struct client *cl, const char *line);
 void client_send(struct client *cl, struct slice bytes);
 struct slice client_reply(struct client *cl);
+/* EHLO, and MAIL from `sender` and RCPT to alice, which are accepted. */
+void client_envelope(struct client *cl, const char *sender);
+/* DATA, and the text with its final dot; the answer to that. */
+struct slice client_letter(struct client *cl, struct slice text);
+/* MAIL and RCPT of `to`, then `text`; the answer to the final dot. */
+struct slice client_try(struct client *cl, const char *to, const char *text);
 void client_starttls(struct client *cl, struct world *w);
 struct slice talk_plain(struct client *cl, const char *user, const char *password); /* AUTH PLAIN */
+
+static inline bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }

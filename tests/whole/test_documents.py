@@ -50,6 +50,29 @@ def test_the_examination_itself_finds_what_is_wrong():
     assert judge(["queue", "fly"]) and judge(["dance"]) and judge(["queue", "list", "--sideways"])
 
 
+def anchors(page):
+    """The names that GitHub gives to the headings of a page."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", h.strip().lower()).replace(" ", "-") for h in heads}
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda p: p.name)
+def test_each_link_of_a_document_leads_somewhere(page):
+    wrong = []
+    for file, anchor in re.findall(r"\]\(([^):#]*)(?:#([^)]*))?\)", page.read_text()):
+        to = page.parent / file if file else page
+        if not to.exists() or anchor and anchor not in anchors(to):
+            wrong.append(f"{file}#{anchor}")
+    assert not wrong, wrong
+
+
+def test_each_choice_of_tests_in_a_document_finds_one():
+    said = [m for page in DOCUMENTS for m in re.findall(r"pytest [^`\n]*?(tests/[\w/]+\.py)(?: -k (\w+))?", page.read_text())]
+    assert said
+    for file, word in said:
+        assert re.search(rf"^def test_\w*{word}", (ROOT / file).read_text(), re.M), (file, word)
+
+
 def rfcs_of_the_code():
     """RFC number -> files of src, tests apart, that cite it in a comment."""
     cited = {}
