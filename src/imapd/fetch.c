@@ -1,6 +1,7 @@
 /* fetch.c - FETCH (RFC 9051 section 6.4.5, 3501 6.4.5, 7162 for MODSEQ, 8474, 8514). */
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "imapd_i.h"
 #include "mail/mime_imap.h"
 #include "reader/reader.h"
@@ -29,7 +30,9 @@ struct fetch {
     const struct message *record; /* NULL: nobody needed it yet */
     struct imapd_facts facts;
     uint64_t thread;
-    struct reader *reader; /* of it; NULL: nobody needed it yet */
+    struct reader *reader; /* of it, or of what is shown in its place; NULL: nobody needed it yet */
+    uint32_t *downgraded;  /* those of which surrogates were shown */
+    size_t ndowngraded;
     struct reader_digests kept[READER_KINDS];
     bool first;   /* no item was written yet */
     bool started; /* part of the response is on its way: it cannot be taken back */
@@ -113,19 +116,37 @@ static bool is_kept(struct fetch *f, enum reader_digest_kind kind, struct slice 
     return reader_digest(&f->kept[kind], view_at(f->s->view, f->i).uid, out);
 }
 
-static int need_reader(struct fetch *f)
+/* The message as it is. */
+static int need_message(struct fetch *f)
 {
     uint32_t uid = view_at(f->s->view, f->i).uid;
     int e = f->record ? 0 : reader_record(&f->records, uid, &f->record);
     return e ? e : imapd_reader(f->s, uid, f->record, &f->reader);
 }
 
+/* The message as it is shown: header fields in UTF-8 go to clients that enabled that (RFC 6855 section 8),
+ * others get a surrogate (RFC 6858). */
+static int need_reader(struct fetch *f)
+{
+    struct reader *surrogate = NULL;
+    uint32_t uid = view_at(f->s->view, f->i).uid;
+    int e = need_message(f);
+    if (!e && !f->s->utf8) e = reader_surrogate(f->reader, false, &surrogate);
+    if (e || !surrogate) return e;
+    f->reader = surrogate;
+    if (!f->ndowngraded || f->downgraded[f->ndowngraded - 1] != uid) f->downgraded[f->ndowngraded++] = uid;
+    return 0;
+}
+
+/* What was computed is told of the message as it is. */
+static bool shows(const struct fetch *f, struct slice kept) { return f->s->utf8 || is_ascii(kept); }
+
 /* ---- items of the bytes ---- */
 
 static int put_envelope(struct fetch *f)
 {
     struct slice head, text;
-    if (is_kept(f, READER_ENVELOPE, &text)) {
+    if (is_kept(f, READER_ENVELOPE, &text) && shows(f, text)) {
         item(f, "ENVELOPE ");
         buf_put(&f->s->out, text);
         return 0;
@@ -151,7 +172,7 @@ static void spill(struct buf *b, void *arg)
 static int put_structure(struct fetch *f, bool extended)
 {
     struct slice text;
-    if (extended && is_kept(f, READER_STRUCTURE, &text)) {
+    if (extended && is_kept(f, READER_STRUCTURE, &text) && shows(f, text)) {
         item(f, "BODYSTRUCTURE ");
         buf_put(&f->s->out, text);
         return 0;
@@ -171,7 +192,7 @@ static int put_preview(struct fetch *f)
 {
     struct slice text;
     bool known = is_kept(f, READER_PREVIEW, &text);
-    int e = known ? 0 : need_reader(f);
+    int e = known ? 0 : need_message(f);
     if (!e && !known) e = reader_preview(f->reader, &f->a, &text);
     if (e) return e;
     item(f, "PREVIEW ");
@@ -258,7 +279,7 @@ static bool put_kept_fields(struct fetch *f, const struct imap_fetch_item *it)
     if (!it->nfields || it->npath || it->text != IMAP_HEADER_FIELDS) return false;
     for (size_t i = 0; i < it->nfields; i++)
         if (!reader_digest_has(it->field[i])) return false;
-    if (!is_kept(f, READER_HEAD, &head)) return false;
+    if (!is_kept(f, READER_HEAD, &head) || !shows(f, head)) return false;
     mime_imap_fields(&b, &f->a, head, it->field, it->nfields, false);
     struct mime_range part = imapd_section_cut((struct mime_range){.size = b.n}, it);
     imapd_hide_nuls(b.p, b.n);
@@ -463,6 +484,7 @@ void imapd_fetch_picked(struct imapd_session *s, const struct imap_fetch *args, 
                         const struct imapd_picked *picked, struct imapd_fetched *out)
 {
     struct fetch f = {.s = s, .args = *args, .picked = *picked};
+    if (kinds & OF_BYTES && !s->utf8) f.downgraded = ar_array(&s->a, uint32_t, picked->n);
     fetch_all(&f, kinds);
-    *out = (struct imapd_fetched){f.failed, f.missing};
+    *out = (struct imapd_fetched){f.failed, f.missing, f.downgraded, f.ndowngraded};
 }

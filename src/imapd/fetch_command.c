@@ -43,6 +43,20 @@ static int set_seen(struct imapd_session *s, const struct imap_fetch *args, cons
     return e;
 }
 
+/* RFC 6858 section 3: of which messages surrogates were shown. NULL: of none. When the answer has another
+ * code already, that is told by itself. */
+static const char *downgraded_code(struct imapd_session *s, const struct imapd_fetched *f, const char *other)
+{
+    struct buf b = BUF_INIT;
+    if (!f->ndowngraded) return other;
+    buf_str(&b, "DOWNGRADED ");
+    imap_put_set(&b, f->downgraded, f->ndowngraded);
+    if (other) buf_printf(&s->out, "* OK [%.*s] shown in ASCII\r\n", SLF(buf_slice(&b)));
+    else other = ar_cstr(&s->a, buf_slice(&b));
+    buf_free(&b);
+    return other;
+}
+
 void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
 {
     struct imapd_picked picked;
@@ -72,8 +86,11 @@ void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
         (void)!set_seen(s, &args, &picked); /* the bytes matter more than the flag */
     if (s->over) return;
     imapd_fetch_picked(s, &args, kinds, &picked, &f);
+    const char *code = picked.cut                    ? imapd_limit_code(s, picked.cut)
+                       : picked.missing || f.missing ? "EXPUNGEISSUED"
+                                                     : NULL;
+    code = downgraded_code(s, &f, f.failed ? "" : code);
     if (f.failed) imapd_failed(s, f.failed);
     else if (f.missing && !s->uid) imapd_no(s, "EXPUNGEISSUED", "some of these messages are gone");
-    else if (picked.cut) imapd_ok(s, imapd_limit_code(s, picked.cut), "fetched as many as one command may");
-    else imapd_ok(s, picked.missing || f.missing ? "EXPUNGEISSUED" : NULL, "fetched");
+    else imapd_ok(s, code, picked.cut ? "fetched as many as one command may" : "fetched");
 }

@@ -287,8 +287,10 @@ struct imapd_picked {
 bool imapd_pick(struct imapd_session *s, struct imap_set set, bool gone, struct imapd_picked *out);
 
 struct imapd_fetched {
-    int failed;   /* an error of one that cannot be read */
-    bool missing; /* one is gone for good */
+    int failed;                 /* an error of one that cannot be read */
+    bool missing;               /* one is gone for good */
+    const uint32_t *downgraded; /* UIDs of those that were shown as surrogates (RFC 6858) */
+    size_t ndowngraded;
 };
 /* FETCH of the messages; kinds: 1 << enum imap_item of what is told of each. SUSPENDS. */
 void imapd_fetch_picked(struct imapd_session *s, const struct imap_fetch *args, unsigned kinds,

@@ -476,10 +476,87 @@ TEST(pop3_utf8_and_languages)
     alice(&cl, &w);
     CHECK_SL(talk(&cl, "UTF8"), "-ERR you are logged in already");
     CHECK_SL(talk(&cl, "LANG en"), "+OK en English it is");
-    CHECK(sl_starts(talk(&cl, "RETR 1"), SL("+OK ")));
-    CHECK_SL(lines(&cl), "Subject: Gr\xc3\xbc\xc3\x9f"
-                         "e\n\nx\n");
     client_close(&cl);
+    world_end(&w);
+}
+
+#define UMLAUT "\xc3\xb6"
+#define NOBODY "<invalid@internationalized-address.invalid>"
+
+/* RFC 6856 section 2.1, 6858: who did not say UTF8 gets letters in UTF-8 as surrogates, in ASCII but for
+ * bodies. */
+TEST(pop3_without_utf8_shows_surrogates)
+{
+    struct world w;
+    struct client cl;
+    const char *letter =
+        "From: <" UMLAUT "@a.test>\r\nX: " UMLAUT "\r\nSubject: a\r\n"
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Disposition: inline;\r\n"
+        " filename=" UMLAUT "\r\n\r\n" UMLAUT "\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
+        "Subject: " UMLAUT "\r\n\r\n." UMLAUT "\r\n--b--\r\n";
+    const char *as_it_is = "From: <" UMLAUT "@a.test>\nX: " UMLAUT "\nSubject: a\n";
+    const char *top = "From: =?utf-8?q?=C3=B6=40a=2Etest?=\n " NOBODY "\nSubject: a\n"
+                      "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Disposition: inline; "
+                      "filename*=utf-8''%C3%B6\n";
+    const char *rest =
+        "\n" UMLAUT "\n--b\nContent-Type: message/rfc822\n\nSubject: =?utf-8?q?=C3=B6?=\n\n.." UMLAUT
+        "\n--b--\n";
+    world_begin(&w);
+    deliver(&w, sl_cstr(letter));
+    deliver(&w, SL("Subject: \xfc\r\n" UMLAUT "\r\n\r\nx\r\n")); /* a line that is no field, and no charset */
+    deliver(&w, SL("Subject: b\r\n\r\n" UMLAUT "\r\n"));         /* a body */
+    alice(&cl, &w);
+    struct slice uidl = talk(&cl, "UIDL 1"), other;
+    CHECK(sl_starts(talk(&cl, "LIST 1"), SL("+OK 1 ")));
+    CHECK_SL(talk(&cl, "TOP 1 2"), "+OK the top follows");
+    CHECK(sl_eq(lines(&cl), sl_cstr(top)));
+    CHECK_SL(talk(&cl, "RETR 1"), "+OK a surrogate in ASCII follows; say UTF8 for the letter itself");
+    struct slice all = lines(&cl);
+    CHECK(sl_starts(all, sl_cstr(top)));
+    CHECK_SL(sl_from(all, strlen(top)), rest);
+    CHECK(sl_starts(talk(&cl, "RETR 2"), SL("+OK a surrogate ")));
+    CHECK_SL(lines(&cl), "Subject: =?unknown-8bit?B?/A==?=\n\n" UMLAUT "\n\nx\n");
+    CHECK_SL(talk(&cl, "RETR 3"), "+OK 18 bytes");
+    CHECK_SL(lines(&cl), "Subject: b\n\n" UMLAUT "\n");
+    other = ar_dup(&w.a, uidl);
+    client_close(&cl);
+    client_open(&cl, &w, 1);
+    CHECK_SL(talk(&cl, "UTF8"), "+OK UTF-8 from here on");
+    CHECK_SL(talk(&cl, "USER alice@home.test"), "+OK now the password");
+    CHECK(sl_starts(talk(&cl, "PASS wonder land"), SL("+OK ")));
+    CHECK(sl_eq(talk(&cl, "UIDL 1"), other));
+    CHECK(sl_starts(talk(&cl, "RETR 1"), SL("+OK ")));
+    CHECK(sl_starts(lines(&cl), sl_cstr(as_it_is)));
+    client_close(&cl);
+    world_end(&w);
+}
+
+/* The same of one that does not fit into memory: fields in UTF-8 in front, in its midst and at its end. */
+TEST(pop3_surrogates_of_large_letters)
+{
+    struct world w;
+    struct client cl;
+    struct buf b = BUF_INIT, want = BUF_INIT;
+    world_begin(&w);
+    buf_str(&b, "Subject: " UMLAUT "\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n");
+    buf_str(&want, "Subject: =?utf-8?q?=C3=B6?=\nContent-Type: multipart/mixed; boundary=b\n\n");
+    for (int k = 0; k < 3; k++) {
+        buf_str(&b, "--b\r\nX: " UMLAUT "\r\n\r\n");
+        buf_str(&want, "--b\n\n");
+        for (int i = 0; i < 60000; i++) {
+            buf_printf(&b, "%d\r\n", i);
+            buf_printf(&want, "%d\n", i);
+        }
+    }
+    buf_str(&b, "--b--\r\n");
+    buf_str(&want, "--b--\n");
+    deliver(&w, buf_slice(&b));
+    alice(&cl, &w);
+    CHECK(sl_starts(talk(&cl, "RETR 1"), SL("+OK a surrogate ")));
+    CHECK(sl_eq(lines(&cl), buf_slice(&want)));
+    client_close(&cl);
+    buf_free(&b);
+    buf_free(&want);
     world_end(&w);
 }
 

@@ -5,15 +5,21 @@
 
 #include "base/log.h"
 #include "mail/head.h"
+#include "reader_i.h"
 #include "rt/rt.h"
 
 enum { TREE_KEPT = 64 * 1024 };
 
-/* The message, or what it was before it was expunged. */
-static int record_of(struct store *store, struct mailbox_ref box, uint32_t uid, struct message *out)
+struct reader *reader_of(struct store *store, struct mailbox_ref box, const struct message *m)
 {
-    int e = message_get(store, box, uid, out);
-    return e == ERR_NOT_FOUND ? message_expunged(store, box, uid, out) : e;
+    struct reader *rd = xcalloc(1, sizeof *rd);
+    rd->store = store;
+    rd->box = box;
+    rd->m = *m;
+    ar_init(&rd->tree_a, 0);
+    ar_init(&rd->all_a, 0);
+    ar_init(&rd->patch_a, 0);
+    return rd;
 }
 
 int reader_open(struct reader **out, struct store *store, struct mailbox_ref box, uint32_t uid,
@@ -22,23 +28,19 @@ int reader_open(struct reader **out, struct store *store, struct mailbox_ref box
     ASSERT(store && *box.account);
     struct message m;
     *out = NULL;
-    int e = known ? 0 : record_of(store, box, uid, &m);
+    int e = known ? 0 : reader_record_of(store, box, uid, &m);
     if (e) return e;
-    struct reader *rd = xcalloc(1, sizeof *rd);
-    rd->store = store;
-    rd->box = box;
-    rd->m = known ? *known : m;
-    ar_init(&rd->tree_a, 0);
-    ar_init(&rd->all_a, 0);
-    *out = rd;
+    *out = reader_of(store, box, known ? known : &m);
     return 0;
 }
 
 void reader_close(struct reader **rd)
 {
     if (!*rd) return;
+    reader_close(&(*rd)->surrogate);
     ar_free(&(*rd)->tree_a);
     ar_free(&(*rd)->all_a);
+    ar_free(&(*rd)->patch_a);
     free(*rd);
     *rd = NULL;
 }
@@ -47,7 +49,8 @@ void reader_trim(struct reader **rd)
 {
     struct reader *x = *rd;
     if (!x) return;
-    if (x->tree_a.used > TREE_KEPT || !x->tree) {
+    reader_trim(&x->surrogate);
+    if (x->tree_a.used + x->patch_a.used > TREE_KEPT || (!x->tree && !x->as_is)) {
         reader_close(rd);
         return;
     }
@@ -55,20 +58,11 @@ void reader_trim(struct reader **rd)
     x->all = (struct slice){0};
 }
 
-/* Reads from the store; a body that was moved meanwhile is looked up again. */
-static int64_t read_store(struct reader *rd, uint64_t at, void *p, size_t n)
-{
-    int64_t got = body_read(rd->store->body, &rd->m.body, at, p, n);
-    if (got != ERR_NOT_FOUND) return got;
-    int e = record_of(rd->store, rd->box, rd->m.uid, &rd->m);
-    return e ? e : body_read(rd->store->body, &rd->m.body, at, p, n);
-}
-
 static int load_small(struct reader *rd)
 {
     if (rd->all.p || !rd->m.size || rd->m.size > BODY_SMALL) return 0;
     char *p = ar_alloc(&rd->all_a, rd->m.size);
-    int64_t got = read_store(rd, 0, p, rd->m.size);
+    int64_t got = reader_bytes(rd, 0, p, rd->m.size);
     if (got < 0) return (int)got;
     rd->all = sl(p, (size_t)got);
     return 0;
@@ -78,7 +72,7 @@ int64_t reader_read(struct reader *rd, uint64_t at, void *p, size_t n)
 {
     int e = load_small(rd);
     if (e) return e;
-    if (!rd->all.p) return read_store(rd, at, p, n);
+    if (!rd->all.p) return reader_bytes(rd, at, p, n);
     if (at >= rd->all.n) return 0;
     if (n > rd->all.n - at) n = rd->all.n - (size_t)at;
     memcpy(p, rd->all.p + at, n);

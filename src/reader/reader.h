@@ -35,14 +35,26 @@ MUST_CHECK int reader_record(struct reader_records *r, uint32_t uid, const struc
 
 /* ---- a message ---- */
 
+struct reader_patch {
+    uint64_t at;     /* where its text begins; */
+    uint64_t stored; /* where the stored message goes on behind it */
+    struct slice text;
+};
 struct reader {
     struct store *store;
     struct mailbox_ref box;
     struct message m;
     struct arena tree_a, all_a;
-    struct mime_tree *tree; /* when parsed: after reader_tree() */
-    struct slice all;       /* the bytes, when they were read as a whole */
-    uint64_t head_size;     /* of its header section, + 1; 0 = not known yet */
+    struct mime_tree *tree;   /* when parsed: after reader_tree() */
+    struct slice all;         /* the bytes, when they were read as a whole */
+    uint64_t head_size;       /* of its header section, + 1; 0 = not known yet */
+    bool as_is;               /* it needs no surrogate; */
+    struct reader *surrogate; /* or this one, once it was asked for */
+    /* of a surrogate: */
+    struct reader_patch *patch; /* in patch_a */
+    size_t npatch;
+    struct arena patch_a;
+    uint64_t stored; /* bytes of the message it stands for */
 };
 /* known: its record, or NULL. The text in `box` outlives it. ERR_NOT_FOUND: expunged; *out is NULL after an
  * error. SUSPENDS. */
@@ -51,6 +63,10 @@ MUST_CHECK int reader_open(struct reader **out, struct store *store, struct mail
 void reader_close(struct reader **rd);         /* harmless when it is NULL */
 void reader_trim(struct reader **rd);          /* keeps no more than a small tree, or closes it */
 MUST_CHECK int reader_tree(struct reader *rd); /* its parts, into rd->tree. SUSPENDS */
+/* The message as one whose header sections, and those of its parts, are in ASCII (RFC 6858): another reader,
+ * of the bytes, sizes and parts of that, which goes with this one; NULL: it is that already. all: also what
+ * is in no charset that we know (mail/surrogate.h), always the same of one reader. SUSPENDS. */
+MUST_CHECK int reader_surrogate(struct reader *rd, bool all, struct reader **out);
 /* Bytes up to and with the empty line. SUSPENDS. */
 MUST_CHECK int reader_head_size(struct reader *rd, uint64_t *out);
 /* Its header section, but not more of it than READER_HEAD_MAX bytes, in `a`. SUSPENDS. */
