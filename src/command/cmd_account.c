@@ -8,6 +8,7 @@
 #include "directory/api_key.h"
 #include "guard/guard.h"
 #include "login/login.h"
+#include "mail/dsn.h"
 #include "send/standing.h"
 #include "store/mailbox.h"
 
@@ -70,6 +71,16 @@ static int message_quota_of(struct slice text, uint64_t *out)
     return err_set(ERR_USAGE, "--messages wants a number, or \"unlimited\"");
 }
 
+/* "vi", "de-AT"; "default": empty. */
+static int language_of(struct slice text, struct slice *out)
+{
+    const char *tag = mail_dsn_language(text);
+    *out = tag ? sl_cstr(tag) : SL("");
+    if (tag || sl_eqi(text, SL("default"))) return 0;
+    return err_set(ERR_USAGE, "--language wants one of " DSN_LANGUAGES
+                              ", or \"default\" for what each letter says of itself");
+}
+
 /* ---- show ---- */
 
 static json_t *number_or_null(int64_t v) { return v >= SENDER_UNLIMITED ? json_null() : json_integer(v); }
@@ -125,6 +136,7 @@ static int tell_account(struct request *r)
     for (size_t i = 0; i < acc.ngrants; i++) json_array_append_new(grants, text_value(acc.grant[i]));
     json_object_set_new(r->reply, "send_as", grants);
     reply_int(r->reply, "app_passwords", (int64_t)acc.napps);
+    if (acc.language.n) reply_text(r->reply, "language", acc.language);
     e = tell_standing(r, &acc);
     return e ? e : tell_limits(r, &acc);
 }
@@ -164,6 +176,8 @@ void print_account_show(json_t *args, json_t *reply, struct buf *out)
         buf_printf(out, " of %lld", (long long)arg_number(reply, "quota_messages"));
     buf_printf(out, ", %lld bytes", (long long)arg_number(reply, "bytes"));
     if (json_is_integer(quota)) buf_printf(out, " of %lld", (long long)json_integer_value(quota));
+    if (json_object_get(reply, "language"))
+        buf_printf(out, "\nis told   in the language %s", arg_text(reply, "language"));
     if (arg_number(reply, "app_passwords"))
         buf_printf(out, "\nhas       %lld app passwords", (long long)arg_number(reply, "app_passwords"));
     size_t i;
@@ -180,27 +194,48 @@ void print_account_show(json_t *args, json_t *reply, struct buf *out)
 
 /* ---- set ---- */
 
-/* What an account may send is the directory's, what it may hold lies with its mailboxes: two objects, so two
- * transactions, of which each alone leaves an account that may be so. All is judged before the first. */
+/* All that was said, judged before the first of it is set. */
+struct account_setting {
+    struct sender_limits limits;
+    bool has_limits;
+    struct slice language;
+    uint64_t bytes, messages;
+    struct account_quotas quotas;
+};
+
+static int setting_given(struct request *r, struct account_setting *s)
+{
+    struct slice quota = arg_slice(r->args, "quota"), count = arg_slice(r->args, "messages"),
+                 language = arg_slice(r->args, "language");
+    *s = (struct account_setting){.quotas = {quota.n ? &s->bytes : NULL, count.n ? &s->messages : NULL}};
+    int e = limits_given(r->args, &s->limits, &s->has_limits);
+    if (!e && quota.n) e = quota_of(quota, &s->bytes);
+    if (!e && count.n) e = message_quota_of(count, &s->messages);
+    if (!e && language.n) e = language_of(language, &s->language);
+    if (!e && !quota.n && !count.n && !language.n && !s->has_limits)
+        e = err_set(ERR_USAGE, "say what to set: `tram help account set`");
+    return e;
+}
+
+/* What an account may send is the directory's, what it may hold lies with its mailboxes: two objects, so
+ * transactions of their own, of which each alone leaves an account that may be so. */
 int run_account_set(struct request *r)
 {
-    struct sender_limits change;
+    struct account_setting s;
     struct account acc;
-    struct slice quota = arg_slice(r->args, "quota"), address = arg_slice(r->args, "address");
-    struct slice count = arg_slice(r->args, "messages");
-    uint64_t bytes = 0, messages = 0;
-    bool limits;
-    int e = limits_given(r->args, &change, &limits);
-    if (!e && quota.n) e = quota_of(quota, &bytes);
-    if (!e && count.n) e = message_quota_of(count, &messages);
-    if (!e && !quota.n && !count.n && !limits)
-        e = err_set(ERR_USAGE, "say what to set: `tram help account set`");
-    if (!e) e = account_get(r->core->store->directory, r->a, address, &acc);
-    if (!e && limits) e = account_set_limits(r->core->store->directory, address, &change);
-    if (!e && (quota.n || count.n)) {
-        struct account_quotas q = {quota.n ? &bytes : NULL, count.n ? &messages : NULL};
-        e = account_set_quotas(r->core->store, acc.id, &q);
-        if (e && limits) e = err_prefix(e, "what it may send is set, what it may hold is not");
+    struct directory *dir = r->core->store->directory;
+    struct slice address = arg_slice(r->args, "address");
+    bool language = arg_slice(r->args, "language").n > 0;
+    int e = setting_given(r, &s);
+    if (!e) e = account_get(dir, r->a, address, &acc);
+    if (!e && language) e = account_set_language(dir, address, s.language);
+    if (!e && s.has_limits) {
+        e = account_set_limits(dir, address, &s.limits);
+        if (e && language) e = err_prefix(e, "its language is set, the rest is not");
+    }
+    if (!e && (s.quotas.bytes || s.quotas.messages)) {
+        e = account_set_quotas(r->core->store, acc.id, &s.quotas);
+        if (e && (language || s.has_limits)) e = err_prefix(e, "what it may hold is not set, the rest is");
     }
     return e ? e : tell_account(r);
 }

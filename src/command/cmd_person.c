@@ -292,6 +292,7 @@ static int export_account(struct exporting *x)
     for (size_t i = 0; i < acc.ngrants; i++) json_array_append_new(as, text_value(acc.grant[i]));
     json_object_set_new(o, "app_passwords", passwords);
     json_object_set_new(o, "sends_as", as);
+    if (acc.language.n) reply_text(o, "language", acc.language);
     return put_line(x, o);
 }
 

@@ -5,6 +5,7 @@
 #include "core/core.h"
 #include "directory/api_key.h"
 #include "directory/maillist.h"
+#include "mail/dsn.h"
 #include "report/dmarc_store.h"
 #include "report/tlsrpt.h"
 #include "source/source.h"
@@ -216,7 +217,7 @@ const struct command commands[] = {
     LOOK("account show", account_show, "what an account holds, what it may send and has sent",
          .of_domain = "address", ARGS(ADDRESS)),
     STORE("account set", account_set,
-          "sets what an account may send and hold: a number, `unlimited`, or `default`",
+          "sets what an account may send and hold: a number, `unlimited`, or `default`; and its language",
           ARGS(ADDRESS,
                LIMIT("daily", "recipients a day; unlimited: a sending account, what is not set by itself is "
                               "unlimited, too"),
@@ -231,7 +232,10 @@ const struct command commands[] = {
                 .meaning = "what its mailboxes can hold, such as 2G; or unlimited"},
                {.name = "messages",
                 .value = "N",
-                .meaning = "how many messages its mailboxes can hold; or unlimited"})),
+                .meaning = "how many messages its mailboxes can hold; or unlimited"},
+               OPTION("language", "TAG",
+                      "in which it is told what became of its letters: " DSN_LANGUAGES
+                      "; default: as the letter says"))),
     STORE("quota set", quota_set, "limits what a mailbox of an account may hold, with all below it",
           ARGS(WORD("account", "ACCOUNT", "the address of the account"),
                WORD("name", "NAME", "the mailbox, which need not be there yet; \"/\" between levels"),

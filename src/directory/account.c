@@ -32,6 +32,7 @@ static void account_record(struct buf *b, const struct account *acc)
     rec_opt(b, 'e', acc->elsewhere);
     rec_opt_u64(b, 'q', acc->gone);
     rec_opt_u64(b, 'v', acc->authority);
+    rec_opt(b, 'l', acc->language);
     sender_limits_put(b, &acc->limits);
     for (size_t i = 0; i < acc->napps; i++) app_password_put(b, &acc->app[i]);
     for (size_t i = 0; i < acc->ngrants; i++) rec_put(b, 'g', acc->grant[i]);
@@ -56,6 +57,7 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
         case 'e': out->elsewhere = r.field; break;
         case 'q': out->gone = rec_u64(&r) != 0; break;
         case 'v': out->authority = rec_u64(&r); break;
+        case 'l': out->language = r.field; break;
         case 'k':
             e = scram_keys_parse(r.field, &out->keys);
             if (e) return err_set(ERR_CORRUPT, "the keys of %.*s are damaged", SLF(out->address));

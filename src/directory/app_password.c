@@ -148,6 +148,20 @@ int app_password_last_use(struct directory *dir, const char *acc, const char *id
     return e == ERR_NOT_FOUND ? 0 : e;
 }
 
+/* ---- its language ---- */
+
+static int change_language(struct account_change *c)
+{
+    const struct slice *tag = c->arg;
+    c->acc.language = *tag;
+    return 0;
+}
+
+int account_set_language(struct directory *dir, struct slice address, struct slice tag)
+{
+    return account_change(dir, address, &(struct account_change){.change = change_language, .arg = &tag});
+}
+
 /* ---- addresses that it may send as ---- */
 
 struct grant_change {

@@ -156,6 +156,8 @@ struct account {
     struct scram_keys keys;
     struct scram_keys old; /* of SCRAM-SHA-1, with the salt and count of keys; iterations 0: there are none */
     struct sender_limits limits; /* its own; may have changed since a session read it */
+    struct slice
+        language; /* in which it is told what became of its letters (RFC 5646), or empty: not known */
     struct app_password *app;
     struct slice *grant; /* addresses that it may send as, "@domain": every one there */
     size_t napps, ngrants;
@@ -177,6 +179,8 @@ MUST_CHECK int account_disable(struct directory *dir, struct slice address, bool
 #define SENDER_AS_IT_IS (-2)
 MUST_CHECK int account_set_limits(struct directory *dir, struct slice address,
                                   const struct sender_limits *change);
+/* A tag as of mail_dsn_language(), or empty. */
+MUST_CHECK int account_set_language(struct directory *dir, struct slice address, struct slice tag);
 MUST_CHECK int account_remove(struct directory *dir, struct slice address);
 /* Gives it another name in its domain: mail, password and rights stay, the old address becomes an alias.
  * ERR_EXISTS: the new name is taken, ERR_USAGE: another domain. */

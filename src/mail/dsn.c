@@ -276,7 +276,7 @@ int mail_dsn_build(struct arena *a, struct buf *out, const struct dsn *d)
     if (!d->to.n) return err_set(ERR_USAGE, "a delivery report needs somebody to go to");
     struct mail_head h;
     if (mail_head_parse(a, d->original, &h)) h = (struct mail_head){0};
-    const struct dsn_language *l = dsn_language(a, &h);
+    const struct dsn_language *l = dsn_language(a, &h, d->language);
     char boundary[40];
     snprintf(boundary, sizeof boundary, "=_tram_%016llx",
              (unsigned long long)(d->random ^ 0x9e3779b97f4a7c15ull));

@@ -63,16 +63,22 @@ struct dsn {
     uint64_t random; /* for Message-ID and boundary */
     const struct dsn_recipient *recipient;
     size_t n;
+    struct slice language; /* of the sender, a tag of RFC 5646 ("vi", "de-AT"); empty: as the letter says */
     struct slice original; /* the original letter's header section or the whole letter */
     bool global;           /* to who takes UTF-8 (SMTPUTF8): in the forms of RFC 6533 section 4 */
     bool full;             /* RET=FULL: attach `original` whole (message/rfc822), else its head */
 };
 enum { DSN_RETURN_HEAD_MAX = 64 * 1024 };
 
-/* The whole notification in the language of the original's sender (Accept-Language, Content-Language:
- * English or Vietnamese), header section first, ASCII unless it is global or `original` is not, ready to be
- * queued with a null sender. a: scratch. ERR_USAGE: no recipients or no address to send it to. */
+/* The whole notification in the language of the original's sender (`language`, else Accept-Language or
+ * Content-Language of the letter), with English below where that is another; header section first, ASCII
+ * unless it is global or `original` is not, ready to be queued with a null sender. a: scratch. ERR_USAGE: no
+ * recipients or no address to send it to. */
 MUST_CHECK int mail_dsn_build(struct arena *a, struct buf *out, const struct dsn *d);
+/* The languages that there are words in. */
+#define DSN_LANGUAGES "en (English), vi (Vietnamese), de (German), fr (French), es (Spanish)"
+/* The one of them that a tag means, whatever its region or script ("vi-VN": "vi"); NULL: none. */
+const char *mail_dsn_language(struct slice tag);
 /* The address of an ORCPT of type utf-8 for another server (RFC 6533 section 3): unitext when it was told
  * SMTPUTF8, else every byte is ASCII. */
 void mail_orcpt_utf8(struct buf *out, struct slice address, bool unitext);

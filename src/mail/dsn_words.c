@@ -1,5 +1,5 @@
 /* dsn_words.c - the part of a delivery report that people read: who did not get the letter, why, what
- * the sender can do, what the other server said. The sentences are in dsn_languages.c. */
+ * the sender can do, what the other server said. The sentences are in dsn_en.c and its like. */
 #include "base/text.h"
 #include "charset.h"
 #include "dsn_i.h"
@@ -147,9 +147,15 @@ static void put_text(struct arena *a, struct buf *t, const struct dsn *d, const 
 void dsn_put_words(struct arena *a, struct buf *out, const struct dsn *d, const struct dsn_language *l)
 {
     struct buf t = BUF_INIT;
+    bool both = l != &dsn_en; /* who is asked for help may not read it */
     put_text(a, &t, d, l);
+    if (both) {
+        buf_str(&t, "\n-- English --\n\n");
+        put_text(a, &t, d, &dsn_en);
+    }
     struct slice text = buf_slice(&t);
-    buf_printf(out, "Content-Type: text/plain; charset=utf-8\r\nContent-Language: %s\r\n", l->tag);
+    buf_printf(out, "Content-Type: text/plain; charset=utf-8\r\nContent-Language: %s%s\r\n", l->tag,
+               both ? ", en" : "");
     if (is_ascii(text)) {
         buf_str(out, "\r\n");
         dsn_put_lines(out, text);

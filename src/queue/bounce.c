@@ -8,6 +8,7 @@
 #include "mail/dsn.h"
 #include "queue_i.h"
 #include "shape/reply.h"
+#include "store/mailbox.h"
 #include "tellings.h"
 
 enum { RETURN_FULL_MAX = 256 * 1024 };
@@ -112,6 +113,20 @@ static struct slice original(struct queue *q, struct arena *a, const struct lett
     return sl_from(body, l->skip);
 }
 
+/* The language of whoever wrote it, or else has the return path: empty when none is set, or that cannot be
+ * read (a report in another language is better than none). */
+static struct slice language(struct queue *q, struct arena *a, const struct letter *l)
+{
+    char id[sizeof l->rcpt->route.account];
+    struct account acc;
+    if (l->submitter.n && l->submitter.n < sizeof id) {
+        snprintf(id, sizeof id, "%.*s", SLF(l->submitter));
+        if (account_owner(q->store, id, a, &acc) == 0) return acc.language;
+    }
+    bool here = account_get(q->store->directory, a, l->sender, &acc) == 0;
+    return here ? acc.language : (struct slice){0};
+}
+
 /* A report of success holds the header section only (RFC 3461 section 4.3): the sender is not proved. */
 static int build(struct queue *q, struct arena *a, const struct q_envelope *e, enum bounce_kind kind,
                  const struct dsn_recipient *rcpt, size_t n, struct slice *out)
@@ -136,7 +151,8 @@ static int build(struct queue *q, struct arena *a, const struct q_envelope *e, e
                     .recipient = rcpt,
                     .n = n,
                     .global = e->l.smtputf8, /* it goes to none but who takes it */
-                    .full = full};
+                    .full = full,
+                    .language = language(q, a, &e->l)};
     rt_random(&d.random, sizeof d.random);
     d.original = original(q, a, &e->l, full);
     bad = mail_dsn_build(a, &text, &d);

@@ -60,14 +60,57 @@ TEST(queue_report_speaks_by_class_in_the_senders_language)
     REQUIRE(inbox(&t, "alice@one.test", &m) == 1);
     text = text_of(&t, &m[0]);
     const struct mime_part *root = mime_parse(&t.f.a, text)->root, *part = root->child;
-    REQUIRE(root->nchild == 3 && part->nlanguage == 1);
+    REQUIRE(root->nchild == 3 && part->nlanguage == 2);
     CHECK_SL(part->language[0], "vi");
+    CHECK_SL(part->language[1], "en");
     mime_decode_begin(&d, part->encoding);
     mime_decode(&d, sl_sub(text, part->body_at, part->body_at + part->body_size), &words);
     mime_decode_end(&d, &words);
     CHECK(sl_find(buf_slice(&words), SL("Máy chủ bên nhận không tin cậy máy chủ đã gửi thư")) != SL_NONE);
     CHECK(sl_find(buf_slice(&words), SL("    550 5.7.1 Your IP is on our blacklist\r\n")) != SL_NONE);
     buf_free(&words);
+    end(&t);
+}
+
+/* The language of the nth of so many letters in INBOX. */
+static struct slice told_in(struct tester *t, const char *who, int nth)
+{
+    struct message *m;
+    int n = (int)inbox(t, who, &m);
+    CHECK_INT(n, nth);
+    if (n < nth) return SL("");
+    const struct mime_part *root = mime_parse(&t->f.a, text_of(t, &m[nth - 1]))->root;
+    return root->nchild == 3 && root->child->nlanguage ? root->child->language[0] : SL("");
+}
+
+/* An account's language counts for what it sent under any name, before what the letter says; of a letter that
+ * nobody sent by an account, that of the account which has the return path. */
+TEST(queue_report_speaks_the_language_of_the_account)
+{
+    struct tester t;
+    struct account bob;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    struct directory *dir = t.f.s->directory;
+    CHECK_OK(account_set_language(dir, SL("bob@one.test"), SL("de")));
+    CHECK_OK(account_get(dir, &t.f.a, SL("bob@one.test"), &bob));
+    CHECK_SL(bob.language, "de");
+    static const struct {
+        const char *from, *tag;
+        bool by_bob;
+    } step[] = {
+        {"bob@one.test", "de", false}, {"alice@one.test", "de", true}, {"alice@one.test", "en", false}};
+    int told[2] = {0};
+    for (size_t i = 0; i < COUNT_OF(step); i++) {
+        struct letter l = letter_to(&t, step[i].from, "perm@two.test");
+        if (step[i].by_bob) l.submitter = sl_cstr(bob.id);
+        CHECK_OK(accept_letter(t.q, &l));
+        CHECK(until(&t, is_empty));
+        CHECK_SL(told_in(&t, step[i].from, ++told[step[i].from[0] == 'a']), step[i].tag);
+    }
+    CHECK_OK(account_set_language(dir, SL("bob@one.test"), SL("")));
+    CHECK_OK(account_get(dir, &t.f.a, SL("bob@one.test"), &bob));
+    CHECK_INT(bob.language.n, 0);
     end(&t);
 }
 
