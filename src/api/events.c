@@ -7,6 +7,7 @@
 #include "api_i.h"
 #include "base/text.h"
 #include "core/core.h"
+#include "cursor.h"
 #include "send/suppression.h"
 
 enum { EVENTS_DEFAULT = 500, LIST_MAX = 10000 };
@@ -96,9 +97,11 @@ static int list_entry(void *arg, const struct suppression_entry *e, struct slice
 void api_suppressions_list(struct http_call *c)
 {
     struct listing l = {json_array(), c->a, SL(""), 1000};
-    int e = suppression_each(api_of(c)->core->sends, sl_cstr(c->key.account->id), http_query(c, SL("after")),
-                             list_entry, &l);
-    json_t *v = json_pack("{s:o,s:o,s:b}", "suppressions", l.all, "next", json_text(l.next), "more", e == 1);
+    struct slice after;
+    int e = cursor_read(c, "suppressions", "after", &after);
+    if (!e) e = suppression_each(api_of(c)->core->sends, sl_cstr(c->key.account->id), after, list_entry, &l);
+    struct slice next = l.next.n ? cursor_make(c, "suppressions", l.next) : SL("");
+    json_t *v = json_pack("{s:o,s:o,s:b}", "suppressions", l.all, "next", json_text(next), "more", e == 1);
     if (e >= 0) {
         api_json(c, 200, v);
         return;

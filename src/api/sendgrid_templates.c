@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/wiped.h"
 #include "core/core.h"
+#include "cursor.h"
 #include "rt/rt.h"
 #include "send/compose.h"
 #include "send/stored.h"
@@ -192,15 +193,14 @@ static int list_one(void *arg, const struct stored_template *t)
 /* Pages with page_size; without it all there are, under another name, as older clients know it. */
 void sendgrid_template_list(struct http_call *c)
 {
-    struct slice size = http_query(c, SL("page_size")), kinds = http_query(c, SL("generations")),
-                 after = http_query(c, SL("page_token"));
+    struct slice size = http_query(c, SL("page_size")), kinds = http_query(c, SL("generations"));
     uint64_t page = SIZE_MAX;
-    struct listing l = {
-        .c = c, .list = json_array(), .kinds = kinds.n ? kinds : SL("legacy"), .after = after};
+    struct listing l = {.c = c, .list = json_array(), .kinds = kinds.n ? kinds : SL("legacy")};
     int e = size.p && (!num_u64(size, PAGE_MAX, &page) || !page)
                 ? err_set(ERR_USAGE, "page_size must be between 1 and %d", PAGE_MAX)
                 : 0;
     l.page = page;
+    if (!e) e = cursor_read(c, "sendgrid templates", "page_token", &l.after);
     if (!e) e = stored_each(sends_of(c), account_of(c), list_one, &l);
     if (e < 0) {
         json_decref(l.list);
@@ -218,7 +218,8 @@ void sendgrid_template_list(struct http_call *c)
         json_object_set_new(
             meta, "next",
             text(ar_printf(c->a, "https://%.*s/v3/templates?page_size=%llu&generations=%.*s&page_token=%.*s",
-                           SLF(host), (unsigned long long)page, SLF(l.kinds), SLF(l.last))));
+                           SLF(host), (unsigned long long)page, SLF(l.kinds),
+                           SLF(cursor_make(c, "sendgrid templates", l.last)))));
     api_json(c, 200, json_pack("{s:o,s:o}", "result", l.list, "_metadata", meta));
 }
 

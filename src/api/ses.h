@@ -21,6 +21,8 @@ void ses_use_texts(struct ses_mail *m, struct slice subject, struct slice text, 
 int ses_auth(struct http_call *c);
 int ses_prove(struct http_call *c);
 void ses_error(struct http_call *c, int status, const char *sentence);
+/* With the name of an exception that the status does not tell. */
+void ses_error_as(struct http_call *c, int status, const char *type, const char *sentence);
 void ses_failed(struct http_call *c, int e);
 /* PageSize of a list, `most` when nothing is said. ERR_USAGE with a sentence. */
 MUST_CHECK int ses_page(struct http_call *c, size_t most, size_t *page);

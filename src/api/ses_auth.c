@@ -20,10 +20,15 @@ static const char *type_of(int status)
     }
 }
 
+void ses_error_as(struct http_call *c, int status, const char *type, const char *sentence)
+{
+    http_field(c, "x-amzn-ErrorType", sl_cstr(type));
+    api_json(c, status, json_pack("{s:s}", "message", sentence));
+}
+
 void ses_error(struct http_call *c, int status, const char *sentence)
 {
-    http_field(c, "x-amzn-ErrorType", sl_cstr(type_of(status)));
-    api_json(c, status == 401 ? 403 : status, json_pack("{s:s}", "message", sentence));
+    ses_error_as(c, status == 401 ? 403 : status, type_of(status), sentence);
 }
 
 void ses_failed(struct http_call *c, int e)

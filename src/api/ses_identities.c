@@ -2,6 +2,7 @@
  * Their DKIM record is a TXT record, which the form of SES has no place for: it stands in Tags, as lines of a
  * master file, with the others. */
 #include "base/text.h"
+#include "cursor.h"
 #include "senders.h"
 #include "ses.h"
 #include "store/store.h"
@@ -11,16 +12,10 @@ enum { LIST_MAX = 1000 };
 static struct directory *dir_of(struct http_call *c) { return api_of(c)->core->store->directory; }
 static json_t *text(struct slice s) { return json_stringn(s.p ? s.p : "", s.n); }
 
-static void refuse(struct http_call *c, const char *type, const char *sentence)
-{
-    http_field(c, "x-amzn-ErrorType", sl_cstr(type));
-    api_json(c, 400, json_pack("{s:s}", "message", sentence));
-}
-
 static void failed(struct http_call *c, int e)
 {
-    if (e == ERR_LIMIT) refuse(c, "LimitExceededException", err_text(e));
-    else if (e == ERR_STATE) refuse(c, "BadRequestException", err_text(e));
+    if (e == ERR_LIMIT) ses_error_as(c, 400, "LimitExceededException", err_text(e));
+    else if (e == ERR_STATE) ses_error_as(c, 400, "BadRequestException", err_text(e));
     else ses_failed(c, e);
 }
 
@@ -88,8 +83,9 @@ static void create_address(struct http_call *c, struct slice address)
 {
     int e = may(c, address);
     if (e == ERR_DENIED)
-        refuse(c, "BadRequestException",
-               "an address is verified by its domain: create an identity for that, and publish its records");
+        ses_error_as(
+            c, 400, "BadRequestException",
+            "an address is verified by its domain: create an identity for that, and publish its records");
     else if (e) failed(c, e);
     else
         api_json(c, 200,
@@ -115,10 +111,11 @@ void ses_identity_create(struct http_call *c)
     json_t *own = json_object_get(body, "DkimSigningAttributes");
     int e = api_member_text(body, "EmailIdentity", &identity);
     if (e) failed(c, e);
-    else if (!identity.n) refuse(c, "BadRequestException", "EmailIdentity is missing");
+    else if (!identity.n) ses_error_as(c, 400, "BadRequestException", "EmailIdentity is missing");
     else if (json_object_get(own, "DomainSigningPrivateKey"))
-        refuse(c, "BadRequestException",
-               "a key of one's own cannot be used: the key that is made for the identity is what proves it");
+        ses_error_as(
+            c, 400, "BadRequestException",
+            "a key of one's own cannot be used: the key that is made for the identity is what proves it");
     else if (is_address(identity)) create_address(c, identity);
     else create_domain(c, identity);
     json_decref(body);
@@ -152,7 +149,8 @@ void ses_identity_get(struct http_call *c)
 void ses_identity_delete(struct http_call *c)
 {
     if (is_address(c->param[0])) {
-        refuse(c, "BadRequestException", "what an account may send as by itself cannot be deleted here");
+        ses_error_as(c, 400, "BadRequestException",
+                     "what an account may send as by itself cannot be deleted here");
         return;
     }
     int e = sending_domain_remove(dir_of(c), c->key.account->id, c->param[0]);
@@ -191,10 +189,10 @@ static int list_one(void *arg, const struct sending_domain *d)
 /* The account's own address first, then its domains by name; a token is the name before. */
 void ses_identity_list(struct http_call *c)
 {
-    struct slice after = http_query(c, SL("NextToken"));
-    struct listing l = {.list = json_array(), .a = c->a, .after = after.p ? after : SL("")};
+    struct listing l = {.list = json_array(), .a = c->a};
     int e = ses_page(c, LIST_MAX, &l.page);
-    if (!l.after.n) list_it(&l, "EMAIL_ADDRESS", c->key.account->address, true, "SUCCESS");
+    if (!e) e = cursor_read(c, "identities", "NextToken", &l.after);
+    if (!e && !l.after.n) list_it(&l, "EMAIL_ADDRESS", c->key.account->address, true, "SUCCESS");
     if (is_address(l.after)) l.after = SL("");
     if (!e) e = sender_each(c, list_one, &l);
     if (e < 0) {
@@ -203,7 +201,7 @@ void ses_identity_list(struct http_call *c)
         return;
     }
     json_t *v = json_pack("{s:o}", "EmailIdentities", l.list);
-    if (l.more) json_object_set_new(v, "NextToken", text(l.last));
+    if (l.more) json_object_set_new(v, "NextToken", text(cursor_make(c, "identities", l.last)));
     api_json(c, 200, v);
 }
 
@@ -218,7 +216,9 @@ void ses_identity_dkim(struct http_call *c)
     int e = api_member_bool(body, "SigningEnabled", &on);
     if (!e) e = claim_of(c, &d);
     if (e) failed(c, e);
-    else if (!on) refuse(c, "BadRequestException", "every message is signed: SigningEnabled cannot be false");
+    else if (!on)
+        ses_error_as(c, 400, "BadRequestException",
+                     "every message is signed: SigningEnabled cannot be false");
     else api_json(c, 200, json_object());
     json_decref(body);
 }

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/core.h"
+#include "cursor.h"
 #include "send/suppression.h"
 #include "ses.h"
 
@@ -110,20 +111,27 @@ static int time_of(struct http_call *c, const char *name, int64_t *at)
 
 void ses_suppressed_list(struct http_call *c)
 {
-    struct slice after = http_query(c, SL("NextToken"));
+    struct slice after = SL("");
     struct listing l = {.list = json_array(), .to = INT64_MAX, .a = c->a};
-    int e = ses_page(c, LIST_MAX, &l.page);
+    int e = cursor_read(c, "suppressed", "NextToken", &after);
+    if (e) {
+        ses_error_as(c, 400, "InvalidNextTokenException", err_text(e));
+        json_decref(l.list);
+        return;
+    }
+    e = ses_page(c, LIST_MAX, &l.page);
     if (!e) e = reasons_of(c, &l);
     if (!e) e = time_of(c, "StartDate", &l.from);
     if (!e) e = time_of(c, "EndDate", &l.to);
-    if (!e) e = suppression_each(sends_of(c), account_of(c), after.p ? after : SL(""), list_one, &l);
+    if (!e) e = suppression_each(sends_of(c), account_of(c), after, list_one, &l);
     if (e < 0) {
         json_decref(l.list);
         ses_failed(c, e);
         return;
     }
     json_t *v = json_pack("{s:o}", "SuppressedDestinationSummaries", l.list);
-    if (l.more) json_object_set_new(v, "NextToken", json_stringn(l.place.p, l.place.n));
+    struct slice next = cursor_make(c, "suppressed", l.place);
+    if (l.more) json_object_set_new(v, "NextToken", json_stringn(next.p, next.n));
     api_json(c, 200, v);
 }
 

@@ -4,6 +4,7 @@
 #include "base/civil.h"
 #include "base/text.h"
 #include "core/core.h"
+#include "cursor.h"
 #include "send/stored.h"
 #include "send/template.h"
 #include "ses.h"
@@ -108,15 +109,15 @@ static int list_one(void *arg, const struct stored_template *t)
     return 0;
 }
 
-/* The token of the next page is the last name of this one. */
 void ses_template_list(struct http_call *c)
 {
-    struct listing l = {.list = json_array(), .a = c->a, .after = http_query(c, SL("NextToken"))};
+    struct listing l = {.list = json_array(), .a = c->a};
     int e = ses_page(c, PAGE, &l.page);
+    if (!e) e = cursor_read(c, "templates", "NextToken", &l.after);
     if (!e) e = stored_each(sends_of(c), account_of(c), list_one, &l);
     if (e >= 0) {
         json_t *o = json_pack("{s:O}", "TemplatesMetadata", l.list);
-        if (l.more) json_object_set_new(o, "NextToken", text(l.last));
+        if (l.more) json_object_set_new(o, "NextToken", text(cursor_make(c, "templates", l.last)));
         api_json(c, 200, o);
     } else {
         ses_failed(c, e);

@@ -778,6 +778,31 @@ def test_ses_suppression(home):
     assert ses(home, "GET", one)[0] == 404
 
 
+def test_a_page_goes_on_only_where_this_list_ended(home):
+    stored = {"TemplateName": "p1", "TemplateContent": {"Subject": "s", "Text": "t"}}
+    for name in ("p1", "p2", "p3"):
+        assert ses(home, "POST", "/v2/email/templates", {**stored, "TemplateName": name})[0] == 200
+        assert ses(home, "PUT", "/v2/email/suppression/addresses", {"EmailAddress": f"{name}@two.test", "Reason": "BOUNCE"})[0] == 200
+        assert sendgrid(home, "/v3/templates", {"name": name, "generation": "dynamic"})[0] == 201
+    pages = ("/v2/email/templates", "/v2/email/suppression/addresses")
+    tokens = {path: ses(home, "GET", f"{path}?PageSize=1")[2]["NextToken"] for path in pages}
+    following = sendgrid(home, "/v3/templates?generations=dynamic&page_size=1", method="GET")[2]["_metadata"]["next"]
+    token = following.rpartition("page_token=")[2]
+    assert sendgrid(home, "/v3/" + following.partition("/v3/")[2], method="GET")[0] == 200
+    slips = ["p1", "zzz", "!", "YWJjZGVmcDE", token[:-1], "A" + token, *tokens.values()]
+    for path in pages:
+        first = ses(home, "GET", f"{path}?PageSize=1")[2]
+        status, _, second = ses(home, "GET", f"{path}?NextToken={tokens[path]}&PageSize=1")
+        assert status == 200 and second != first, path
+        for slip in {*slips, token} - {tokens[path]}:
+            status, headers, answer = ses(home, "GET", f"{path}?NextToken={urllib.parse.quote(slip, safe='')}&PageSize=1")
+            kind = "InvalidNextTokenException" if "suppression" in path else "BadRequestException"
+            assert (status, headers["x-amzn-ErrorType"]) == (400, kind) and "NextToken" in answer["message"], (path, slip, answer)
+    for slip in slips:
+        status, _, answer = sendgrid(home, f"/v3/templates?generations=dynamic&page_size=1&page_token={urllib.parse.quote(slip, safe='')}", method="GET")
+        assert status == 400 and "page_token" in answer["errors"][0]["message"], (slip, answer)
+
+
 def test_the_tag_of_open_tracking_does_not_go_out(home):
     opens = {"open_tracking": {"enable": True, "substitution_tag": "%open%"}}
     body = call(subject="tag of opens", content=[{"type": "text/plain", "value": "a%open%b"}, {"type": "text/html", "value": "<p>%open%x</p>%open%"}], tracking_settings=opens)
