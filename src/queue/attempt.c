@@ -193,73 +193,64 @@ static int record(struct shard *s, struct recording *x, const struct trip *trip)
 
 /* ---- an attempt ---- */
 
-struct attempting {
-    struct shard *s;
-    const struct q_loaded *l;
-    struct q_rcpt *const *rcpt;
-    size_t n;
-    struct attempt_rcpt *result;
-    struct arena *a;
-    struct trip *trip;
-};
-
-static void attempt_remote(const struct attempting *x, const struct letter_source *source)
+static void attempt_remote(const struct portion *p, const struct letter_source *source,
+                           struct attempt_rcpt *result)
 {
-    struct queue *q = x->s->q;
-    struct attempt_letter at = {.letter = &x->l->e.l,
+    struct queue *q = p->s->q;
+    struct attempt_letter at = {.letter = &p->l->e.l,
                                 .source = source,
-                                .domain = x->l->g.hop,
-                                .rcpt = x->result,
-                                .nrcpt = x->n,
-                                .a = x->a,
-                                .item = x->trip->item,
-                                .families = x->trip->families,
+                                .domain = p->l->g.hop,
+                                .rcpt = result,
+                                .nrcpt = p->n,
+                                .a = p->a,
+                                .item = p->trip->item,
+                                .families = p->trip->families,
                                 .until = DEADLINE_IN(ATTEMPT_MAX)};
-    for (size_t i = 0; i < x->n; i++)
-        if (x->rcpt[i]->uncertain) at.first_host = x->rcpt[i]->host;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->rcpt[i]->uncertain) at.first_host = p->rcpt[i]->host;
     q->relay(q->relay_ctx, &at);
-    x->trip->tried = true;
-    x->trip->no_room = at.no_room;
-    x->trip->found = at.found;
-    x->trip->asked = at.asked;
-    x->trip->source = ar_dup(x->a, at.from.name);
-    x->trip->group = at.group;
+    p->trip->tried = true;
+    p->trip->no_room = at.no_room;
+    p->trip->found = at.found;
+    p->trip->asked = at.asked;
+    p->trip->source = ar_dup(p->a, at.from.name);
+    p->trip->group = at.group;
 }
 
 /* It cannot be made now, or never. */
-static void not_made(const struct attempting *x, int e)
+static void not_made(const struct portion *p, int e, struct attempt_rcpt *result)
 {
-    struct slice why = ar_printf(x->a, "the letter cannot be made: %s", err_text(e));
-    for (size_t i = 0; i < x->n; i++) {
-        x->result[i].result = err_is_temporary(e) ? ATTEMPT_TEMPORARY : ATTEMPT_DROPPED;
-        x->result[i].reply = why;
-        snprintf(x->result[i].enhanced, sizeof x->result[i].enhanced, "%s",
+    struct slice why = ar_printf(p->a, "the letter cannot be made: %s", err_text(e));
+    for (size_t i = 0; i < p->n; i++) {
+        result[i].result = err_is_temporary(e) ? ATTEMPT_TEMPORARY : ATTEMPT_DROPPED;
+        result[i].reply = why;
+        snprintf(result[i].enhanced, sizeof result[i].enhanced, "%s",
                  err_is_temporary(e) ? "4.3.0" : "5.6.0");
     }
 }
 
-static void attempt_made(const struct attempting *x)
+static void attempt_made(const struct portion *p, struct attempt_rcpt *result)
 {
-    struct queue *q = x->s->q;
+    const struct queue_maker *m = &p->s->q->maker;
     struct letter_source source = {0};
-    int e = q->maker.source(q->maker.ctx, &x->l->e.l, x->a, &source);
-    if (e) not_made(x, e);
-    else if (x->l->g.local) local_attempt_made(q, *x->l, &source, x->rcpt, x->result, x->n, x->a);
-    else attempt_remote(x, &source);
+    int e = m->source(m->ctx, &p->l->e.l, p->a, &source);
+    if (e) not_made(p, e, result);
+    else if (p->l->g.local) local_attempt_made(p, &source, result);
+    else attempt_remote(p, &source, result);
     if (!e && source.end) source.end(source.ctx);
 }
 
-static void attempt_group(const struct attempting *x)
+static void attempt_group(const struct portion *p, struct attempt_rcpt *result)
 {
-    struct queue *q = x->s->q;
+    const struct letter *l = &p->l->e.l;
     struct letter_source stored;
-    if (x->l->e.l.made.n) {
-        attempt_made(x);
-    } else if (x->l->g.local) {
-        local_attempt(q, x->l, x->rcpt, x->result, x->n, x->a);
+    if (l->made.n) {
+        attempt_made(p, result);
+    } else if (p->l->g.local) {
+        local_attempt(p, result);
     } else {
-        stored = letter_source_stored(x->a, q->store->body, &x->l->e.l);
-        attempt_remote(x, &stored);
+        stored = letter_source_stored(p->a, p->s->q->store->body, l);
+        attempt_remote(p, &stored, result);
     }
 }
 
@@ -276,8 +267,7 @@ static bool to_be_told(const struct q_loaded *l, const struct q_rcpt *r, const s
     return !success && !l->g.local && !(r->notify & NOTIFY_NEVER) && (w->by_trace || unwatched);
 }
 
-static int tell_success(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
-                        const struct attempt_rcpt *result, struct arena *a)
+static int tell_success(const struct portion *p, const struct attempt_rcpt *result)
 {
     static const enum bounce_kind kinds[] = {BOUNCE_SUCCESS, BOUNCE_RELAYED};
     int e = 0;
@@ -285,17 +275,17 @@ static int tell_success(struct shard *s, const struct q_loaded *l, struct q_rcpt
         struct q_rcpt *good[QUEUE_ATTEMPT_RCPTS];
         size_t ngood = 0;
         struct bounce_told told;
-        for (size_t i = 0; i < n; i++) {
-            if (!to_be_told(l, rcpt[i], &result[i], kinds[k])) continue;
-            good[ngood] = rcpt[i];
-            rcpt[i]->host = result[i].host;
-            rcpt[i]->reply = result[i].reply;
-            rcpt[i]->last_try = rt_wall_seconds();
-            ngood++;
+        for (size_t i = 0; i < p->n; i++) {
+            struct q_rcpt *r = p->rcpt[i];
+            if (!to_be_told(p->l, r, &result[i], kinds[k])) continue;
+            r->host = result[i].host;
+            r->reply = result[i].reply;
+            r->last_try = rt_wall_seconds();
+            good[ngood++] = r;
         }
-        if (ngood) e = bounce_tell(s->q, &l->e, good, ngood, kinds[k], a, &told);
+        if (ngood) e = bounce_tell(p->s->q, &p->l->e, good, ngood, kinds[k], p->a, &told);
         if (ngood && !e && told.why_not.n)
-            log_info("queue", "%s: no report of success is made: %.*s", l->e.l.id.s, SLF(told.why_not));
+            log_info("queue", "%s: no report of success is made: %.*s", p->l->e.l.id.s, SLF(told.why_not));
     }
     return e;
 }
@@ -338,24 +328,25 @@ static void tell_site(struct trip *trip, const struct attempt_rcpt *r, const str
 
 /* What each reply means, and when to try again. A refusal for good that speaks of a moment is not the
  * last word (docs/delivery.md). */
-static struct meaning *understand(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt,
-                                  struct attempt_rcpt *result, size_t n, struct arena *a, struct trip *trip)
+static struct meaning *understand(const struct portion *p, struct attempt_rcpt *result)
 {
+    const struct q_envelope *l = &p->l->e;
+    struct queue *q = p->s->q;
     int64_t now = rt_wall_seconds();
-    struct meaning *m = ar_array(a, struct meaning, n);
-    for (size_t i = 0; i < n; i++) {
+    struct meaning *m = ar_array(p->a, struct meaning, p->n);
+    for (size_t i = 0; i < p->n; i++) {
         struct attempt_rcpt *r = &result[i];
         struct reply_verdict v = {0};
         struct reply_in in = {
             .code = r->code, .enhanced = sl_cstr(r->enhanced), .text = r->reply, .host = r->host};
-        if (r->code >= 400) reply_class(s->q->replies, a, &in, &v);
+        if (r->code >= 400) reply_class(q->replies, p->a, &in, &v);
         if (r->code >= 400) m[i].class = sl_cstr(reply_class_word(v.class)), m[i].rule = sl_cstr(v.rule);
-        if (trip->tried) tell_site(trip, r, &v);
+        if (p->trip->tried) tell_site(p->trip, r, &v);
         if (r->result == ATTEMPT_PERMANENT && v.again) r->result = ATTEMPT_TEMPORARY;
-        int64_t next = now + retry_interval(s->q, rcpt[i]->attempts + 1, v.first, v.most);
-        if (now < l->e.l.wants.by && l->e.l.wants.by < next)
-            next = l->e.l.wants.by; /* its sender is to hear then */
-        if (next > l->e.expires) next = l->e.expires > now ? l->e.expires : now + 1;
+        int64_t next = now + retry_interval(q, p->rcpt[i]->attempts + 1, v.first, v.most);
+        if (now < l->l.wants.by && l->l.wants.by < next)
+            next = l->l.wants.by; /* its sender is to hear then */
+        if (next > l->expires) next = l->expires > now ? l->expires : now + 1;
         m[i].next_try = fiber_canceled() ? now : next; /* the server stops: the next one tries at once */
     }
     return m;
@@ -397,57 +388,53 @@ static bool is_out_of_time(const struct q_envelope *e)
     return e->l.wants.by && e->l.wants.by_mode == 'R' && rt_wall_seconds() >= e->l.wants.by;
 }
 
-int attempt_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
-                struct arena *a, struct trip *trip, bool *rest)
+/* What the n results are recorded with; what they mean is to be set. */
+static struct recording recording_of(const struct portion *p, const struct attempt_rcpt *result)
 {
-    struct attempt_rcpt *result = ar_array(a, struct attempt_rcpt, n);
+    return (struct recording){.q = p->s->q,
+                              .l = &p->l->e.l,
+                              .id = &p->l->e.l.id,
+                              .g = p->l->g.n,
+                              .now = rt_wall_seconds(),
+                              .expires = p->l->e.expires,
+                              .rcpt = p->rcpt,
+                              .result = result,
+                              .n = p->n,
+                              .gone = ""};
+}
+
+int attempt_now(const struct portion *p, bool *rest)
+{
+    struct trip *trip = p->trip;
+    struct attempt_rcpt *result = ar_array(p->a, struct attempt_rcpt, p->n);
     trip->source = trip->group = SL("");
-    for (size_t i = 0; i < n; i++)
-        result[i] = (struct attempt_rcpt){.address = rcpt[i]->address,
-                                          .notify = rcpt[i]->notify,
-                                          .orcpt = rcpt[i]->orcpt,
+    for (size_t i = 0; i < p->n; i++)
+        result[i] = (struct attempt_rcpt){.address = p->rcpt[i]->address,
+                                          .notify = p->rcpt[i]->notify,
+                                          .orcpt = p->rcpt[i]->orcpt,
                                           .result = ATTEMPT_TEMPORARY};
-    if (is_out_of_time(&l->e)) out_of_time(rcpt, result, n);
-    else attempt_group(&(struct attempting){s, l, rcpt, n, result, a, trip});
+    if (is_out_of_time(&p->l->e)) out_of_time(p->rcpt, result, p->n);
+    else attempt_group(p, result);
     if (trip->no_room) return *rest = false, 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < p->n; i++)
         *rest |= result[i].result != ATTEMPT_DELIVERED && result[i].result != ATTEMPT_DROPPED;
-    int e = tell_success(s, l, rcpt, n, result, a);
-    if (e) log_warn("queue", "%s: no report of success could be made: %s", l->e.l.id.s, err_text(e));
-    int64_t now = rt_wall_seconds();
-    struct recording x = {.q = s->q,
-                          .l = &l->e.l,
-                          .id = &l->e.l.id,
-                          .g = l->g.n,
-                          .now = now,
-                          .expires = l->e.expires,
-                          .rcpt = rcpt,
-                          .result = result,
-                          .meaning = understand(s, l, rcpt, result, n, a, trip),
-                          .n = n,
-                          .source = trip->source,
-                          .group = trip->group,
-                          .gone = trip->tried ? trip->gone : ""};
-    x.bind = bind_to(trip, result, x.meaning, n);
+    int e = tell_success(p, result);
+    if (e) log_warn("queue", "%s: no report of success could be made: %s", p->l->e.l.id.s, err_text(e));
+    struct recording x = recording_of(p, result);
+    x.meaning = understand(p, result);
+    x.source = trip->source;
+    x.group = trip->group;
+    if (trip->tried) x.gone = trip->gone;
+    x.bind = bind_to(trip, result, x.meaning, p->n);
     trip->answered(trip);
-    e = record(s, &x, trip);
-    if (!e && *rest) trip_again(trip, soonest(x.meaning, n));
+    e = record(p->s, &x, trip);
+    if (!e && *rest) trip_again(trip, soonest(x.meaning, p->n));
     return e;
 }
 
-int attempt_none(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt,
-                 const struct attempt_rcpt *result, size_t n, struct arena *a, const struct trip *trip)
+int attempt_none(const struct portion *p, const struct attempt_rcpt *result)
 {
-    struct recording x = {.q = s->q,
-                          .l = &l->e.l,
-                          .id = &l->e.l.id,
-                          .g = l->g.n,
-                          .now = rt_wall_seconds(),
-                          .expires = l->e.expires,
-                          .rcpt = rcpt,
-                          .result = result,
-                          .meaning = ar_array(a, struct meaning, n),
-                          .n = n,
-                          .gone = ""};
-    return record(s, &x, trip);
+    struct recording x = recording_of(p, result);
+    x.meaning = ar_array(p->a, struct meaning, p->n);
+    return record(p->s, &x, p->trip);
 }

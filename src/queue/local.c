@@ -62,34 +62,35 @@ static void result_of(const struct queue *q, int e, bool call, struct arena *a, 
                                       : sl_cstr(err_name(e));
 }
 
-void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt,
-                   struct attempt_rcpt *out, size_t n, struct arena *a)
+void local_attempt(const struct portion *p, struct attempt_rcpt *out)
 {
-    for (size_t i = 0; i < n; i++) {
-        struct last_hop d = {.letter = &l->e.l,
-                             .account = l->g.account,
-                             .address = rcpt[i]->address,
-                             .detail = rcpt[i]->detail};
-        int e = deliver_until_known(q, &d, rcpt[i]->n);
+    struct queue *q = p->s->q;
+    const char *account = p->l->g.account;
+    for (size_t i = 0; i < p->n; i++) {
+        struct last_hop d = {.letter = &p->l->e.l,
+                             .account = account,
+                             .address = p->rcpt[i]->address,
+                             .detail = p->rcpt[i]->detail};
+        int e = deliver_until_known(q, &d, p->rcpt[i]->n);
         if (e) {
-            result_of(q, e, last_hop_calls(l->g.account), a, &out[i]);
+            result_of(q, e, last_hop_calls(account), p->a, &out[i]);
             continue;
         }
         out[i].result = ATTEMPT_DELIVERED;
-        out[i].reply = d.before ? SL("it was there already") : ar_printf(a, "delivered %s", d.where);
+        out[i].reply = d.before ? SL("it was there already") : ar_printf(p->a, "delivered %s", d.where);
     }
 }
 
 /* ---- letters that are made when they leave ---- */
 
-static struct letter_rcpt *routes_here(const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
-                                       struct arena *a)
+static struct letter_rcpt *routes_here(const struct portion *p)
 {
-    struct letter_rcpt *r = ar_array(a, struct letter_rcpt, n);
-    for (size_t i = 0; i < n; i++) {
-        r[i] = (struct letter_rcpt){.address = rcpt[i]->address, .notify = NOTIFY_NEVER};
-        r[i].route = (struct route){.local = true, .address = rcpt[i]->address, .detail = rcpt[i]->detail};
-        memcpy(r[i].route.account, l->g.account, sizeof r[i].route.account);
+    struct letter_rcpt *r = ar_array(p->a, struct letter_rcpt, p->n);
+    for (size_t i = 0; i < p->n; i++) {
+        const struct q_rcpt *to = p->rcpt[i];
+        r[i] = (struct letter_rcpt){.address = to->address, .notify = NOTIFY_NEVER};
+        r[i].route = (struct route){.local = true, .address = to->address, .detail = to->detail};
+        memcpy(r[i].route.account, p->l->g.account, sizeof r[i].route.account);
     }
     return r;
 }
@@ -129,14 +130,17 @@ static int store_made(struct queue *q, struct letter *l, const struct letter_sou
     return e;
 }
 
-void local_attempt_made(struct queue *q, struct q_loaded l, const struct letter_source *src,
-                        struct q_rcpt *const *rcpt, struct attempt_rcpt *out, size_t n, struct arena *a)
+void local_attempt_made(const struct portion *p, const struct letter_source *src, struct attempt_rcpt *out)
 {
-    l.e.l.rcpt = routes_here(&l, rcpt, n, a);
-    l.e.l.nrcpt = n;
+    struct q_loaded l = *p->l;
+    struct portion stored = *p;
+    struct queue *q = p->s->q;
+    stored.l = &l;
+    l.e.l.rcpt = routes_here(p);
+    l.e.l.nrcpt = p->n;
     int e = store_made(q, &l.e.l, src);
-    for (size_t i = 0; e && i < n; i++) result_of(q, e, false, a, &out[i]);
+    for (size_t i = 0; e && i < p->n; i++) result_of(q, e, false, p->a, &out[i]);
     if (e) return;
-    local_attempt(q, &l, rcpt, out, n, a);
+    local_attempt(&stored, out);
     body_unpin(q->store->body, &l.e.l.body);
 }

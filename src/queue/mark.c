@@ -91,9 +91,11 @@ static void put_off(struct kv_tx *tx, const struct marking *x, struct q_rcpt *r,
 
 /* It is tried again later, all of the group together; as attempts are, after half of the time that is over.
  */
-static int tell_later(struct shard *s, const struct q_loaded *l, struct arena *a, struct trip *trip)
+static int tell_later(const struct portion *p)
 {
-    struct q_rcpt **failed = ar_array(a, struct q_rcpt *, l->n);
+    const struct q_loaded *l = p->l;
+    const struct queue *q = p->s->q;
+    struct q_rcpt **failed = ar_array(p->a, struct q_rcpt *, l->n);
     struct marking x = {.id = &l->e.l.id, .g = l->g.n, .in = Q_FAILED, .change = put_off, .rcpt = failed};
     int64_t now = rt_wall_seconds(), since = 0;
     for (size_t i = 0; i < l->n; i++) {
@@ -103,10 +105,10 @@ static int tell_later(struct shard *s, const struct q_loaded *l, struct arena *a
         failed[x.n++] = &l->rcpt[i];
     }
     int64_t wait = (now - since) / 2;
-    if (wait > s->q->retry_most_s) wait = s->q->retry_most_s;
-    x.until = now + (wait < s->q->retry_first_s ? s->q->retry_first_s : wait);
-    int e = mark(s, &x);
-    if (!e) trip_again(trip, x.until);
+    if (wait > q->retry_most_s) wait = q->retry_most_s;
+    x.until = now + (wait < q->retry_first_s ? q->retry_first_s : wait);
+    int e = mark(p->s, &x);
+    if (!e) trip_again(p->trip, x.until);
     return e;
 }
 
@@ -128,30 +130,31 @@ static const char *told_in_words(const struct q_loaded *l, const struct bounce_t
                              : "there is no sender to be told";
 }
 
-int mark_bounced(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
-                 struct arena *a, struct trip *trip, bool *more)
+int mark_bounced(const struct portion *p, bool *more)
 {
     struct bounce_told told;
-    int why = bounce_tell(s->q, &l->e, rcpt, n, BOUNCE_FAILED, a, &told);
+    const struct q_loaded *l = p->l;
+    struct queue *q = p->s->q;
+    int why = bounce_tell(q, &l->e, p->rcpt, p->n, BOUNCE_FAILED, p->a, &told);
     if (why == ERR_CANCELED) return why;
-    struct marking x = {.q = s->q,
+    struct marking x = {.q = q,
                         .l = &l->e.l,
                         .id = &l->e.l.id,
                         .g = l->g.n,
-                        .rcpt = rcpt,
-                        .n = n,
+                        .rcpt = p->rcpt,
+                        .n = p->n,
                         .in = Q_FAILED,
                         .change = to_bounced,
-                        .told = told_in_words(l, &told, why, a)};
+                        .told = told_in_words(l, &told, why, p->a)};
     if (why && !told.later)
         log_warn("queue", "%s: the sender cannot be told: %s", l->e.l.id.s, err_text(why));
     if (told.later)
-        trace_addf(s->q->store->trace, &l->e.l.id, TRACE_DEFERED, SL(""), "its sender is told later: %s",
+        trace_addf(q->store->trace, &l->e.l.id, TRACE_DEFERED, SL(""), "its sender is told later: %s",
                    err_text(why));
-    if (why && !is_never_told(&l->e, why)) return *more = false, tell_later(s, l, a, trip);
-    int e = mark(s, &x);
+    if (why && !is_never_told(&l->e, why)) return *more = false, tell_later(p);
+    int e = mark(p->s, &x);
     if (e) return e;
-    queue_tally(&s->q->bounced, n);
+    queue_tally(&q->bounced, p->n);
     return 0;
 }
 
@@ -183,19 +186,19 @@ int mark_expired(struct shard *s, const struct q_loaded *l)
     return x.n ? mark(s, &x) : 0;
 }
 
-int mark_put_off(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
-                 struct trip *trip)
+int mark_put_off(const struct portion *p)
 {
+    const struct q_loaded *l = p->l;
     int64_t now = rt_wall_seconds();
-    int64_t until = queue_release(s->q, &l->e.l.wants, now);
+    int64_t until = queue_release(p->s->q, &l->e.l.wants, now);
     struct marking x = {.id = &l->e.l.id,
                         .g = l->g.n,
                         .in = Q_WAITING,
                         .change = put_off,
-                        .rcpt = rcpt,
-                        .n = n,
+                        .rcpt = p->rcpt,
+                        .n = p->n,
                         .until = until > now ? until : now + NOT_NOW_S};
-    int e = mark(s, &x);
-    if (!e) trip_again(trip, x.until);
+    int e = mark(p->s, &x);
+    if (!e) trip_again(p->trip, x.until);
     return e;
 }

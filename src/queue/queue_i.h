@@ -295,6 +295,15 @@ struct q_loaded {
     size_t n;
     bool pinned; /* the body is; work.c's own */
 };
+/* Recipients of one group that are worked on at once: at most QUEUE_ATTEMPT_RCPTS. */
+struct portion {
+    struct shard *s;
+    const struct q_loaded *l;
+    struct q_rcpt *const *rcpt;
+    size_t n;
+    struct arena *a; /* scratch */
+    struct trip *trip;
+};
 MUST_CHECK int queue_load_envelope(struct shard *s, const struct letter_id *id, struct arena *a,
                                    struct q_envelope *e);
 /* Recipients of one group, or of all when g < 0; those whose rows cannot be read are marked. */
@@ -341,12 +350,10 @@ static inline int64_t queue_next_age(const struct queue *q, const struct q_envel
     return late > now && late < t ? late : t;
 }
 
-/* local.c. Words of the results lie in a. SUSPENDS. */
-void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt,
-                   struct attempt_rcpt *out, size_t n, struct arena *a);
+/* local.c. Words of the results lie in p->a. SUSPENDS. */
+void local_attempt(const struct portion *p, struct attempt_rcpt *out);
 /* The same of a letter that is made when it leaves: src has its bytes. */
-void local_attempt_made(struct queue *q, struct q_loaded l, const struct letter_source *src,
-                        struct q_rcpt *const *rcpt, struct attempt_rcpt *out, size_t n, struct arena *a);
+void local_attempt_made(const struct portion *p, const struct letter_source *src, struct attempt_rcpt *out);
 /* Gives d its name, of the letter and the recipient's number in it, and has it delivered; as queue_deliver
  * says. SUSPENDS. */
 MUST_CHECK int local_deliver(struct queue *q, struct last_hop *d, uint32_t rcpt_n);

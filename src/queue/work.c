@@ -75,24 +75,25 @@ static bool any_waits(const struct q_loaded *l)
 /* Of a letter that is made when it leaves: who of these is still to get it? What is not wanted any more comes
  * to its end here, what is not wanted now is put off; *done: something was, and the rest is looked at again.
  */
-static int ask_maker(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
-                     struct arena *a, struct trip *trip, bool *done)
+static int ask_maker(const struct portion *p, bool *done)
 {
-    const struct queue_maker *m = &s->q->maker;
-    struct q_rcpt *out[QUEUE_ATTEMPT_RCPTS], *later[QUEUE_ATTEMPT_RCPTS];
-    struct attempt_rcpt *result = ar_array(a, struct attempt_rcpt, n);
-    size_t nout = 0, nlater = 0;
-    for (size_t i = 0; i < n; i++) {
-        int why = m->wanted(m->ctx, &l->e.l, q_rcpt_asked(rcpt[i]));
-        if (why < 0) later[nlater++] = rcpt[i];
+    const struct queue_maker *m = &p->s->q->maker;
+    struct q_rcpt *drop[QUEUE_ATTEMPT_RCPTS], *late[QUEUE_ATTEMPT_RCPTS];
+    struct portion dropped = *p, later = *p;
+    struct attempt_rcpt *result = ar_array(p->a, struct attempt_rcpt, p->n);
+    dropped.rcpt = drop, later.rcpt = late;
+    dropped.n = later.n = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        int why = m->wanted(m->ctx, &p->l->e.l, q_rcpt_asked(p->rcpt[i]));
+        if (why < 0) late[later.n++] = p->rcpt[i];
         if (why <= 0) continue;
-        result[nout] = (struct attempt_rcpt){
+        result[dropped.n] = (struct attempt_rcpt){
             .result = ATTEMPT_DROPPED, .unwanted = why, .reply = SL("it is not wanted any more")};
-        out[nout++] = rcpt[i];
+        drop[dropped.n++] = p->rcpt[i];
     }
-    *done = nout || nlater;
-    int e = nout ? attempt_none(s, l, out, result, nout, a, trip) : 0;
-    return e || !nlater ? e : mark_put_off(s, l, later, nlater, trip);
+    *done = dropped.n || later.n;
+    int e = dropped.n ? attempt_none(&dropped, result) : 0;
+    return e || !later.n ? e : mark_put_off(&later);
 }
 
 /* One step of what is due; *more: there may be another. Of what is sent elsewhere one portion is a step, and
@@ -105,18 +106,18 @@ static int work_step(struct shard *s, struct q_loaded *l, struct arena *a, struc
     if (e) return queue_gone_is_fine(e);
     *more = true;
     if (trip->tell && now >= l->e.expires && any_waits(l)) return mark_expired(s, l);
-    size_t n = pick(s->q, l, Q_WAITING, now, some);
-    if (n && letter_is_held(&l->e.l.wants, now)) return mark_put_off(s, l, some, n, trip);
+    struct portion p = {s, l, some, pick(s->q, l, Q_WAITING, now, some), a, trip};
+    if (p.n && letter_is_held(&l->e.l.wants, now)) return mark_put_off(&p);
     bool asked = false;
-    if (n && !trip->tell && !trip->tried && l->e.l.made.n) e = ask_maker(s, l, some, n, a, trip, &asked);
+    if (p.n && !trip->tell && !trip->tried && l->e.l.made.n) e = ask_maker(&p, &asked);
     if (e || asked) return e;
-    if (n && !trip->tell && !trip->tried) {
-        *more = n < l->n;
-        return attempt_now(s, l, some, n, a, trip, more);
+    if (p.n && !trip->tell && !trip->tried) {
+        *more = p.n < l->n;
+        return attempt_now(&p, more);
     }
-    if (n) trip_again(trip, now);
-    n = pick(s->q, l, Q_FAILED, now, some);
-    if (n) return mark_bounced(s, l, some, n, a, trip, more);
+    if (p.n) trip_again(trip, now);
+    p.n = pick(s->q, l, Q_FAILED, now, some);
+    if (p.n) return mark_bounced(&p, more);
     *more = false;
     return 0;
 }
