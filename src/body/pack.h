@@ -71,7 +71,6 @@ struct large {
     uint64_t content;
     uint32_t prefix;
 };
-static inline uint64_t large_size(const struct large *l) { return l->content + l->prefix; }
 static inline uint64_t large_start(const struct large *l) { return PACK_CONTENT - l->prefix; }
 static inline uint64_t large_table(const struct large *l) { return record_padded(PACK_CONTENT + l->content); }
 /* How many chunks lie before the content, and in all. */

@@ -76,7 +76,6 @@ static inline size_t scram_size(enum scram_kind k) { return k == SCRAM_SHA1 ? 20
  * offload it. ERR_SYNTAX, ERR_TOO_LONG: the password; ERR_USAGE: iterations outside 1 to 1000000. */
 MUST_CHECK int scram_derive(enum scram_kind kind, struct slice password, const uint8_t salt[16],
                             uint32_t iterations, struct scram_keys *out);
-MUST_CHECK int scram_check_password(const struct scram_keys *k, struct slice password); /* 0 or ERR_DENIED */
 /* Of SCRAM_SHA256 only. */
 void scram_keys_text(const struct scram_keys *k,
                      struct buf *out); /* "SCRAM-SHA-256$10000:salt$stored:server" */

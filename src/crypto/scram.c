@@ -48,16 +48,6 @@ int scram_derive(enum scram_kind kind, struct slice password, const uint8_t salt
     return 0;
 }
 
-int scram_check_password(const struct scram_keys *k, struct slice password)
-{
-    struct scram_keys got;
-    int e = scram_derive(k->kind, password, k->salt, k->iterations, &got);
-    size_t n = scram_size(k->kind);
-    bool same = !e && same_secret(sl(got.stored_key, n), sl(k->stored_key, n));
-    wipe(&got, sizeof got);
-    return same ? 0 : err_set(ERR_DENIED, "the password is wrong");
-}
-
 void scram_keys_text(const struct scram_keys *k, struct buf *out)
 {
     buf_printf(out, "SCRAM-SHA-256$%u:", k->iterations);

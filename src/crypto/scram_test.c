@@ -18,6 +18,14 @@ static struct scram_keys pencil(void)
 #define S_NONCE "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
 #define PROOF "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
 
+/* Is it the password that the keys were derived from? */
+static bool is_password(const struct scram_keys *k, struct slice password)
+{
+    struct scram_keys got;
+    int e = scram_derive(k->kind, password, k->salt, k->iterations, &got);
+    return !e && !memcmp(got.stored_key, k->stored_key, scram_size(k->kind));
+}
+
 TEST(scram_exchange_of_rfc7677)
 {
     struct arena a = {0};
@@ -60,8 +68,8 @@ TEST(scram_exchange_of_rfc5802)
     struct slice out, salt = {0};
     CHECK_OK(b64_decode_ar(&a, SL("QSXCR+Q6sek8bf92AAAAAA=="), true, &salt));
     CHECK_OK(scram_derive(SCRAM_SHA1, SL("pencil"), (const uint8_t *)salt.p, 4096, &k));
-    CHECK_OK(scram_check_password(&k, SL("pencil")));
-    CHECK_ERR(scram_check_password(&k, SL("pencils")), ERR_DENIED);
+    CHECK(is_password(&k, SL("pencil")));
+    CHECK(!is_password(&k, SL("pencils")));
     REQUIRE(scram_first(&s, &a, SL("n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL"), false) == 0);
     scram_challenge(&s, &k, SL("3rfcNHYJY1ZVvWVs7j"));
     struct slice sent = SL("c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=");
@@ -165,9 +173,9 @@ TEST(scram_keys_and_passwords)
 {
     struct scram_keys k = pencil(), again;
     struct buf t = BUF_INIT;
-    CHECK_OK(scram_check_password(&k, SL("pencil")));
-    CHECK_ERR(scram_check_password(&k, SL("pencils")), ERR_DENIED);
-    CHECK_ERR(scram_check_password(&k, SL("")), ERR_DENIED);
+    CHECK(is_password(&k, SL("pencil")));
+    CHECK(!is_password(&k, SL("pencils")));
+    CHECK(!is_password(&k, SL("")));
     scram_keys_text(&k, &t);
     CHECK(sl_starts(buf_slice(&t), SL("SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$")));
     CHECK_OK(scram_keys_parse(buf_slice(&t), &again));
@@ -189,7 +197,7 @@ TEST(scram_decoy_is_stable_and_fits_nothing)
     scram_decoy(SL("other@tram.test"), secret, &c);
     CHECK(!memcmp(&a, &b, sizeof a) && memcmp(a.salt, c.salt, 16));
     CHECK_INT(a.iterations, SCRAM_ROUNDS);
-    CHECK_ERR(scram_check_password(&a, SL("x")), ERR_DENIED);
+    CHECK(!is_password(&a, SL("x")));
 }
 
 /* RFC 8265 section 4.3, tables 3 and 4, and the classes of RFC 8264. */

@@ -113,17 +113,6 @@ static int is_aligned(struct eval *v, struct slice id, bool strict)
     return 0;
 }
 
-int dmarc_aligned(struct dns *d, struct arena *a, struct slice author, struct slice identifier, bool strict)
-{
-    struct dmarc_walk w;
-    if (sl_eqi(author, identifier)) return 1;
-    if (strict) return 0;
-    int e = dmarc_tree_walk(d, a, author, &w);
-    if (e) return e;
-    if (w.temperror) return err_set(ERR_DNS, "%.*s", SLF(w.problem));
-    return aligned_with(d, a, author, w.org, identifier, false);
-}
-
 static int align_dkim(struct eval *v, const struct slice *id, size_t n, bool *aligned)
 {
     for (size_t i = 0; i < n && !*aligned; i++) {

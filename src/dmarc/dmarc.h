@@ -117,8 +117,3 @@ MUST_CHECK int dmarc_authors(struct arena *a, const struct mail_head *head, stru
 /* Evaluates for the authors found. SUSPENDS at most DMARC_SECONDS. 0 or ERR_CANCELED. */
 MUST_CHECK int dmarc_check(struct dns *d, struct arena *a, const struct dmarc_authors *from,
                            const struct dmarc_evidence *e, struct dmarc_result *out);
-
-/* Are the two domains in alignment (section 4.10.2)? 1 yes, 0 no, ERR_DNS not known now,
- * ERR_CANCELED. SUSPENDS. */
-MUST_CHECK int dmarc_aligned(struct dns *d, struct arena *a, struct slice author, struct slice identifier,
-                             bool strict);

@@ -552,15 +552,3 @@ TEST(dmarc_questions_are_few)
     counted_close(z);
     ar_free(&a);
 }
-
-TEST(dmarc_aligned_call)
-{
-    struct arena a = {0};
-    struct counted_dns *z = counted_open(policies);
-    CHECK_INT(dmarc_aligned(z->dns, &a, SL("example.com"), SL("child.example.com"), false), 1);
-    CHECK_INT(dmarc_aligned(z->dns, &a, SL("example.com"), SL("child.example.com"), true), 0);
-    CHECK_INT(dmarc_aligned(z->dns, &a, SL("example.com"), SL("example.net"), false), 0);
-    CHECK_ERR(dmarc_aligned(z->dns, &a, SL("x.temp.example"), SL("temp.example"), false), ERR_DNS);
-    counted_close(z);
-    ar_free(&a);
-}

@@ -44,19 +44,6 @@ static bool frame_whole(const uint8_t *p, const struct frame *f)
     return masked(crc32c(0, p + 6, f->span - 6)) == get32(p);
 }
 
-size_t rocks_frame_put(uint8_t *out, unsigned type, uint32_t number, struct slice payload)
-{
-    size_t header = type > LAST ? NUMBERED_HEADER : PLAIN_HEADER;
-    out[4] = (uint8_t)payload.n;
-    out[5] = (uint8_t)(payload.n >> 8);
-    out[6] = (uint8_t)type;
-    for (size_t i = 7; i < header; i++) out[i] = (uint8_t)(number >> 8 * (i - 7));
-    if (payload.n) memcpy(out + header, payload.p, payload.n);
-    uint32_t sum = masked(crc32c(0, out + 6, header - 6 + payload.n));
-    for (int i = 0; i < 4; i++) out[i] = (uint8_t)(sum >> 8 * i);
-    return header + payload.n;
-}
-
 /* A frame of another log is what the file held before it was used again. */
 static bool of_this_log(const struct rocks_log *w, const struct frame *f)
 {

@@ -43,6 +43,3 @@ struct rocks_log {
 
 /* The next block of the file: ROCKS_BLOCK bytes, fewer at its end. */
 void rocks_log_block(struct rocks_log *w, struct slice block);
-/* One frame, as RocksDB writes it, for tests. type: 1 to 4 plain, 5 to 8 with the number. n: bytes put
- * into out, which has room for 11 more than the payload. */
-size_t rocks_frame_put(uint8_t *out, unsigned type, uint32_t number, struct slice payload);

@@ -9,12 +9,6 @@ const char *iprev_code_name(enum iprev_code c)
     return names[c];
 }
 
-const char *helo_code_name(enum helo_code c)
-{
-    static const char *const names[] = {"matches", "other", "unknown", "temperror", "bad"};
-    return names[c];
-}
-
 static bool has_address(const struct dns_answer *ans, const struct ip *ip)
 {
     for (size_t i = 0; i < ans->n; i++)

@@ -28,7 +28,6 @@ enum helo_code {
     HELO_TEMPERROR,
     HELO_BAD, /* neither a name nor a literal */
 };
-const char *helo_code_name(enum helo_code c); /* "matches" "other" "unknown" "temperror" "bad" */
 struct helo_result {
     enum helo_code code;
     struct slice problem; /* a sentence when not MATCHES */

@@ -92,8 +92,7 @@ TEST(helo_results)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct helo_result r;
         CHECK_OK(helo_check(z->dns, &a, &ip, sl_cstr(cases[i].helo), &r));
-        if (r.code != cases[i].want)
-            test_fail(__FILE__, __LINE__, "%s is %s", cases[i].helo, helo_code_name(r.code));
+        if (r.code != cases[i].want) test_fail(__FILE__, __LINE__, "%s is %d", cases[i].helo, (int)r.code);
         CHECK((r.code == HELO_MATCHES) == (r.problem.n == 0));
     }
     counted_close(z);

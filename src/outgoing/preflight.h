@@ -63,5 +63,3 @@ void preflight_cache_free(struct preflight_cache **c);
 /* As preflight_check; asks the DNS only when it must (then SUSPENDS). */
 MUST_CHECK int preflight_cached(struct preflight_cache *c, struct dns *d, struct arena *a,
                                 const struct preflight_query *q, struct preflight_result *out);
-/* Forgets what was found for an author domain or return path under `domain`; empty = everything. */
-void preflight_cache_forget(struct preflight_cache *c, struct slice domain);

@@ -5,14 +5,12 @@
 #include <stdlib.h>
 
 #include "base/map.h"
-#include "mail/domain.h"
 #include "preflight.h"
 #include "rt/rt.h"
 
 struct entry {
     int64_t until; /* rt_now() scale */
     struct preflight_result r;
-    struct slice author, return_domain;
     char text[];
 };
 struct preflight_cache {
@@ -85,20 +83,12 @@ static void move_texts(struct preflight_result *r, char *to)
     }
 }
 
-static void keep(struct preflight_cache *c, struct slice key, const struct preflight_query *q,
-                 const struct preflight_result *r)
+static void keep(struct preflight_cache *c, struct slice key, const struct preflight_result *r)
 {
-    struct slice domain = domain_of(q->mail_from);
-    size_t n = text_size(r);
-    struct entry *e = xmalloc(sizeof *e + n + q->author.n + domain.n);
-    char *rest = e->text + n;
+    struct entry *e = xmalloc(sizeof *e + text_size(r));
     e->until = rt_now() + r->seconds * RT_S;
     e->r = *r;
-    e->author = q->author;
-    e->return_domain = domain;
     move_texts(&e->r, e->text);
-    move_text(&e->author, &rest);
-    move_text(&e->return_domain, &rest);
     lock_take(&c->lock);
     if (c->map.count >= c->max) forget_all(c);
     free(map_put(&c->map, key, e));
@@ -126,20 +116,6 @@ int preflight_cached(struct preflight_cache *c, struct dns *d, struct arena *a,
     struct slice key = key_of(a, q);
     if (find(c, a, key, out)) return 0;
     int e = preflight_check(d, a, q, out);
-    if (e == 0 && out->cacheable) keep(c, key, q, out);
+    if (e == 0 && out->cacheable) keep(c, key, out);
     return e;
-}
-
-void preflight_cache_forget(struct preflight_cache *c, struct slice domain)
-{
-    lock_take(&c->lock);
-    struct map_iter it = {0};
-    if (!domain.n) forget_all(c);
-    else
-        while (map_next(&c->map, &it)) {
-            struct entry *e = it.value;
-            if (domain_within(e->author, domain) || domain_within(e->return_domain, domain))
-                free(map_del(&c->map, it.key));
-        }
-    lock_release(&c->lock);
 }

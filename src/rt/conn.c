@@ -43,7 +43,6 @@ int conn_dial(struct conn **out, const struct endpoint *to, const struct ip *fro
     }
     *out = conn_make(s);
     (*out)->peer = *to;
-    sock_local(s, &(*out)->local);
     return 0;
 }
 
@@ -95,7 +94,6 @@ void conn_on_close(struct conn *c, void (*fn)(void *arg), void *arg)
 
 const struct endpoint *conn_peer(const struct conn *c) { return &c->peer; }
 void conn_set_peer(struct conn *c, const struct endpoint *peer) { c->peer = *peer; }
-const struct endpoint *conn_local(const struct conn *c) { return &c->local; }
 int conn_peer_user(const struct conn *c, uint32_t *user) { return sock_peer_user(c->sock, user); }
 int conn_error(const struct conn *c) { return c->err ? c->err : c->read_err; }
 bool conn_is_tls(const struct conn *c) { return c->tls != NULL; }

@@ -60,7 +60,6 @@ void conn_enter(struct conn *c);
 bool conn_hurry(struct conn *c);
 
 const struct endpoint *conn_peer(const struct conn *c);
-const struct endpoint *conn_local(const struct conn *c);
 void conn_set_peer(struct conn *c, const struct endpoint *peer); /* somebody trusted says who it really is */
 /* Of a Unix socket: the number of the user at the other end, as the kernel knows it. ERR_UNSUPPORTED. */
 MUST_CHECK int conn_peer_user(const struct conn *c, uint32_t *user);

@@ -44,7 +44,7 @@ struct conn {
     void *resume_arg;
     void (*closed)(void *arg); /* conn_on_close */
     void *closed_arg;
-    struct endpoint peer, local;
+    struct endpoint peer;
 };
 
 /* conn.c */

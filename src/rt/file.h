@@ -35,8 +35,6 @@ MUST_CHECK int file_pwritev(struct file *f, const struct file_part *parts, size_
 MUST_CHECK int file_pwrite(struct file *f, const void *p, size_t n, uint64_t at);
 MUST_CHECK int file_sync(struct file *f); /* fdatasync. BLOCKS */
 MUST_CHECK int file_truncate(struct file *f, uint64_t size);
-/* Gives the disk space of a range back without changing the size (a hole). */
-void file_punch(struct file *f, uint64_t at, uint64_t n);
 
 MUST_CHECK int path_rename(const char *from, const char *to);
 MUST_CHECK int path_unlink(const char *path);

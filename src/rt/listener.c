@@ -135,13 +135,12 @@ static int wait_for_caller(struct share *s)
 static int try_accept(struct share *s, struct conn **out)
 {
     struct sock *sock;
-    struct endpoint peer, local;
+    struct endpoint peer;
     int e = open_share(s);
-    if (!e) e = sock_accept(s->sock, &sock, &peer, &local);
+    if (!e) e = sock_accept(s->sock, &sock, &peer);
     if (e) return e;
     *out = conn_make(sock);
     (*out)->peer = peer;
-    (*out)->local = s->listener->at.path[0] ? s->listener->at : local;
     return 0;
 }
 

@@ -164,11 +164,6 @@ int file_truncate(struct file *f, uint64_t size)
     return ftruncate(f->fd, (off_t)size) == 0 ? 0 : failed("cut", f->path);
 }
 
-void file_punch(struct file *f, uint64_t at, uint64_t n)
-{
-    if (n) (void)fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)n);
-}
-
 /* ---- names ---- */
 
 int path_rename(const char *from, const char *to)

@@ -104,7 +104,7 @@ static void from_sys(const union address *a, struct endpoint *e)
     }
 }
 
-void sock_local(struct sock *s, struct endpoint *out)
+static void local_of(const struct sock *s, struct endpoint *out)
 {
     union address a = {0};
     socklen_t n = sizeof a;
@@ -276,7 +276,7 @@ int sock_listen(struct sock **out, struct endpoint *at)
     *out = sock_make(fd);
     (*out)->shared = true;
     (*out)->master = !lent; /* who lent it lets others connect meanwhile, and starts us again */
-    if (!at->path[0]) sock_local(*out, at);
+    if (!at->path[0]) local_of(*out, at);
     return 0;
 }
 
@@ -295,7 +295,7 @@ static void no_delay(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
 
-int sock_accept(struct sock *l, struct sock **out, struct endpoint *peer, struct endpoint *local)
+int sock_accept(struct sock *l, struct sock **out, struct endpoint *peer)
 {
     for (;;) {
         union address a = {0};
@@ -309,7 +309,6 @@ int sock_accept(struct sock *l, struct sock **out, struct endpoint *peer, struct
             if (a.any.sa_family != AF_UNIX) no_delay(fd);
             *out = sock_make(fd);
             from_sys(&a, peer);
-            sock_local(*out, local);
             return 0;
         }
         if (errno == EAGAIN) break;

@@ -227,12 +227,11 @@ MUST_CHECK int sock_listen(struct sock **out, struct endpoint *at);
 MUST_CHECK int sock_share(struct sock **out, struct sock *listening);
 /* ERR_BUSY: descriptors or memory ran out, try again later. Other errors of the
  * single connection are passed over inside. */
-MUST_CHECK int sock_accept(struct sock *l, struct sock **out, struct endpoint *peer, struct endpoint *local);
+MUST_CHECK int sock_accept(struct sock *l, struct sock **out, struct endpoint *peer);
 /* Starts connecting: 0 = connected, SOCK_AGAIN = wait for SOCK_OUT, then ask sock_connected(),
  * whose sentence is the reason alone. */
 MUST_CHECK int sock_connect(struct sock **out, const struct endpoint *to, const struct ip *from);
 MUST_CHECK int sock_connected(struct sock *s);
-void sock_local(struct sock *s, struct endpoint *out);
 MUST_CHECK int sock_peer_user(struct sock *s, uint32_t *user);
 void sock_ack(struct sock *s); /* acknowledges at once what came; for this time only */
 MUST_CHECK ssize_t sock_recv(struct sock *s, void *p, size_t n);            /* > 0; ERR_EOF at the end */

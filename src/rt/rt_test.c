@@ -49,7 +49,6 @@ TEST(fibers_take_turns)
     CHECK_OK(group_wait(&g));
     CHECK_SL(sl_cstr(p.text), "ababab");
     CHECK(fiber_current());
-    CHECK_SL(sl_cstr(fiber_name()), "main");
 }
 
 static double keep_in_registers(int depth, double x)

@@ -22,9 +22,3 @@ struct fiber *fiber_self(void)
 }
 
 bool fiber_current(void) { return fiber_self() != NULL; }
-
-const char *fiber_name(void)
-{
-    struct fiber *f = fiber_self();
-    return f ? f->name : "";
-}

@@ -2,7 +2,7 @@
  *
  * The model, pessimistic on purpose: it promises what POSIX promises and no more.
  * - A file is an inode; names in folders lead to it. Contents and names live apart.
- * - Each write, truncate and punch is a change of the inode. It is certain once a
+ * - Each write and truncate is a change of the inode. It is certain once a
  *   file sync that began after it has ended well. A file sync makes contents and size
  *   certain, never a name: not even that of a file just created.
  * - Each create, link, unlink, rename and mkdir is a change of one or two folders. It
@@ -72,7 +72,6 @@ size_t inode_read(const struct inode *i, void *p, size_t n, uint64_t at);
 /* ERR_FULL: nothing done. */
 MUST_CHECK int inode_write(struct inode *i, const void *p, size_t n, uint64_t at);
 void inode_truncate(struct inode *i, uint64_t size);
-void inode_punch(struct inode *i, uint64_t at, uint64_t n);
 /* After links or opens changed: counts its pages, or no longer. */
 void inode_weigh(struct inode *i);
 /* Changes up to this serial become certain. */

@@ -53,9 +53,6 @@ static int files(void *arg)
     CHECK_OK(file_pwrite(f, "x", 1, 8));
     CHECK_INT(file_read(f, got, 16, 0), 9);
     CHECK(memcmp(got, "hello\0\0\0x", 9) == 0);
-    file_punch(f, 1, 3);
-    CHECK_INT(file_pread(f, got, 16, 0), 9);
-    CHECK(memcmp(got, "h\0\0\0o\0\0\0x", 9) == 0);
     CHECK_INT(file_pread(f, got, 16, 9), 0);
     file_close(&f);
     CHECK_ERR(file_open(&f, "/home/a", FILE_CREATE | FILE_EXCL), ERR_EXISTS);
@@ -106,12 +103,11 @@ static int full(void *arg)
     CHECK_OK(file_pwrite(f, page, 4096, 8192));
     CHECK_ERR(file_pwrite(f, page, 1, 12288), ERR_FULL);
     CHECK_OK(file_size(f, &size));
-    file_punch(f, 0, 4096);
     CHECK_OK(path_free_space("/", &space));
-    CHECK_INT(space, 4096);
+    CHECK_INT(space, 0);
     CHECK_OK(path_unlink("a")); /* open still: its pages stay */
     CHECK_OK(path_free_space("/", &space));
-    CHECK_INT(space, 4096);
+    CHECK_INT(space, 0);
     file_close(&f);
     CHECK_OK(path_free_space("/", &space));
     CHECK_INT(space, 3 * 4096);
@@ -434,11 +430,6 @@ static void change_one(struct field *f, struct file *file)
         CHECK_OK(file_truncate(file, at));
         if (at < f->size) memset(f->live + at, 0, FIELD - at);
         f->size = at;
-        break;
-    case 1:
-        touch(f, at, n);
-        file_punch(file, at, n);
-        memset(f->live + at, 0, n);
         break;
     default:
         rt_random(data, n);

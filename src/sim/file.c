@@ -214,11 +214,6 @@ int file_truncate(struct file *f, uint64_t size)
     return 0;
 }
 
-void file_punch(struct file *f, uint64_t at, uint64_t n)
-{
-    if (f->may_write && !step(EV_TRUNCATE, f->ino->serial ^ at << 20, n)) inode_punch(f->ino, at, n);
-}
-
 /* ---- names ---- */
 
 /* A step that changes names, and the faults that may strike it. */

@@ -10,7 +10,7 @@
 struct change {
     struct link link;
     uint64_t serial, at, n;
-    enum { CHANGE_WRITE, CHANGE_TRUNCATE, CHANGE_PUNCH } kind;
+    enum { CHANGE_WRITE, CHANGE_TRUNCATE } kind;
     char *data;
     char *old; /* old_n bytes from `at` on */
     uint64_t old_n, old_size;
@@ -172,8 +172,8 @@ static struct change *remember(struct inode *i, int kind, uint64_t at, uint64_t 
     c->old_size = i->size;
     if (at < i->size) {
         c->old_n = n < i->size - at ? n : i->size - at;
-        /* what is cut off or punched leaves zeros behind, which need not be kept: a pack that was made large
-         * beforehand is mostly these */
+        /* what is cut off leaves zeros behind, which need not be kept: a pack that was made large beforehand
+         * is mostly these */
         if (kind != CHANGE_WRITE) c->old_n = without_holes(i, at, c->old_n);
         c->old = xmalloc((size_t)c->old_n);
         inode_read(i, c->old, (size_t)c->old_n, at);
@@ -209,14 +209,6 @@ void inode_truncate(struct inode *i, uint64_t size)
     resize(i, size);
 }
 
-void inode_punch(struct inode *i, uint64_t at, uint64_t n)
-{
-    if (at >= i->size) return;
-    if (n > i->size - at) n = i->size - at;
-    remember(i, CHANGE_PUNCH, at, n);
-    clear(i, at, n);
-}
-
 void inode_settle(struct inode *i, uint64_t upto)
 {
     bool after_lost = false;
@@ -247,8 +239,7 @@ static void undo(struct inode *i, const struct change *c)
 static void redo(struct inode *i, const struct change *c)
 {
     if (c->kind == CHANGE_WRITE) put(i, c->data, c->n, c->at);
-    else if (c->kind == CHANGE_TRUNCATE) resize(i, c->at);
-    else if (c->at < i->size) clear(i, c->at, c->n < i->size - c->at ? c->n : i->size - c->at);
+    else resize(i, c->at);
 }
 
 /* A write that was under way: its first bytes, or some of its sectors. */

@@ -224,7 +224,7 @@ static int nowhere(void *arg)
     CHECK(listener_at(l)->port != 0);
     CHECK_ERR(listener_open(&m, listener_at(l)), ERR_BUSY);
     CHECK_OK(conn_dial(&c, listener_at(l), NULL));
-    CHECK(ip_eq(&conn_local(c)->ip, &mine.ip));
+    CHECK(ip_eq(&conn_peer(c)->ip, &mine.ip));
     conn_close(&c);
     listener_close(&l);
     return 0;

@@ -51,7 +51,7 @@ int64_t sim_run(struct sim *s, int64_t until);
  * not, piece by piece, as the seed says. Connections reset. sim_node_start()
  * afterwards boots it again on the disk that is left. From anywhere, the node itself included. */
 void sim_kill(struct sim_node *n);
-/* Kills the node at its k-th durable step from now (each file write, sync, truncate, punch
+/* Kills the node at its k-th durable step from now (each file write, sync, truncate
  * and each making, link, rename, unlink or sync of names counts one, before it happens);
  * 0 = never. To try every step: k = 1, 2, ... until a run is not killed. */
 void sim_kill_at_step(struct sim_node *n, uint64_t k);

@@ -236,7 +236,7 @@ static bool no_descriptor(void)
     return true;
 }
 
-int sock_accept(struct sock *l, struct sock **out, struct endpoint *peer, struct endpoint *local)
+int sock_accept(struct sock *l, struct sock **out, struct endpoint *peer)
 {
     if (l->error) return sock_connected(l);
     if (!l->port->nbacklog) return SOCK_AGAIN;
@@ -246,7 +246,6 @@ int sock_accept(struct sock *l, struct sock **out, struct endpoint *peer, struct
     s->port = NULL;
     s->loop = rt_loop_id();
     *peer = s->remote;
-    *local = s->local;
     *out = s;
     return 0;
 }
@@ -343,8 +342,6 @@ int sock_connect(struct sock **out, const struct endpoint *to, const struct ip *
     timer_set(&s->dial, the_sim->now + net_delay(n, s->far), s->far ? syn_arrives : no_route);
     return SOCK_AGAIN;
 }
-
-void sock_local(struct sock *s, struct endpoint *out) { *out = s->local; }
 
 int sock_peer_user(struct sock *s, uint32_t *user)
 {

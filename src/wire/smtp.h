@@ -152,8 +152,6 @@ void smtp_reply_begin(struct smtp_reply *r, struct arena *a);
 /* Takes the next line without CRLF: 1 the reply is complete, 0 more lines follow,
  * ERR_SYNTAX no reply, or the class of its code changes between lines. */
 MUST_CHECK int smtp_reply_line(struct smtp_reply *r, struct slice line);
-/* Only the words of the reply, without codes, lines joined with spaces. In r's arena. */
-struct slice smtp_reply_words(const struct smtp_reply *r);
 /* "5.1.1" at the front of s (RFC 3463 section 2)? Fills v and *len. */
 bool smtp_enhanced_parse(struct slice s, uint16_t v[3], size_t *len);
 

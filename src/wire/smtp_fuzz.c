@@ -29,7 +29,6 @@ static void replies(struct arena *a, struct slice text)
         int got = smtp_reply_line(&r, line);
         if (got < 0) return;
         if (got == 0) continue;
-        (void)smtp_reply_words(&r);
         smtp_ehlo_parse(&r, &e);
         smtp_reply_begin(&r, a);
     }

@@ -100,24 +100,6 @@ int smtp_reply_line(struct smtp_reply *r, struct slice line)
     return line.n > 3 && line.p[3] == '-' ? 0 : 1;
 }
 
-struct slice smtp_reply_words(const struct smtp_reply *r)
-{
-    char *to = ar_alloc(r->a, r->text.n + 1);
-    size_t n = 0, skip;
-    struct slice rest = r->text, line;
-    uint16_t v[3];
-    while (sl_next(&rest, '\n', &line)) {
-        line = sl_from(line, 4);
-        if (smtp_enhanced_parse(line, v, &skip)) line = sl_from(line, skip);
-        line = sl_trim(line);
-        if (!line.n) continue;
-        if (n) to[n++] = ' ';
-        memcpy(to + n, line.p, line.n);
-        n += line.n;
-    }
-    return sl(to, n);
-}
-
 /* ---- EHLO ---- */
 
 static struct slice take_word(struct slice *s, const char *ends)

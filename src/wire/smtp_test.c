@@ -287,7 +287,6 @@ TEST(smtp_replies_read)
     CHECK_INT(r.code, 550);
     CHECK(r.enhanced[0] == 5 && r.enhanced[1] == 1 && r.enhanced[2] == 1);
     CHECK_SL(r.text, "550-5.1.1 No such\n550 5.1.1 user here");
-    CHECK_SL(smtp_reply_words(&r), "No such user here");
     CHECK_INT(read_reply(&r, "421"), 1);
     CHECK_INT(read_reply(&r, "250-one"), 0);
     CHECK_INT(read_reply(&r, "250 4.1.1 odd class"), 1);
