@@ -326,13 +326,6 @@ bool fiber_canceled(void)
     return f && f->canceled;
 }
 
-__attribute__((no_sanitize("address"))) size_t fiber_stack_left(void)
-{
-    struct fiber *f = fiber_self();
-    if (!f) return (size_t)1 << 20; /* a thread has more, but nobody needs more */
-    return (size_t)((const char *)__builtin_frame_address(0) - (const char *)f->stack->bottom);
-}
-
 int64_t deadline_get(void)
 {
     struct fiber *f = fiber_self();

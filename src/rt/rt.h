@@ -114,7 +114,6 @@ void fiber_breathe(void);    /* SUSPENDS when this fiber has had its slice (1 ms
                                   Does nothing on other threads */
 bool fiber_canceled(void);
 bool fiber_current(void); /* is the caller a fiber at all? */
-size_t fiber_stack_left(void);
 
 /* ---- between fibers of one loop ---- */
 
