@@ -126,17 +126,21 @@ static int need_message(struct fetch *f)
 
 /* The message as it is shown: header fields in UTF-8 go to clients that enabled that (RFC 6855 section 8),
  * others get a surrogate (RFC 6858). */
-static int need_reader(struct fetch *f)
+static int need_shown(struct fetch *f, bool head)
 {
     struct reader *surrogate = NULL;
     uint32_t uid = view_at(f->s->view, f->i).uid;
     int e = need_message(f);
-    if (!e && !f->s->utf8) e = reader_surrogate(f->reader, false, &surrogate);
+    if (!e && !f->s->utf8)
+        e = (head ? reader_head_surrogate : reader_surrogate)(f->reader, false, &surrogate);
     if (e || !surrogate) return e;
     f->reader = surrogate;
     if (!f->ndowngraded || f->downgraded[f->ndowngraded - 1] != uid) f->downgraded[f->ndowngraded++] = uid;
     return 0;
 }
+
+static int need_reader(struct fetch *f) { return need_shown(f, false); }
+static int need_head(struct fetch *f) { return need_shown(f, true); }
 
 /* What was computed is told of the message as it is. */
 static bool shows(const struct fetch *f, struct slice kept) { return f->s->utf8 || is_ascii(kept); }
@@ -151,7 +155,7 @@ static int put_envelope(struct fetch *f)
         buf_put(&f->s->out, text);
         return 0;
     }
-    int e = need_reader(f);
+    int e = need_head(f);
     if (!e) e = reader_head(f->reader, &f->a, &head);
     if (e) return e;
     item(f, "ENVELOPE ");
@@ -295,7 +299,8 @@ static int put_section(struct fetch *f, const struct imap_fetch_item *it)
 {
     struct mime_range where;
     if (put_kept_fields(f, it)) return 0;
-    int e = need_reader(f);
+    bool head = !it->npath && it->text != IMAP_WHOLE && it->text != IMAP_TEXT;
+    int e = need_shown(f, head);
     if (!e) e = imapd_section_find(f->reader, it, &where);
     if (e && e != ERR_NOT_FOUND) return e;
     item(f, "");

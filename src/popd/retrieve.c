@@ -41,12 +41,12 @@ static int send_letter(struct popd_session *s, struct sending *x, struct reader 
  * that is in UTF-8 (RFC 6856 section 2.1, 6858). Also one that was expunged by IMAP or another program since
  * the session began: its numbers and sizes were told, and stay what they are until QUIT (RFC 1939 section 5).
  */
-static int open_letter(struct popd_session *s, uint32_t uid, struct reader **rd, struct reader **shown,
-                       char *chunk, int64_t *first)
+static int open_letter(struct popd_session *s, uint32_t uid, bool head, struct reader **rd,
+                       struct reader **shown, char *chunk, int64_t *first)
 {
     struct reader *surrogate = NULL;
     int e = reader_open(rd, s->conf->store, popd_box(s), uid, NULL);
-    if (!e && !s->utf8) e = reader_surrogate(*rd, true, &surrogate);
+    if (!e && !s->utf8) e = (head ? reader_head_surrogate : reader_surrogate)(*rd, true, &surrogate);
     if (e) return e;
     *shown = surrogate ? surrogate : *rd;
     *first = reader_read(*shown, 0, chunk, POPD_CHUNK);
@@ -65,7 +65,7 @@ static void retrieve(struct popd_session *s, struct popd_message *p, struct send
     struct reader *rd = NULL, *shown;
     char *chunk = ar_alloc(&s->cmd_a, POPD_CHUNK);
     int64_t first = 0;
-    int e = open_letter(s, p->uid, &rd, &shown, chunk, &first);
+    int e = open_letter(s, p->uid, x->has_top && !x->top.lines, &rd, &shown, chunk, &first);
     if (e) { /* nothing was said yet, so it can be said */
         cannot(s, p->uid, e);
         reader_close(&rd);

@@ -67,6 +67,8 @@ MUST_CHECK int reader_tree(struct reader *rd); /* its parts, into rd->tree. SUSP
  * of the bytes, sizes and parts of that, which goes with this one; NULL: it is that already. all: also what
  * is in no charset that we know (mail/surrogate.h), always the same of one reader. SUSPENDS. */
 MUST_CHECK int reader_surrogate(struct reader *rd, bool all, struct reader **out);
+/* The same for who looks into the message's own header section only: most letters are not read further. */
+MUST_CHECK int reader_head_surrogate(struct reader *rd, bool all, struct reader **out);
 /* Bytes up to and with the empty line. SUSPENDS. */
 MUST_CHECK int reader_head_size(struct reader *rd, uint64_t *out);
 /* Its header section, but not more of it than READER_HEAD_MAX bytes, in `a`. SUSPENDS. */

@@ -95,6 +95,11 @@ static struct reader *patched(const struct reader *rd, const struct mail_surroga
     return to;
 }
 
+static bool fits(struct slice head)
+{
+    return head.n < READER_HEAD_MAX && sl_ends(head, SL("\n\r\n")) && is_ascii(head);
+}
+
 /* Most have no such byte at all; of the others, most have them in the only body there is. */
 static int seems_plain(struct reader *rd, struct arena *a, bool *out)
 {
@@ -103,8 +108,7 @@ static int seems_plain(struct reader *rd, struct arena *a, bool *out)
     int e = walk(rd, 0, rd->m.size, look, out);
     if (e || *out || rd->tree) return e;
     e = reader_head(rd, a, &head);
-    *out = !e && head.n < READER_HEAD_MAX && sl_ends(head, SL("\n\r\n")) && is_ascii(head) &&
-           mime_parse(a, head)->root->kind == MIME_LEAF;
+    *out = !e && fits(head) && mime_parse(a, head)->root->kind == MIME_LEAF;
     return e;
 }
 
@@ -134,4 +138,18 @@ int reader_surrogate(struct reader *rd, bool all, struct reader **out)
     ar_free(&a);
     *out = rd->surrogate;
     return e;
+}
+
+int reader_head_surrogate(struct reader *rd, bool all, struct reader **out)
+{
+    struct arena a;
+    struct slice head;
+    ASSERT(!rd->npatch);
+    *out = rd->surrogate;
+    if (rd->as_is || rd->surrogate) return 0;
+    ar_init(&a, 0);
+    int e = reader_head(rd, &a, &head);
+    bool ascii = !e && fits(head);
+    ar_free(&a);
+    return e || ascii ? e : reader_surrogate(rd, all, out);
 }
