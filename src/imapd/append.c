@@ -256,10 +256,7 @@ static int gather_text(struct appending *p, struct buf *text, size_t *end)
         buf_put(text, line);
         *end = text->n;
         p->announced = imap_line_literal(line, &p->literal);
-        if (!p->announced) {
-            while (*end > start && text->p[*end - 1] == ' ') --*end; /* a blank too many */
-            return 0;
-        }
+        if (!p->announced) return 0;
         *end = start + p->literal.at;
         bool url = ends_in_url(sl_sub(line, 0, p->literal.at));
         if (p->failed || (!url && !ends_in_annotation(p, sl_sub(buf_slice(text), 0, *end)))) return 0;

@@ -48,14 +48,21 @@ TEST(imapd_append)
     stop();
 }
 
-/* "(MESSAGES )", "NOOP "; and flags as a FETCH told them, \Recent included. */
-TEST(imapd_takes_blanks_too_many)
+/* RFC 9051 section 9: a blank is exactly one, and none stands where none is asked for. The session goes on.
+ */
+TEST(imapd_a_blank_is_one_blank)
 {
     start();
     struct conn *c = login();
-    TALK(c, "1 APPEND  INBOX ( \\Recent  \\Seen ) {6+}\r\na: b\r\n ", "1 OK [APPENDUID ~ 1] appended\n");
-    TALK(c, "2 APPEND INBOX {6+}\r\na: c\r\n  ( ) {6+}\r\na: d\r\n  ", "2 OK [APPENDUID ~ 2:3] appended\n");
-    static const char *const harmless[] = {
+    TALK(c, "1 APPEND  INBOX {6+}\r\na: b\r\n", "1 BAD ~\n");
+    TALK(c, "2 APPEND INBOX (\\Seen ) {6+}\r\na: b\r\n", "2 BAD ~\n");
+    TALK(c, "3 APPEND INBOX (\\Seen)  {6+}\r\na: b\r\n", "3 BAD ~\n");
+    TALK(c, "4 APPEND INBOX {6+}\r\na: b\r\n ", "4 BAD ~\n");
+    TALK(c, "5 APPEND INBOX {6+}\r\na: c\r\n  () {6+}\r\na: d\r\n", "5 BAD ~\n");
+    /* flags as a FETCH told them, \Recent included */
+    TALK(c, "6 APPEND INBOX (\\Recent \\Seen) {6+}\r\na: b\r\n", "6 OK [APPENDUID ~ 1] appended\n");
+    select_inbox(c);
+    static const char *const wrong[] = {
         "SELECT INBOX ",
         "SELECT  INBOX ( CONDSTORE ) ",
         "NOOP  ",
@@ -67,6 +74,18 @@ TEST(imapd_takes_blanks_too_many)
         "STATUS INBOX ( MESSAGES ) ",
         "ID ( \"name\"  \"x\" ) ",
         "ID NIL ",
+        "LIST \"\"\t*",
+        "FETCH 1 ( FLAGS)",
+        "FETCH 1 (FLAGS )",
+        "FETCH 1 (FLAGS  UID)",
+        "FETCH 1 BODY[ HEADER]",
+        "FETCH 1 BODY[HEADER.FIELDS  (SUBJECT)]",
+        "FETCH 1 BODY[]< 0.1>",
+        "FETCH 1 , 2 FLAGS",
+        "STORE 1 +FLAGS  (\\Seen)",
+        "STORE 1 + FLAGS (\\Seen)",
+        "SEARCH ALL  ALL",
+        "SEARCH SINCE \" 7-May-2026\"",
         "ENABLE  CONDSTORE ",
         "FETCH 1 FLAGS ",
         "UID FETCH  1:*  ( UID  BODY.PEEK[HEADER.FIELDS ( Subject )] ) ",
@@ -83,18 +102,19 @@ TEST(imapd_takes_blanks_too_many)
         "UID EXPUNGE 1:* ",
         "EXPUNGE ",
     };
-    for (size_t i = 0; i < COUNT_OF(harmless); i++) {
-        conn_printf(c, "h %s\r\n", harmless[i]);
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        conn_printf(c, "h %s\r\n", wrong[i]);
         CHECK_OK(conn_flush(c));
         read_until(c, SL("h "));
-        size_t at = sl_rchr(sl_sub(buf_slice(&got), 0, got.n - 1), '\n');
-        if (!sl_starts(sl_from(buf_slice(&got), at == SL_NONE ? 0 : at + 1), SL("h OK ")))
-            test_fail(__FILE__, __LINE__, "\"%s\" is answered \"%.*s\"", harmless[i], SLF(buf_slice(&got)));
+        if (!sl_starts(buf_slice(&got), SL("h BAD ")))
+            test_fail(__FILE__, __LINE__, "\"%s\" is answered \"%.*s\"", wrong[i], SLF(buf_slice(&got)));
+        if (i % 10) continue; /* who is wrong too often is sent away */
+        bye(&c);
+        c = login();
+        select_inbox(c);
     }
-    TALK(c, "3 SEARCH FLAGGED ", "* SEARCH 1\n3 OK ~\n");
-    TALK(c, "4 STATUS INBOX  ", "4 BAD ~\n");
-    TALK(c, "5 FETCH 1 ( ) ", "5 BAD ~\n");
-    TALK(c, "6 STORE 1 FLAGS ", "6 BAD ~\n");
+    TALK(c, "8 FETCH 1  FLAGS", "8 BAD byte 11: ~\n");
+    TALK(c, "9 FETCH 1 FLAGS", "* 1 FETCH (FLAGS (\\Seen))\n9 OK ~\n");
     bye(&c);
     stop();
 }

@@ -60,8 +60,9 @@ void imap_fail(struct imap_in *in, int code, const char *why);
 
 bool imap_more(const struct imap_in *in);       /* no error, and something is left */
 bool imap_at(const struct imap_in *in, char c); /* the next byte is c */
-bool imap_skip(struct imap_in *in, char c); /* takes c when it is next; of blanks all, when more follows */
-void imap_need(struct imap_in *in, char c); /* c must be next; of blanks all are taken */
+bool imap_skip(struct imap_in *in,
+               char c); /* takes c when it is next; a blank is one blank (RFC 9051 section 9) */
+void imap_need(struct imap_in *in, char c); /* c must be next */
 static inline void imap_sp(struct imap_in *in) { imap_need(in, ' '); }
 bool imap_skip_word(struct imap_in *in, struct slice word); /* takes the atom when it is next, case ignored */
 

@@ -63,7 +63,6 @@ int64_t imap_date(struct imap_in *in)
 {
     struct civil c = {0};
     bool quoted = imap_skip(in, '"');
-    if (quoted) imap_skip(in, ' '); /* as in APPEND */
     c.day = one_or_two_digits(in);
     take_month_year(in, &c);
     if (quoted) imap_need(in, '"');
@@ -74,8 +73,7 @@ int64_t imap_date_time(struct imap_in *in, int *zone)
 {
     struct civil c = {0};
     imap_need(in, '"');
-    imap_skip(in, ' ');
-    c.day = one_or_two_digits(in);
+    c.day = imap_skip(in, ' ') ? take_digits(in, 1) : one_or_two_digits(in);
     take_month_year(in, &c);
     imap_sp(in);
     c.hour = one_or_two_digits(in);

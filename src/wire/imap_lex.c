@@ -39,45 +39,26 @@ void imap_fail(struct imap_in *in, int code, const char *why)
     snprintf(in->why, sizeof in->why, "%s", why);
 }
 
-static void skip_blanks(struct imap_in *in)
-{
-    while (in->at < in->s.n && in->s.p[in->at] == ' ') in->at++;
-}
-
 int imap_done(struct imap_in *in)
 {
-    size_t at = in->at;
-    skip_blanks(in);
-    if (in->at < in->s.n) {
-        in->at = at;
-        imap_fail(in, ERR_SYNTAX, "the end of the command was expected");
-    }
+    if (in->at < in->s.n) imap_fail(in, ERR_SYNTAX, "the end of the command was expected");
     return in->code ? err_set(in->code, "byte %zu: %s", in->wrong + 1, in->why) : 0;
 }
 
 bool imap_more(const struct imap_in *in) { return !in->code && in->at < in->s.n; }
 bool imap_at(const struct imap_in *in, char c) { return imap_more(in) && in->s.p[in->at] == c; }
 
-/* A blank too many, as in "(MESSAGES )", "NOOP " or "FETCH 1  (UID)", can mean nothing else: it is taken,
- * although RFC 9051 section 2.2.2 would have it refused, since clients that were tried with laxer servers
- * send it. */
 bool imap_skip(struct imap_in *in, char c)
 {
     if (!imap_at(in, c)) return false;
     in->at++;
-    if (c == '(' || c == ' ') skip_blanks(in);
-    return c != ' ' || (in->at < in->s.n && in->s.p[in->at] != ')');
+    return true;
 }
 
 void imap_need(struct imap_in *in, char c)
 {
     char why[] = "'x' was expected";
-    if (in->code) return;
-    if (c == ' ' && imap_at(in, c)) { /* a literal may follow, of which nothing is here */
-        skip_blanks(in);
-        return;
-    }
-    if (imap_skip(in, c)) return;
+    if (in->code || imap_skip(in, c)) return;
     why[1] = c;
     imap_fail(in, ERR_SYNTAX, c == ' ' ? "a space was expected" : why);
 }

@@ -195,8 +195,14 @@ TEST(imap_dates)
     CHECK_INT(zone, -420);
     in = cursor(SL("\"7-May-2026 0:00:00 +0530\""));
     CHECK_INT(imap_date_time(&in, &zone), 1778092200);
-    in = cursor(SL("\" 7-May-2026\""));
+    in = cursor(SL("\"7-May-2026\""));
     CHECK_INT(imap_date(&in), 1778112000);
+    in = cursor(SL("\" 7-May-2026\"")); /* that is a date-day-fixed, of APPEND only */
+    (void)imap_date(&in);
+    CHECK_INT(imap_done(&in), ERR_SYNTAX);
+    in = cursor(SL("\" 17-May-2026 00:00:00 +0530\""));
+    (void)imap_date_time(&in, &zone);
+    CHECK_INT(imap_done(&in), ERR_SYNTAX);
     in = cursor(SL("\"7-May-2026 00:00:00 +0530\"")); /* iOS 18.3 */
     CHECK_INT(imap_date_time(&in, &zone), 1778092200);
     CHECK_INT(zone, 330);
@@ -256,7 +262,8 @@ TEST(imap_store)
     s = imap_store_args(&in);
     CHECK_OK(imap_done(&in));
     CHECK(s.conditional && s.unchanged_since == 12121230045);
-    static const char *const bad[] = {"FLAGS", "FLAGS ", "FLAG (x)", "+ FLAGS (x)", "FLAGS (a", "FLAGS (a*)"};
+    static const char *const bad[] = {"FLAGS",      "FLAGS ",       "FLAG (x)",   "+ FLAGS (x)", "FLAGS (a",
+                                      "FLAGS (a*)", "FLAGS (a  b)", "FLAGS ( a)", "FLAGS (a )",  "FLAGS a "};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         in = cursor(sl_cstr(bad[i]));
         imap_store_args(&in);
