@@ -1,4 +1,4 @@
-/* pack.c - see pack.h. */
+/* pack.c - headers, records and chunk tables of pack files, put and read back (pack.h). */
 #include "pack.h"
 
 #include <stdio.h>

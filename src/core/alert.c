@@ -1,4 +1,4 @@
-/* alert.c - see alert.h. */
+/* alert.c - the book of what is wrong, and the letter and the webhook that tell of it (alert.h). */
 #include "alert.h"
 
 #include <jansson.h>

@@ -1,4 +1,5 @@
-/* upgrade.c - see upgrade.h. */
+/* upgrade.c - the mark of who wrote a store, the copy before another program opens it, the way back
+ * (upgrade.h). */
 #include "upgrade.h"
 
 #include <errno.h>

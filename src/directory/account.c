@@ -1,23 +1,13 @@
-/* account.c - accounts as rows of their domain's object.
- *
- * Made: a tombstone first, then the mailboxes, then the row takes the tombstone's place in one
- * transaction: an account that can be found is whole, and one that was not finished is erased.
- * Removed: the row gives way to a tombstone in the same transaction, then the account's object
- * is erased, then the tombstone goes. directory_open takes both up where a crash left them.
- *
- * A tombstone of an account in the making holds a mark that the account's object bears too, so
- * that nothing is erased but what was made with it. */
+/* account.c - accounts as rows of their domain's object: read, changed, renamed, listed. How they come and
+ * go: account_life.c. */
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/log.h"
-#include "directory_i.h"
+#include "account_i.h"
 #include "kv/record.h"
 #include "mail/addr.h"
 #include "trace/letter_id.h"
 
-enum { ACCOUNT_VERSION = 1, ID_TRIES = 3, MARK = 16 };
-#define NO_PLUS "an account's name cannot hold a +: name+anything reaches the account name"
+enum { TRIES = 3 };
 
 static void account_record(struct buf *b, const struct account *acc)
 {
@@ -92,7 +82,7 @@ int account_row_parse(struct arena *a, struct slice domain, struct slice key, st
     return account_parse(a, local_from_key(a, key), domain, value, out);
 }
 
-static int no_such_account(struct slice address)
+int account_missing(struct slice address)
 {
     return err_set(ERR_NOT_FOUND, "there is no account %.*s", SLF(address));
 }
@@ -113,11 +103,10 @@ int account_get(struct directory *dir, struct arena *a, struct slice address, st
     struct slice local, domain;
     int e = address_split_here(dir, a, address, &local, &domain);
     if (!e) e = account_read(dir, a, local, domain, out);
-    return e == ERR_NOT_FOUND ? no_such_account(address) : e;
+    return e == ERR_NOT_FOUND ? account_missing(address) : e;
 }
 
-/* What a row that cannot be read still says of which account it is: its id, or ERR_CORRUPT. */
-static int row_id(struct slice row, struct account *out)
+int account_row_id(struct slice row, struct account *out)
 {
     struct rec r;
     if (rec_open(&r, row, UINT8_MAX)) return ERR_CORRUPT;
@@ -126,7 +115,7 @@ static int row_id(struct slice row, struct account *out)
     return out->id[0] ? 0 : ERR_CORRUPT;
 }
 
-static int says_no_mailboxes(struct slice address)
+int account_lost_id(struct slice address)
 {
     return err_set(ERR_CORRUPT,
                    "the record of %.*s does not say any more which mailboxes are its own: `tram verify "
@@ -143,11 +132,11 @@ int account_get_damaged(struct directory *dir, struct arena *a, struct slice add
     if (!e) e = kv_get(dir->kv, domain_object(a, domain), local_key(a, 'a', local), a, &row);
     *out = (struct account){.local = local, .domain = domain};
     if (!e) out->address = mail_addr_join(a, local, domain);
-    if (!e) e = row_id(row, out);
-    return err_is_damage(e) ? says_no_mailboxes(address) : e;
+    if (!e) e = account_row_id(row, out);
+    return err_is_damage(e) ? account_lost_id(address) : e;
 }
 
-static void put_account(struct kv_tx *tx, struct slice key, const struct account *acc)
+void account_put(struct kv_tx *tx, struct slice key, const struct account *acc)
 {
     struct buf b = BUF_INIT;
     account_record(&b, acc);
@@ -178,9 +167,8 @@ static int look_at_first(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
-/* The account with this key is here and enabled, or it is not. */
-static int duties_follow(struct kv_tx *tx, struct arena *a, struct slice key, const struct account *acc,
-                         bool enabled)
+int account_duties(struct kv_tx *tx, struct arena *a, struct slice key, const struct account *acc,
+                   bool enabled)
 {
     struct domain d;
     int e = domain_tx(tx, &d);
@@ -205,8 +193,7 @@ static struct slice news_object(const char *acc, char room[KV_KEY_MAX])
     return sl(room, (size_t)snprintf(room, KV_KEY_MAX, "a:%s", acc));
 }
 
-/* Who looks on an account looks again when it was changed (e: how that ended), or may have been. */
-static void account_notify(struct directory *dir, const char *acc, int e)
+void account_notify(struct directory *dir, const char *acc, int e)
 {
     char room[KV_KEY_MAX];
     if (e == 0 || e == ERR_UNKNOWN) kv_notify(dir->kv, news_object(acc, room));
@@ -234,8 +221,6 @@ int elsewhere_parse(struct slice row, struct slice *local)
     return e || local->n ? e : ERR_CORRUPT;
 }
 
-static bool has_id(const struct account *acc) { return acc->elsewhere.n && !sl_eq(acc->elsewhere, SL("-")); }
-
 static void elsewhere_tx_put(struct kv_tx *tx, struct arena *a, struct slice id, struct slice local)
 {
     struct buf b = BUF_INIT;
@@ -245,13 +230,11 @@ static void elsewhere_tx_put(struct kv_tx *tx, struct arena *a, struct slice id,
     buf_free(&b);
 }
 
-/* A person has one account in a domain. A row that names an account that is gone, or is unreadable, is no
- * claim. ERR_EXISTS. */
-static int elsewhere_tx_claim(struct kv_tx *tx, struct arena *a, const struct account *acc)
+int elsewhere_tx_claim(struct kv_tx *tx, struct arena *a, const struct account *acc)
 {
     struct slice row, local;
     struct account now;
-    if (!has_id(acc)) return 0;
+    if (!elsewhere_has_id(acc)) return 0;
     int e = kv_tx_get(tx, elsewhere_key(a, acc->elsewhere), &row);
     if (!e) e = elsewhere_parse(row, &local);
     if (!e) e = kv_tx_get(tx, local_key(a, 'a', local), &row);
@@ -263,7 +246,7 @@ static int elsewhere_tx_claim(struct kv_tx *tx, struct arena *a, const struct ac
     return 0;
 }
 
-/* ---- making ---- */
+/* ---- keys ---- */
 
 struct derivation {
     struct slice password;
@@ -289,153 +272,11 @@ int password_keys_like(struct directory *dir, struct slice password, const struc
     return offload_on(POOL_PASSWORD, derive, &(struct derivation){password, like, out, dir->keep_sha1});
 }
 
-static int derive_keys(struct directory *dir, struct slice password, struct password_keys *out)
+int password_keys_new(struct directory *dir, struct slice password, struct password_keys *out)
 {
     struct scram_keys fresh = {.iterations = PASSWORD_ITERATIONS};
     rt_random(fresh.salt, sizeof fresh.salt);
     return password_keys_like(dir, password, &fresh, out);
-}
-
-struct making {
-    struct arena *a;
-    struct account acc;
-    struct slice key, tombstone, mark;
-    char random[MARK];
-};
-
-/* Somebody elsewhere takes no name of ours, whatever it stands for: ERR_EXISTS then, and another may do. */
-static int name_is_free(struct kv_tx *tx, const struct making *m)
-{
-    struct slice row;
-    bool elsewhere = m->acc.elsewhere.n > 0;
-    int e = kv_tx_get(tx, m->key, &row);
-    if (e == ERR_NOT_FOUND && elsewhere) e = kv_tx_get(tx, local_key(m->a, 'l', m->acc.local), &row);
-    if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
-    e = maillist_tx_free(tx, m->a, m->acc.local);
-    return e == ERR_STATE && elsewhere ? ERR_EXISTS : e;
-}
-
-static int announce(struct kv_tx *tx, void *arg)
-{
-    struct making *m = arg;
-    struct buf b = BUF_INIT;
-    int e = name_is_free(tx, m);
-    if (e) return e;
-    rec_begin(&b, ACCOUNT_VERSION);
-    rec_put(&b, 'w', m->mark);
-    kv_tx_put_record(tx, m->tombstone, &b);
-    buf_free(&b);
-    return 0;
-}
-
-static int appear(struct kv_tx *tx, void *arg)
-{
-    struct making *m = arg;
-    struct slice row;
-    int e = name_is_free(tx, m);
-    if (e) return e;
-    e = kv_tx_get(tx, m->tombstone, &row);
-    if (e) return e == ERR_NOT_FOUND ? ERR_STATE : e;
-    if (m->acc.elsewhere.n) e = elsewhere_tx_claim(tx, m->a, &m->acc);
-    if (e) return e;
-    kv_tx_del(tx, m->tombstone);
-    put_account(tx, m->key, &m->acc);
-    return duties_follow(tx, m->a, m->key, &m->acc, true);
-}
-
-static int erase_buried(struct directory *dir, struct slice domain, struct slice tombstone,
-                        struct slice value);
-
-static void begin_making(struct making *m)
-{
-    struct letter_id id;
-    letter_id_new(&id);
-    snprintf(m->acc.id, sizeof m->acc.id, "%s", id.s);
-    rt_random(m->random, sizeof m->random);
-    m->mark = sl(m->random, sizeof m->random);
-    m->tombstone = ar_printf(m->a, "x:%s", m->acc.id);
-}
-
-/* Whatever became of the attempt: nothing is left of an account that cannot be found. */
-static void unmake(struct directory *dir, struct making *m)
-{
-    struct slice row;
-    int e = kv_get(dir->kv, domain_object(m->a, m->acc.domain), m->tombstone, m->a, &row);
-    if (!e) e = erase_buried(dir, m->acc.domain, m->tombstone, row);
-    if (e && e != ERR_NOT_FOUND)
-        log_warn("directory", "what was made of %.*s is not erased yet: %s", SLF(m->acc.address),
-                 err_text(e));
-}
-
-/* *taken: the id names another account, which is left alone. */
-static int make(struct directory *dir, struct making *m, bool *taken)
-{
-    begin_making(m);
-    int e = directory_transact(dir, m->acc.domain, announce, m);
-    if (e) return e;
-    e = dir->home.make(dir->home.ctx, m->acc.id, m->mark, m->acc.address);
-    *taken = e == ERR_EXISTS;
-    if (!e) e = directory_transact(dir, m->acc.domain, appear, m);
-    if (e) {
-        struct account now;
-        if (e == ERR_UNKNOWN && account_get(dir, m->a, m->acc.address, &now) == 0 &&
-            !strcmp(now.id, m->acc.id))
-            return 0;
-        unmake(dir, m);
-    }
-    return e;
-}
-
-/* Keys of a password that nobody knows, not even we. */
-static void random_keys(struct password_keys *out)
-{
-    struct scram_keys *k = &out->keys;
-    *out = (struct password_keys){.keys = {.iterations = PASSWORD_ITERATIONS}};
-    rt_random(k->salt, sizeof k->salt);
-    rt_random(k->stored_key, sizeof k->stored_key);
-    rt_random(k->server_key, sizeof k->server_key);
-}
-
-/* id: of a person elsewhere, who has no password here; else empty. */
-static int add(struct directory *dir, struct slice address, struct slice password, struct slice id)
-{
-    struct arena a;
-    ar_init(&a, 0);
-    struct making m = {.a = &a,
-                       .acc = {.created = rt_wall_seconds(), .limits = SENDER_LIMITS_UNSET, .elsewhere = id}};
-    struct slice row;
-    bool taken = true;
-    struct password_keys keys = {0};
-    int e = address_split_here(dir, &a, address, &m.acc.local, &m.acc.domain);
-    m.acc.address = address;
-    if (!e && sl_chr(m.acc.local, '+') != SL_NONE) e = err_set(ERR_SYNTAX, NO_PLUS);
-    if (!e) {
-        m.key = local_key(&a, 'a', m.acc.local);
-        e = kv_get(dir->kv, domain_object(&a, m.acc.domain), m.key, &a, &row);
-        e = e == ERR_NOT_FOUND ? 0 : e ? e : ERR_EXISTS;
-    }
-    if (id.n) random_keys(&keys);
-    else if (!e) e = derive_keys(dir, password, &keys);
-    m.acc.keys = keys.keys;
-    m.acc.old = keys.old;
-    for (int i = 0; !e && taken && i < ID_TRIES; i++) {
-        taken = false;
-        e = make(dir, &m, &taken);
-        if (taken && i + 1 < ID_TRIES) e = 0;
-    }
-    if (e == ERR_EXISTS) err_set(e, "the account %.*s exists already", SLF(address));
-    ar_free(&a);
-    return e;
-}
-
-int account_add(struct directory *dir, struct slice address, struct slice password)
-{
-    return add(dir, address, password, SL(""));
-}
-
-int account_add_elsewhere(struct directory *dir, struct slice address, struct slice id)
-{
-    return add(dir, address, SL(""), id);
 }
 
 /* ---- changing ---- */
@@ -447,15 +288,15 @@ static int change_account(struct kv_tx *tx, void *arg)
     c->missing = false;
     int e = kv_tx_get(tx, c->key, &row);
     if (!e) e = account_parse(c->a, c->local, sl_from(kv_tx_object(tx), 2), row, &c->acc);
-    bool was = c->acc.disabled, claimed = !e && has_id(&c->acc);
+    bool was = c->acc.disabled, claimed = !e && elsewhere_has_id(&c->acc);
     struct slice id = c->acc.elsewhere;
     if (!e) e = c->change(c);
     bool moved = !e && !sl_eq(c->acc.elsewhere, id);
     if (moved) e = elsewhere_tx_claim(tx, c->a, &c->acc);
     if (e) return e;
     if (moved && claimed) kv_tx_del(tx, elsewhere_key(c->a, id));
-    put_account(tx, c->key, &c->acc);
-    return was == c->acc.disabled ? 0 : duties_follow(tx, c->a, c->key, &c->acc, !c->acc.disabled);
+    account_put(tx, c->key, &c->acc);
+    return was == c->acc.disabled ? 0 : account_duties(tx, c->a, c->key, &c->acc, !c->acc.disabled);
 }
 
 int account_change(struct directory *dir, struct slice address, struct account_change *c)
@@ -468,7 +309,7 @@ int account_change(struct directory *dir, struct slice address, struct account_c
     c->key = local_key(&a, 'a', c->local);
     if (!e) {
         e = directory_transact(dir, domain, change_account, c);
-        if (e == ERR_NOT_FOUND && !c->missing) e = no_such_account(address);
+        if (e == ERR_NOT_FOUND && !c->missing) e = account_missing(address);
     }
     account_notify(dir, c->acc.id, e);
     ar_free(&a);
@@ -498,7 +339,7 @@ int account_password(struct directory *dir, struct slice address, struct slice p
     struct arena a;
     int e = ERR_STATE;
     ar_init(&a, 0);
-    for (int i = 0; e == ERR_STATE && i < ID_TRIES; i++) { /* again when app passwords came meanwhile */
+    for (int i = 0; e == ERR_STATE && i < TRIES; i++) { /* again when app passwords came meanwhile */
         struct account now;
         e = account_get(dir, &a, address, &now);
         if (!e && now.elsewhere.n && dir->people) {
@@ -510,7 +351,7 @@ int account_password(struct directory *dir, struct slice address, struct slice p
         if (!e) /* the salt stays: one that changes tells whoever asks that there is an account (SCRAM) */
             e = now.napps || now.keys.iterations == PASSWORD_ITERATIONS
                     ? password_keys_like(dir, password, &now.keys, &keys)
-                    : derive_keys(dir, password, &keys);
+                    : password_keys_new(dir, password, &keys);
         if (!e)
             e = account_change(dir, address, &(struct account_change){.change = change_keys, .arg = &keys});
     }
@@ -604,8 +445,8 @@ static int rename_account(struct kv_tx *tx, void *arg)
     if (!e) e = domain_tx(tx, &d);
     if (e) return e;
     r->acc.authority++; /* what sessions remember of it is its old name */
-    if (has_id(&r->acc)) elsewhere_tx_put(tx, r->a, r->acc.elsewhere, r->to);
-    put_account(tx, to, &r->acc);
+    if (elsewhere_has_id(&r->acc)) elsewhere_tx_put(tx, r->a, r->acc.elsewhere, r->to);
+    account_put(tx, to, &r->acc);
     kv_tx_del(tx, key);
     if (!sl_eq(d.first, r->local)) return 0;
     d.first = r->to;
@@ -629,123 +470,9 @@ int account_rename(struct directory *dir, struct slice address, struct slice to)
     if (!e && sl_chr(r.to, '+') != SL_NONE) e = err_set(ERR_SYNTAX, NO_PLUS);
     if (!e) {
         e = directory_transact(dir, r.domain, rename_account, &r);
-        if (e == ERR_NOT_FOUND) e = no_such_account(address);
+        if (e == ERR_NOT_FOUND) e = account_missing(address);
     }
     account_notify(dir, r.acc.id, e);
-    ar_free(&a);
-    return e;
-}
-
-/* ---- removing ---- */
-
-struct burial {
-    struct arena *a;
-    struct slice local, key, tombstone, row;
-    struct account acc;
-};
-
-/* A row that cannot be read may still say which object is the account's: that is all that removing takes.
- * What is damaged is not put into the tombstone. */
-static int bury_damaged(struct burial *b, struct slice row)
-{
-    struct buf fresh = BUF_INIT;
-    b->acc = (struct account){.local = b->local};
-    int e = row_id(row, &b->acc);
-    if (e) return e;
-    rec_begin(&fresh, ACCOUNT_VERSION);
-    rec_put(&fresh, 'i', sl_cstr(b->acc.id));
-    b->row = ar_dup(b->a, buf_slice(&fresh));
-    buf_free(&fresh);
-    return 0;
-}
-
-static int bury(struct kv_tx *tx, void *arg)
-{
-    struct burial *b = arg;
-    struct slice row;
-    int e = kv_tx_get(tx, b->key, &row);
-    if (!e) e = account_parse(b->a, b->local, (struct slice){0}, row, &b->acc);
-    if (!e) b->row = ar_dup(b->a, row);
-    else if (err_is_damage(e)) e = bury_damaged(b, row);
-    if (e) return e;
-    b->tombstone = ar_printf(b->a, "x:%s", b->acc.id);
-    kv_tx_put(tx, b->tombstone, b->row);
-    kv_tx_del(tx, b->key);
-    if (has_id(&b->acc)) kv_tx_del(tx, elsewhere_key(b->a, b->acc.elsewhere));
-    return duties_follow(tx, b->a, b->key, &b->acc, false);
-}
-
-static int tombstone_mark(struct slice value, struct slice *mark)
-{
-    struct rec r;
-    *mark = (struct slice){0};
-    int e = rec_open(&r, value, ACCOUNT_VERSION);
-    if (e) return e;
-    while (rec_next(&r))
-        if (r.tag == 'w') *mark = r.field;
-    return rec_error(&r);
-}
-
-static int delete_tombstone(struct kv_tx *tx, void *arg)
-{
-    kv_tx_del(tx, *(struct slice *)arg);
-    return 0;
-}
-
-/* The domain itself may be gone already. */
-static int erase_buried(struct directory *dir, struct slice domain, struct slice tombstone,
-                        struct slice value)
-{
-    struct arena a;
-    ar_init(&a, 0);
-    struct slice mark;
-    bool ours = true;
-    const char *id = ar_cstr(&a, sl_from(tombstone, 2));
-    int e = tombstone_mark(value, &mark);
-    if (!e && mark.n) e = dir->home.made_as(dir->home.ctx, id, mark, &ours);
-    if (!e && ours) e = dir->home.erase(dir->home.ctx, id);
-    if (!e) e = kv_transact(dir->kv, domain_object(&a, domain), delete_tombstone, &tombstone);
-    ar_free(&a);
-    return e;
-}
-
-int account_remove(struct directory *dir, struct slice address)
-{
-    struct arena a;
-    ar_init(&a, 0);
-    struct burial b = {.a = &a};
-    struct slice domain;
-    int e = address_split_here(dir, &a, address, &b.local, &domain);
-    b.key = local_key(&a, 'a', b.local);
-    if (!e) {
-        e = directory_transact(dir, domain, bury, &b);
-        if (e == ERR_NOT_FOUND) e = no_such_account(address);
-        if (e == ERR_CORRUPT) e = says_no_mailboxes(address);
-    }
-    account_notify(dir, b.acc.id, e);
-    if (!e) e = erase_buried(dir, domain, b.tombstone, b.row);
-    ar_free(&a);
-    return e;
-}
-
-int accounts_finish(struct directory *dir, struct slice domain)
-{
-    struct arena a;
-    ar_init(&a, 0);
-    struct slice from = SL("x:");
-    struct kv_page page = {.more = true};
-    int e = 0;
-    while (!e && page.more) {
-        e = kv_scan(dir->kv, domain_object(&a, domain), from, SL("x;"), KV_PAGE_MAX, &a, &page);
-        for (size_t k = 0; !e && k < page.n; k++) {
-            e = erase_buried(dir, domain, page.row[k].key, page.row[k].value);
-            if (!err_is_damage(e)) continue;
-            log_error("directory", "object d:%.*s: the row %.*s, a removed account, cannot be carried on: %s",
-                      SLF(domain), SLF(page.row[k].key), err_text(e));
-            e = 0;
-        }
-        if (!e && page.n) from = kv_after(&a, page.row[page.n - 1].key);
-    }
     ar_free(&a);
     return e;
 }

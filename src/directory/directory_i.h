@@ -36,7 +36,7 @@ struct slice row_damage(struct arena *a, int e);
 /* account.c */
 MUST_CHECK int account_parse(struct arena *a, struct slice local, struct slice domain, struct slice value,
                              struct account *out);
-/* Erases what is left of removed accounts, and of those whose making was cut off. */
+/* account_life.c: erases what is left of removed accounts, and of those whose making was cut off. */
 MUST_CHECK int accounts_finish(struct directory *dir, struct slice domain);
 /* One account's row read, changed by change() and written, in one transaction. */
 struct account_change {

@@ -1,4 +1,4 @@
-/* hot.c - see hot.h */
+/* hot.c - a table with one place for each row, by its checksum: who comes last has it (hot.h). */
 #include "hot.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* loss.c - see loss.h. */
+/* loss.c - the note of an accepted loss: written, found, taken away (loss.h). */
 #include "loss.h"
 
 #include <stdio.h>

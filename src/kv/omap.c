@@ -1,4 +1,5 @@
-/* omap.c - see omap.h. Heights come from a counter's hash, so runs repeat and no key can choose them. */
+/* omap.c - the skip list of omap.h. Heights come from a counter's hash, so runs repeat and no key can choose
+ * them. */
 #include "omap.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* rocks_files.c - see rocks_files.h. */
+/* rocks_files.c - CURRENT, MANIFEST and logs looked at before RocksDB opens them (rocks_files.h). */
 #include "rocks_files.h"
 
 #include <stdio.h>

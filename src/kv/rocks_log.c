@@ -1,4 +1,4 @@
-/* rocks_log.c - see rocks_log.h. */
+/* rocks_log.c - frames and groups of a log, one block after the other (rocks_log.h). */
 #include "rocks_log.h"
 
 #include "base/text.h"

@@ -1,4 +1,4 @@
-/* origin.c - see origin.h. */
+/* origin.c - origins of messages, written and read (origin.h). */
 #include "origin.h"
 
 #include <stdio.h>
