@@ -21,6 +21,25 @@ static int64_t read_stored(struct reader *rd, uint64_t at, void *p, size_t n)
     return e ? e : body_read(rd->store->body, &rd->m.body, at, p, n);
 }
 
+/* Headers of parts and what stands between patches are read in small bites, one behind another. */
+static int64_t read_bite(struct reader *rd, uint64_t at, void *p, size_t n)
+{
+    uint64_t in = at - rd->window_at;
+    if (n >= READER_CHUNK || (!rd->npatch && rd->m.size <= BODY_SMALL)) return read_stored(rd, at, p, n);
+    if (at < rd->window_at || in >= rd->window_n) {
+        if (!rd->window) rd->window = xmalloc(READER_CHUNK);
+        rd->window_n = 0;
+        int64_t got = read_stored(rd, at, rd->window, READER_CHUNK);
+        if (got <= 0) return got;
+        rd->window_at = at;
+        rd->window_n = (size_t)got;
+        in = 0;
+    }
+    if (n > rd->window_n - in) n = rd->window_n - (size_t)in;
+    memcpy(p, rd->window + in, n);
+    return (int64_t)n;
+}
+
 /* The first patch that begins behind `at`. */
 static size_t behind(const struct reader *rd, uint64_t at)
 {
@@ -40,7 +59,7 @@ static int64_t read_run(struct reader *rd, uint64_t at, void *p, size_t n)
     struct reader_patch none = {0}, *of = k ? &rd->patch[k - 1] : &none;
     uint64_t in = at - of->at, end = k < rd->npatch ? rd->patch[k].at : rd->m.size;
     if (n > end - at) n = (size_t)(end - at);
-    if (in >= of->text.n) return read_stored(rd, of->stored + (in - of->text.n), p, n);
+    if (in >= of->text.n) return read_bite(rd, of->stored + (in - of->text.n), p, n);
     struct slice s = sl_sub(of->text, (size_t)in, (size_t)in + n);
     memcpy(p, s.p, s.n);
     return (int64_t)s.n;
@@ -48,7 +67,7 @@ static int64_t read_run(struct reader *rd, uint64_t at, void *p, size_t n)
 
 int64_t reader_bytes(struct reader *rd, uint64_t at, void *p, size_t n)
 {
-    if (!rd->npatch) return read_stored(rd, at, p, n);
+    if (!rd->npatch) return read_bite(rd, at, p, n);
     size_t have = 0;
     while (have < n && at + have < rd->m.size) {
         int64_t got = read_run(rd, at + have, (char *)p + have, n - have);

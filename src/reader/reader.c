@@ -41,6 +41,7 @@ void reader_close(struct reader **rd)
     ar_free(&(*rd)->tree_a);
     ar_free(&(*rd)->all_a);
     ar_free(&(*rd)->patch_a);
+    free((*rd)->window);
     free(*rd);
     *rd = NULL;
 }
@@ -56,6 +57,9 @@ void reader_trim(struct reader **rd)
     }
     ar_free(&x->all_a);
     x->all = (struct slice){0};
+    free(x->window);
+    x->window = NULL;
+    x->window_n = 0;
 }
 
 static int load_small(struct reader *rd)

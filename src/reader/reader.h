@@ -45,8 +45,11 @@ struct reader {
     struct mailbox_ref box;
     struct message m;
     struct arena tree_a, all_a;
-    struct mime_tree *tree;   /* when parsed: after reader_tree() */
-    struct slice all;         /* the bytes, when they were read as a whole */
+    struct mime_tree *tree; /* when parsed: after reader_tree() */
+    struct slice all;       /* the bytes, when they were read as a whole */
+    char *window;           /* READER_CHUNK of the body, malloced; NULL: nobody read in small bites */
+    uint64_t window_at;
+    size_t window_n;
     uint64_t head_size;       /* of its header section, + 1; 0 = not known yet */
     bool as_is;               /* it needs no surrogate; */
     struct reader *surrogate; /* or this one, once it was asked for */
