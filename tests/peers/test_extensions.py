@@ -11,7 +11,7 @@ import postfix as P
 from world import OFFSET, World, until
 
 TO_POSTFIX, TO_TRAM = "peer.test", "one.test"
-ZONE = f"{TO_POSTFIX}. MX 10 mx.{TO_POSTFIX}.\nmx.{TO_POSTFIX}. A {P.ADDRESS}\n"
+ZONE = f'{TO_POSTFIX}. MX 10 mx.{TO_POSTFIX}.\n{TO_POSTFIX}. TXT "v=spf1 ip4:{P.ADDRESS} -all"\nmx.{TO_POSTFIX}. A {P.ADDRESS}\n'
 
 BINARY = bytes(range(256)) * 8 + b"\n.\r\r\n"
 NOTIFY = ["NEVER", "SUCCESS", "FAILURE", "SUCCESS,DELAY", "SUCCESS,FAILURE,DELAY"]

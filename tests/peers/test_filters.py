@@ -86,7 +86,7 @@ def test_filters_that_are_killed_cost_nothing(net):
     net.clamav.kill()
     with pytest.raises(smtplib.SMTPSenderRefused) as no:
         send(net, letter("carol@client.test", "alice@home.test", subject="later"))
-    assert no.value.smtp_code == 451 and b"clamav" in no.value.smtp_error
+    assert no.value.smtp_code == 451 and b"A filter of this server is out of order" in no.value.smtp_error
     (net.clamav.folder / "milter.sock").unlink(missing_ok=True)
     net.clamav.start()
 
@@ -112,7 +112,7 @@ def test_filters_that_die_amid_a_letter_cost_nothing(net, name):
         daemon.kill()
         client.send((text + ".\r\n").encode())
         code, words = client.getreply()
-        assert code == 451 and name.encode() in words, (code, words)
+        assert code == 451 and b"A filter of this server is out of order" in words, (code, words)
         assert client.noop()[0] == 250
     if name == "clamav":
         (daemon.folder / "milter.sock").unlink(missing_ok=True)
@@ -146,7 +146,7 @@ def test_rspamd_over_http(folder):
         daemon.kill()
         text = letter("carol@client.test", "alice@home.test", subject="later")
         code, words = refusal(net, text)
-        assert code == 451 and "rspamd" in words
+        assert code == 451 and "A filter of this server is out of order" in words
         daemon.start()
         until(lambda: taken(net, text), 120, "rspamd, again")
     finally:

@@ -215,9 +215,10 @@ class Home:
         return client
 
     def messages(self, user="alice", folder="INBOX", password="secret"):
-        """Every message of a folder, whole, in order of UID."""
+        """Every message of a folder, whole (none as a surrogate, RFC 6855), in order of UID."""
         client = self.imap(user, password)
         try:
+            client.xatom("ENABLE", "UTF8=ACCEPT")
             status, _ = client.select(f'"{folder}"', readonly=True)
             assert status == "OK"
             status, data = client.uid("search", None, "ALL")
