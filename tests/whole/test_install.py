@@ -58,3 +58,13 @@ def test_ports_of_the_socket_unit_are_those_that_are_served(installed, tmp_path)
 def test_the_package_has_the_programs_version():
     first = (ROOT / "debian" / "changelog").read_text().splitlines()[0]
     assert re.match(r"tram \((.*)\)", first)[1] == subprocess.run([TRAM, "--version"], capture_output=True, text=True).stdout.split()[1]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-sysusers"), reason="systemd-sysusers is not here")
+def test_the_user_of_the_unit_comes_of_what_is_installed(tmp_path):
+    shutil.copytree(ROOT / "share" / "systemd", tmp_path / "usr/local/lib/sysusers.d", ignore=lambda _, names: [n for n in names if not n.endswith(".sysusers")])
+    os.rename(tmp_path / "usr/local/lib/sysusers.d/tram.sysusers", tmp_path / "usr/local/lib/sysusers.d/tram.conf")
+    (tmp_path / "etc").mkdir()
+    subprocess.run(["systemd-sysusers", f"--root={tmp_path}"], check=True, capture_output=True)
+    user = re.search(r"^User=(\S+)", (ROOT / "share/systemd/tram.service").read_text(), re.M)[1]
+    assert re.search(rf"^{user}:.*:/var/lib/tram:", (tmp_path / "etc/passwd").read_text(), re.M)
