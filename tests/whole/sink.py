@@ -14,7 +14,7 @@ class Sink:
         ready = threading.Event()
         self.thread = threading.Thread(target=self._run, args=(addresses, port, ready), daemon=True)
         self.thread.start()
-        assert ready.wait(20), "the sink does not listen"
+        assert ready.wait(60), "the sink does not listen"
 
     def _run(self, addresses, port, ready):
         asyncio.set_event_loop(self.loop)

@@ -9,7 +9,7 @@ from test_local_users import as_user, machine  # noqa: F401
 
 def call(home, key, command, _status=200, _rows=False, **args):
     """A command over HTTP: its answer, or its rows."""
-    done = subprocess.run(["curl", "-sk", "--max-time", "20", "-w", "\n%{http_code}", "-H", f"Authorization: Bearer {key}",
+    done = subprocess.run(["curl", "-sk", "--max-time", "60", "-w", "\n%{http_code}", "-H", f"Authorization: Bearer {key}",
                            "--data-binary", json.dumps(args), f"https://{home.address}:{home.port(443)}/v1/commands/{command}"],
                           capture_output=True, check=True)
     text, _, status = done.stdout.decode().rpartition("\n")

@@ -34,7 +34,7 @@ def test_the_table_of_capabilities(world):
 def offered(one):
     one.start()
     offered = set()
-    with imaplib.IMAP4(one.address, one.port(143), timeout=20) as client:
+    with imaplib.IMAP4(one.address, one.port(143), timeout=60) as client:
         offered |= set(client.capability()[1][0].decode().split())
         client.starttls(ssl_context=insecure_tls())
         offered |= set(client.capability()[1][0].decode().split())
@@ -47,7 +47,7 @@ def test_the_table_of_pop3(world):
     one = world.home("one.test", accounts=["alice"], config="pop3_login_delay = 1")
     one.start()
     offered = set()
-    client = poplib.POP3(one.address, one.port(110), timeout=20)
+    client = poplib.POP3(one.address, one.port(110), timeout=60)
     offered |= set(client.capa())
     client.stls(context=insecure_tls())
     offered |= set(client.capa())

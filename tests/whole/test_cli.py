@@ -70,7 +70,7 @@ def test_a_command_on_a_stopped_node_is_broken_off_at_once(world):
         until(lambda: has_open(command.pid, "store/index/LOCK"), what="a command that has the store open")
         assert "open" in home.tram("account", "list", ok=False).stderr
         command.send_signal(sig)
-        assert command.wait(20) == -sig
+        assert command.wait(60) == -sig
         command.stdin.close()
         assert "alice@one.test" in home.tram("account", "list").stdout
 
@@ -83,7 +83,7 @@ def test_who_breaks_off_at_a_password_sees_again_what_is_typed(world):
     echo = lambda: termios.tcgetattr(terminal)[3] & termios.ECHO
     until(lambda: not echo(), what="the question")
     command.send_signal(signal.SIGINT)
-    assert command.wait(20) == -signal.SIGINT
+    assert command.wait(60) == -signal.SIGINT
     assert echo()
     os.close(main), os.close(terminal)
 
@@ -286,7 +286,7 @@ def test_a_list_of_any_size_comes_row_by_row(one):
     head = subprocess.Popen([TRAM, "-C", str(one.dir), "alias", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert head.stdout.read(10)
     head.stdout.close()
-    assert head.wait(30) != 0
+    assert head.wait(60) != 0
     assert one.tram("alias", "list").stdout == words
 
 

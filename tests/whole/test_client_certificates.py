@@ -71,7 +71,7 @@ def here(tmp_path_factory):
 
 
 def submission(home, context):
-    client = smtplib.SMTP(home.address, home.port(587), timeout=30)
+    client = smtplib.SMTP(home.address, home.port(587), timeout=60)
     client.starttls(context=context)
     client.ehlo()
     return client
@@ -125,7 +125,7 @@ def test_who_shows_none_that_is_believed_is_not_offered_it(here):
             assert b"EXTERNAL" not in client.ehlo_resp
             assert external(client, "alice@one.test") == 504
             client.login("alice@one.test", "secret")  # the other ways stay open
-    client = smtplib.SMTP(home.address, home.port(25), local_hostname="client.test", timeout=30)
+    client = smtplib.SMTP(home.address, home.port(25), local_hostname="client.test", timeout=60)
     client.starttls(context=authority.issue("again", "email:alice@one.test"))  # nobody logs in there
     client.ehlo()
     assert b"AUTH" not in client.ehlo_resp

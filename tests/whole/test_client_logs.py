@@ -127,7 +127,7 @@ class Client:
     """Sends lines and knows where answers end."""
 
     def __init__(self, home):
-        plain = socket.create_connection((home.address, home.port(993)), timeout=20)
+        plain = socket.create_connection((home.address, home.port(993)), timeout=60)
         self.socket, self.buffer, self.n = insecure_tls().wrap_socket(plain), b"", 0
         self.answer()
 

@@ -52,7 +52,7 @@ def test_one_failed_sync_is_left_behind_without_a_restart(home):
         send(home, f"direct-{n}", "bob")
         home.fail("EIO", 1)
         send(home, f"queued-{n}", "alice", "bob")
-    until(lambda: home.json("queue", "list")["letters"] == [], 30, "an empty queue")
+    until(lambda: home.json("queue", "list")["letters"] == [], 60, "an empty queue")
     wanted = sorted(["before"] + [f"direct-{n}" for n in range(3)] + [f"queued-{n}" for n in range(3)])
     assert sorted(subjects(home, "bob")) == wanted
     home.logged("opened again")
@@ -77,7 +77,7 @@ def test_a_disk_that_keeps_failing_ends_the_program_with_a_sentence(home):
     home.fail("EIO", 1000)
     with pytest.raises((smtplib.SMTPException, OSError)):
         send(home, "unknown", "bob")
-    assert home.process.wait(30) == 1
+    assert home.process.wait(60) == 1
     assert "the program ends: the index cannot be" in home.log.read_text()
     home._forget()
     home.order.unlink()
@@ -119,11 +119,11 @@ def test_idle_connections_leave_descriptors_for_mail(world, monkeypatch):
     home.start()
     monkeypatch.setattr(subprocess, "Popen", real)
     with home.mx() as first:
-        idle = [socket.create_connection((home.address, home.port(143)), timeout=30) for _ in range(900)]
+        idle = [socket.create_connection((home.address, home.port(143)), timeout=60) for _ in range(900)]
         for n in range(5):
             first.sendmail("x@elsewhere.test", ["alice@one.test", "bob@one.test"],
                            letter("x@elsewhere.test", "all@one.test", f"n-{n}", "x" * 70 + "\r\n" * 20))
-        until(lambda: home.json("queue", "list")["letters"] == [], 30, "an empty queue")
+        until(lambda: home.json("queue", "list")["letters"] == [], 60, "an empty queue")
         for s in idle:
             s.close()
     home.wait_for("bob", 5)

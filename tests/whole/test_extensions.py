@@ -18,7 +18,7 @@ def answers(host):
     """EHLO's keywords on both ports, in clear and within TLS."""
     out = []
     for port in 25, 587:
-        with smtplib.SMTP(host.address, host.port(port), timeout=20) as client:
+        with smtplib.SMTP(host.address, host.port(port), timeout=60) as client:
             out.append(client.ehlo("client.test")[1].decode())
             client.starttls(context=insecure_tls())
             out.append(client.ehlo("client.test")[1].decode())

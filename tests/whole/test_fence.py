@@ -202,7 +202,7 @@ def test_systemd_hands_sockets_over_and_is_told(world, tmp_path):
         hear("READY=1")
         process.terminate()
         hear("STOPPING=1")
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

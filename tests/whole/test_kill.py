@@ -157,7 +157,7 @@ def with_faults_on_order(home, order, fault, run, said, lock, chance):
         return not order.exists() or order.read_text() not in (text, "")
 
     def meanwhile():
-        until(met, 20, f"{fault} at the server")
+        until(met, 60, f"{fault} at the server")
         time.sleep(chance.uniform(0, 0.7))
     sent_until_killed(home, run, said, lock, meanwhile, LARGE if fault == "EMFILE" else SMALL)
     left = order.read_text() if order.exists() else ""

@@ -290,7 +290,7 @@ def test_make_run_prints_its_hints_when_it_serves_and_ends_with_its_terminal(tmp
         with socket.create_connection((address, 10143), timeout=10) as s:
             assert s.recv(100).startswith(b"* OK")
         run.send_signal(signal.SIGHUP)
-        assert run.wait(30) == 0
+        assert run.wait(60) == 0
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((address, 10143), timeout=10)
         # a port in use: no hints, and the server's own words and status
@@ -302,7 +302,7 @@ def test_make_run_prints_its_hints_when_it_serves_and_ends_with_its_terminal(tmp
     finally:
         if run.poll() is None:
             run.terminate()
-            run.wait(30)
+            run.wait(60)
         run.stdout.close()
 
 
@@ -322,7 +322,7 @@ def test_a_typed_password_is_asked_for_twice(world):
         said += run.stderr.read()
         run.stderr.close()
         os.close(master)
-        return run.wait(30), said.decode()
+        return run.wait(60), said.decode()
     assert "shorter than 8" in typed("short")[1]
     assert "not the same" in typed("long enough", "long enouhg")[1]
     assert "x@one.test" not in home.tram("account", "list").stdout
@@ -337,7 +337,7 @@ def test_blocks_are_listed_made_and_lifted_and_outlive_a_restart(one):
         return {b["who"]: b for b in json.loads(home.tram("block", "list", "--json").stdout)["blocks"]}
 
     def greeting():
-        with socket.create_connection((home.address, home.port(25)), timeout=20) as s:
+        with socket.create_connection((home.address, home.port(25)), timeout=60) as s:
             return s.makefile("rb").readline()
 
     assert home.tram("block", "list").stdout == "Nobody is shut out.\n"
@@ -392,7 +392,7 @@ def test_nothing_that_strangers_say_steers_the_terminal(world):
         world.publish(extra=f"evil.test. MX 10 mx.evil.test.\nmx.evil.test. A {server.getsockname()[0]}\n"
                             "sender.test. TXT \"v=spf1 +all\"\nsender.test. MX 0 .\n")
         home.start()
-        with socket.create_connection((home.address, home.port(25)), timeout=20) as s, s.makefile("rb") as f:
+        with socket.create_connection((home.address, home.port(25)), timeout=60) as s, s.makefile("rb") as f:
             f.readline()
             for line in (f"EHLO {evil}", f"MAIL FROM:<{evil}@sender.test>", f"RCPT TO:<{evil}@one.test>", f"X{evil}",
                          "EHLO client.test", "MAIL FROM:<a@sender.test> SMTPUTF8", "RCPT TO:<alice@one.test>", "DATA",
@@ -454,7 +454,7 @@ def test_the_queue_is_searched_by_what_befell_its_letters(world):
             return sorted(q["recipients"][0]["address"] for q in home.json("queue", "list", *words)["letters"])
 
         both = ["bob@later.test", "bob@lost.test"]
-        until(lambda: found("--uncertain") == ["bob@lost.test"] and found("--host", "later.test"), 30, "two letters that wait")
+        until(lambda: found("--uncertain") == ["bob@lost.test"] and found("--host", "later.test"), 60, "two letters that wait")
         kind = {q["recipients"][0]["address"]: q["recipients"][0] for q in home.json("queue", "list")["letters"]}
         assert sorted(kind) == both and kind["bob@lost.test"]["uncertain"] and "uncertain" not in kind["bob@later.test"]
         word = kind["bob@later.test"]["class"]
@@ -463,10 +463,10 @@ def test_the_queue_is_searched_by_what_befell_its_letters(world):
         assert found("--host", "test") == both
         assert found("--uncertain", "--host", "later.test") == []
         assert found("--older", "1h") == []
-        until(lambda: found("--older", "1s") == both, 30, "letters older than a second")
+        until(lambda: found("--older", "1s") == both, 60, "letters older than a second")
         assert "takes a time" in home.tram("queue", "list", "--older", "soon", status=2).stderr
         assert json.loads(home.tram("queue", "drop", "--all", "--uncertain", "--json").stdout)["letters"] == 1
-        until(lambda: found() == ["bob@later.test"], 30, "the other letter alone")
+        until(lambda: found() == ["bob@later.test"], 60, "the other letter alone")
         home.stop()
     finally:
         later.close()

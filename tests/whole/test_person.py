@@ -24,7 +24,7 @@ def home(tmp_path_factory):
 def campaign(home, *recipients):
     head = {"from": {"email": "news@one.test"}, "subject": "News", "text": "Hello {{name}}.\n", "campaign": "June"}
     lines = "".join(json.dumps(o) + "\n" for o in (head, *recipients)).encode()
-    done = subprocess.run(["curl", "-sk", "--max-time", "20", "-H", f"Authorization: Bearer {home.key}", "--data-binary", "@-",
+    done = subprocess.run(["curl", "-sk", "--max-time", "60", "-H", f"Authorization: Bearer {home.key}", "--data-binary", "@-",
                            f"https://{home.address}:{home.port(443)}/v1/campaigns"], input=lines, capture_output=True)
     taken = json.loads(done.stdout)
     if taken.get("recipients"):
@@ -72,6 +72,7 @@ def test_an_account_goes_with_all_that_names_it(home, tmp_path):
     with home.submission("bob") as client:
         client.sendmail("bob@one.test", ["ann+tag@one.test"], w.letter("bob@one.test", "ann+tag@one.test", "for ann", "x\r\n"))
     home.wait_for("ann")
+    w.until(lambda: [m for m in home.messages("bob") if b"Subject: hello" in bytes(m)], what="her own letter")
     with home.imap("bob") as imap:
         assert imap.setacl("INBOX", "ann@one.test", "lr")[0] == "OK"
     with home.imap("ann") as imap:

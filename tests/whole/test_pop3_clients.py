@@ -10,7 +10,7 @@ from world import insecure_tls
 def test_poplib_with_utf8_and_a_chosen_mailbox(world):
     one = world.home("one.test", accounts=["alice"])
     one.start()
-    client = poplib.POP3(one.address, one.port(110), timeout=20)
+    client = poplib.POP3(one.address, one.port(110), timeout=60)
     assert client.capa()["LANG"] == []
     client.stls(context=insecure_tls())
     assert {"UTF8", "LANG", "AUTH-RESP-CODE", "RESP-CODES", "EXPIRE", "IMPLEMENTATION"} <= set(client.capa())

@@ -93,7 +93,7 @@ def test_a_terminal_shows_how_far_it_is(one, tmp_path):
             break
         shown += piece
     os.close(ours)
-    assert done.wait(30) == 0
+    assert done.wait(60) == 0
     assert b" %  " in shown and b"[" in shown and b"\r\x1b[K120 messages are imported, in 2 mailboxes." in shown, shown
     assert b"\x1b" not in one.tram("import", "alice@one.test", "--maildir", str(tmp_path / "in")).stdout.encode()
 

@@ -25,7 +25,7 @@ def home(tmp_path_factory):
 
 
 def submission(home):
-    client = smtplib.SMTP(home.address, home.port(587), timeout=30, source_address=(next_address(), 0))
+    client = smtplib.SMTP(home.address, home.port(587), timeout=60, source_address=(next_address(), 0))
     client.starttls(context=insecure_tls())
     client.ehlo()
     return client

@@ -30,7 +30,7 @@ def home(tmp_path_factory):
 def call(home, method, path, body=None, *options):
     """Status and what JSON came."""
     done = subprocess.run(
-        ["curl", "-sk", "--max-time", "20", "-X", method, "-w", "\n%{http_code}", *options,
+        ["curl", "-sk", "--max-time", "60", "-X", method, "-w", "\n%{http_code}", *options,
          "-H", f"Authorization: Bearer {home.key}", *(["--data-binary", "@-"] if body is not None else []),
          f"https://{home.address}:{home.port(443)}{path}"], input=body, capture_output=True)
     assert done.returncode == 0, done.stderr
@@ -191,8 +191,6 @@ def test_the_list_of_who_gets_nothing(home):
 def test_reports_come_home_and_count_once(home):
     status, taken = campaign(home, {"to": "ann@one.test"})
     finished(home, taken["id"])
-    text = home.wait_for("ann")[-1]
-    text = text if isinstance(text, str) else bytes(text).decode()
     paths = [t if isinstance(t, str) else bytes(t).decode() for t in home.messages("ann")]
     path = re.search(r"Return-Path: <(r-[^>]+)>", next(p for p in paths if taken["id"] in p)).group(1)
     start = call(home, "GET", "/v1/events?limit=1000")[1]["next"]
@@ -219,7 +217,7 @@ def test_reports_come_home_and_count_once(home):
     w.until(lambda: call(home, "GET", f"/v1/campaigns/{taken['id']}")[1]["complaints"] == 1, what="the complaint to be counted")
     w.until(lambda: len(home.messages("news")) == seen + 1, what="it to be in the mailbox, too")
     report(*arf)
-    told = [(e["event"], e["email"]) for e in call(home, "GET", f"/v1/events?after={start}")[1]["events"]]
+    told = [(e["event"], e["email"]) for e in call(home, "GET", f"/v1/events?after={start}")[1]["events"] if e["event"] in ("late-bounce", "complaint", "bounced", "unsubscribed")]
     assert told == [("late-bounce", "ann@one.test"), ("complaint", "ann@one.test")]  # each once for the letter
     listed = home.tram("suppression", "list", "news@one.test").stdout
     assert re.search(r"ann@one.test +invalid", listed) and re.search(r"ann@one.test +spam", listed), listed
@@ -447,6 +445,7 @@ def test_an_account_of_which_too_many_bounce_pauses_its_bulk_mail_everywhere(hom
 
 
 def test_numbers_add_up(home):
+    w.within_a_day()
     key = home.tram("key", "add", "ann@one.test", "--name", "n", "--scope", "campaigns,stats.read,suppression").stdout.split("\n")[0]
     old, home.key = home.key, key
     try:
@@ -490,9 +489,8 @@ def test_addresses_that_behave(home):
             mx.sendmail("x@two.test", ["success" + here], "From: ann@one.test\r\nSubject: x\r\n\r\nx\r\n")
     with home.submission("ann") as session:
         session.sendmail("ann@one.test", ["success" + here], "From: ann@one.test\r\nSubject: x\r\n\r\nx\r\n")
-        before = len(home.messages("ann"))
         session.sendmail("ann@one.test", ["ooto" + here], "From: ann@one.test\r\nSubject: x\r\n\r\nx\r\n")
-        assert "Auto-Submitted: auto-replied" in str(home.wait_for("ann", before + 1)[-1])
+        w.until(lambda: "Auto-Submitted: auto-replied" in str(home.messages("ann")), what="the answer of who is away")
         with pytest.raises(smtplib.SMTPException):
             session.sendmail("ann@one.test", ["bounce" + here], "From: ann@one.test\r\nSubject: x\r\n\r\nx\r\n")
 
@@ -515,7 +513,7 @@ def test_opens_and_clicks(home):
     image = re.search(r'src="https://[^/]+(/e/o/[\w-]+)"', page)[1]
 
     def fetch(path, *options):
-        done = subprocess.run(["curl", "-sk", "--max-time", "20", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url} %{content_type}", *options,
+        done = subprocess.run(["curl", "-sk", "--max-time", "60", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url} %{content_type}", *options,
                                f"https://{home.address}:{home.port(443)}{path}"], capture_output=True, check=True)
         return done.stdout.decode().strip()
     person = ("-A", "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0")

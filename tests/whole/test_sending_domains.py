@@ -29,7 +29,7 @@ def home(tmp_path_factory):
 
 
 def call(home, method, path, body=None, who="news"):
-    done = subprocess.run(["curl", "-sk", "--max-time", "20", "-X", method, "-w", "\n%{http_code}", "-H", f"Authorization: Bearer {home.keys[who]}",
+    done = subprocess.run(["curl", "-sk", "--max-time", "60", "-X", method, "-w", "\n%{http_code}", "-H", f"Authorization: Bearer {home.keys[who]}",
                            *(["--data-binary", "@-"] if body is not None else []), f"https://{home.address}:{home.port(443)}{path}"],
                           input=body, capture_output=True)
     text, _, status = done.stdout.decode().rpartition("\n")

@@ -7,7 +7,7 @@ LETTER = b"From: a@one.test\r\nSubject: shared\r\n\r\nto both\r\n"
 
 
 def login(home, name):
-    client = imaplib.IMAP4(home.address, home.port(143), timeout=20)
+    client = imaplib.IMAP4(home.address, home.port(143), timeout=60)
     client.starttls(ssl_context=insecure_tls())
     client.login(f"{name}@one.test", "secret")
     return client

@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from world import OFFSET, World, insecure_tls, letter, next_address, until
+from world import OFFSET, World, insecure_tls, letter, next_address, until, within_a_day
 
 POLICY = "version: STSv1\r\nmode: {}\r\nmx: {}\r\nmax_age: 86400\r\n"
 
@@ -137,7 +137,7 @@ def open_tls(home, port, context):
     """A session of TLS at that door, by the clients that everybody has: what it agreed on."""
     at = (home.address, home.port(port))
     if port in (25, 587):
-        with smtplib.SMTP(*at, local_hostname="client.test", timeout=30) as c:
+        with smtplib.SMTP(*at, local_hostname="client.test", timeout=60) as c:
             c.starttls(context=context)
             return c.sock.cipher()[0]
     if port == 143:
@@ -145,7 +145,7 @@ def open_tls(home, port, context):
             c.starttls(ssl_context=context)
             return c.sock.cipher()[0]
     if port == 110:
-        c = poplib.POP3(*at, timeout=30)
+        c = poplib.POP3(*at, timeout=60)
         c.stls(context=context)
         return c.sock.cipher()[0]
     with socket.create_connection(at, 30) as plain, context.wrap_socket(plain) as c:
@@ -214,6 +214,7 @@ def test_a_domain_without_servers(net):
 
 
 def test_reports_go_out_and_come_in(net):
+    within_a_day()
     net.zone()
     net.send("one more good session")
     net.road()

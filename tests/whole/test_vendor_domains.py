@@ -36,7 +36,7 @@ def line(record):
 
 def proved(look):
     """What the look tells, once it is so: a look is good for ten seconds."""
-    return w.until(look, 30, "the proof")
+    return w.until(look, 60, "the proof")
 
 
 def sends_as(home, sender):

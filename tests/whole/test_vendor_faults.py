@@ -117,7 +117,7 @@ def test_templates_that_explode_fail_their_letter_alone(home):
     def failed():
         events = v.ask(home, "GET", "/v1/events", None, {"Authorization": f"Bearer {home.key}"})[2]["events"]
         return [e for e in events if e["event"] == "failed" and e["email"] == "bob@one.test"]
-    assert w.until(failed, 30, "the failure")[0]["reply"]
+    assert w.until(failed, 60, "the failure")[0]["reply"]
     assert not [m for m in home.messages("bob") if b"Subject: boom" in (m if isinstance(m, bytes) else m.encode())]
     deep = "{{#if a}}" * 500 + "{{/if}}" * 500
     status, _, answer = v.sendgrid(home, f"/v3/templates/{made}/versions", {"name": "deep", "subject": deep})
@@ -126,7 +126,7 @@ def test_templates_that_explode_fail_their_letter_alone(home):
 
 def too_long(home, path, headers):
     """The answer to a body that says that it is larger than what is taken; nothing of it is sent."""
-    connection = http.client.HTTPSConnection(home.address, home.port(443), timeout=30, context=ssl._create_unverified_context())
+    connection = http.client.HTTPSConnection(home.address, home.port(443), timeout=60, context=ssl._create_unverified_context())
     connection.putrequest("POST", path)
     for name, value in {"Content-Type": "application/json", "Content-Length": str(90 << 20), "Expect": "100-continue", **headers}.items():
         connection.putheader(name, value)

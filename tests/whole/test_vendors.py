@@ -32,7 +32,7 @@ def home(tmp_path_factory):
 
 def ask(home, method, path, body=None, headers=()):
     """Status, headers, JSON or None."""
-    connection = http.client.HTTPSConnection(home.address, home.port(443), timeout=30, context=ssl._create_unverified_context())
+    connection = http.client.HTTPSConnection(home.address, home.port(443), timeout=60, context=ssl._create_unverified_context())
     data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
     connection.request(method, path, data, {"Content-Type": "application/json", **dict(headers)})
     answer = connection.getresponse()
@@ -169,8 +169,9 @@ def test_sendgrid_templates(home):
     assert text_of(came(home, "carol", "sg <carol>"), "html").strip() == "<p>&lt;carol&gt;</p>"
     status, _, changed = t("PATCH", f"{where}/versions/{version['id']}", {"name": "one", "subject": "new"})
     assert status == 200 and changed["subject"] == "new" and changed["html_content"] == "<p>{{n}}</p>"
-    status, _, page = t("GET", "?generations=dynamic,legacy&page_size=1")
-    assert status == 200 and page["result"][0]["versions"][0]["subject"] == "new" and "next" not in page["_metadata"]
+    status, _, page = t("GET", "?generations=dynamic,legacy&page_size=200")
+    assert status == 200 and [x["versions"][0]["subject"] for x in page["result"] if x["id"] == made["id"]] == ["new"] and "next" not in page["_metadata"]
+    assert len(t("GET", "?generations=dynamic,legacy&page_size=1")[2]["result"]) == 1
     assert t("GET", "?page_size=0")[0] == 400
     assert t("DELETE", where)[0] == 204 and t("GET", where)[0] == 404
     assert sendgrid(home, "/v3/mail/send", body)[0] == 400
@@ -239,8 +240,8 @@ def test_sendgrid_lists(home):
     where = f"/v3/asm/groups/{group['id']}"
     assert sendgrid(home, where + "/suppressions", {"recipient_emails": ["carol@one.test"]})[0] == 201
     assert sendgrid(home, where + "/suppressions/search", {"recipient_emails": ["carol@one.test", "bob@one.test"]})[2] == ["carol@one.test"]
-    assert sendgrid(home, "/v3/asm/suppressions", method="GET")[2][0]["group_name"] == "News"
-    assert sendgrid(home, "/v3/asm/suppressions/carol@one.test", method="GET")[2]["suppressions"][0]["suppressed"] is True
+    assert "News" in [s["group_name"] for s in sendgrid(home, "/v3/asm/suppressions", method="GET")[2]]
+    assert [s["suppressed"] for s in sendgrid(home, "/v3/asm/suppressions/carol@one.test", method="GET")[2]["suppressions"] if s["name"] == "News"] == [True]
     people = [{"to": [{"email": f"{n}@one.test"}]} for n in ("carol", "bob")]
     assert sendgrid(home, "/v3/mail/send", call(subject="group", asm={"group_id": group["id"]}, personalizations=people))[0] == 202
     came(home, "bob", "group")
@@ -273,7 +274,7 @@ def test_sendgrid_links_to_leave_by(home):
     assert several["List-Unsubscribe"] is None and text_of(several).strip() == "leave:  all: ."
     path = urllib.parse.urlsplit(link).path  # the page, and then the button
     assert sendgrid(home, f"/v3/asm/groups/{group}/suppressions", method="GET")[2] == []
-    connection = http.client.HTTPSConnection(home.address, home.port(443), timeout=30, context=ssl._create_unverified_context())
+    connection = http.client.HTTPSConnection(home.address, home.port(443), timeout=60, context=ssl._create_unverified_context())
     connection.request("POST", path, "List-Unsubscribe=One-Click", {"Content-Type": "application/x-www-form-urlencoded"})
     assert connection.getresponse().status == 200
     assert sendgrid(home, f"/v3/asm/groups/{group}/suppressions", method="GET")[2] == ["bob@one.test"]
@@ -340,6 +341,7 @@ def test_sendgrid_settings(home):
 
 
 def test_sendgrid_numbers(home):
+    w.within_a_day()
     for n in range(2):
         assert sendgrid(home, "/v3/mail/send", call(subject=f"counted {n}", categories=["counted", f"c{n}"]))[0] == 202
         came(home, "bob", f"counted {n}")
@@ -348,7 +350,7 @@ def test_sendgrid_numbers(home):
 
     def get(path):
         return sendgrid(home, path, method="GET")[2]
-    w.until(lambda: get(f"/v3/stats?start_date={before}")[-1]["stats"][0]["metrics"]["delivered"] >= 2, what="the deliveries to be counted")
+    w.until(lambda: get(f"/v3/categories/stats/sums?start_date={before}&limit=1")["stats"][0]["metrics"]["delivered"] == 2, what="the deliveries to be counted")
     days = get(f"/v3/stats?start_date={before}")
     assert [d["date"] for d in days] == [str(before + datetime.timedelta(days=i)) for i in range(10)]
     assert days[0]["stats"][0]["metrics"]["requests"] == 0
@@ -527,6 +529,7 @@ def test_mailjet_tells_what_became_of_a_message(home):
 
 
 def test_mailjet_counts(home):
+    w.within_a_day()
     key = home.tram("key", "add", "alice@one.test", "--name", "counts", "--scope", "messages.read,stats.read").stdout.splitlines()[0]
 
     def get(path, **query):

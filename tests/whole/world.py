@@ -49,7 +49,7 @@ def insecure_tls():
     return context
 
 
-def until(condition, seconds=20, what="the condition"):
+def until(condition, seconds=60, what="the condition"):
     """Waits for an event by asking; fails with its name when it does not come."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -58,6 +58,13 @@ def until(condition, seconds=20, what="the condition"):
             return value
         time.sleep(0.02)
     raise AssertionError(f"{what} did not come within {seconds} s")
+
+
+def within_a_day(seconds=180):
+    """For what is counted by days: it does not begin when the day of UTC is about to end."""
+    left = 86400 - time.time() % 86400
+    if left < seconds:
+        time.sleep(left + 1)
 
 
 def spoil(home, key, *objects, value=b"\x01damaged"):
@@ -148,7 +155,7 @@ class Home:
         assert self.process is None
         self.log_file = open(self.log, "ab")
         self.process = subprocess.Popen([TRAM, "-C", str(self.dir), "serve"], stdout=subprocess.PIPE, stderr=self.log_file)
-        timer = threading.Timer(30, self.process.kill)
+        timer = threading.Timer(90, self.process.kill)
         timer.start()
         line = self.process.stdout.readline().decode()
         timer.cancel()
@@ -159,17 +166,17 @@ class Home:
         if self.process:
             self.process.send_signal(signal.SIGTERM)
             try:
-                status = self.process.wait(30)
+                status = self.process.wait(90)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-                status = "killed after 30 s"
+                status = "killed after 90 s"
             self._forget()
             assert status == 0, (status, self.log.read_text()[-3000:])
 
     def logged(self, text):
         """Lines of the log are written some milliseconds after what they tell."""
-        until(lambda: text in self.log.read_text(), 30, f"the line with {text!r} in the log")
+        until(lambda: text in self.log.read_text(), 60, f"the line with {text!r} in the log")
 
     def kill(self):
         self.process.kill()
@@ -192,13 +199,13 @@ class Home:
     # ---- clients nobody here wrote ----
 
     def submission(self, user="alice", password="secret"):
-        client = smtplib.SMTP(self.address, self.port(587), timeout=30)
+        client = smtplib.SMTP(self.address, self.port(587), timeout=60)
         client.starttls(context=insecure_tls())
         client.login(f"{user}@{self.domain}", password)
         return client
 
     def mx(self, source=None):
-        return smtplib.SMTP(self.address, self.port(25), local_hostname="client.test", timeout=30,
+        return smtplib.SMTP(self.address, self.port(25), local_hostname="client.test", timeout=60,
                             source_address=(source, 0) if source else None)
 
     def imap(self, user="alice", password="secret"):
@@ -209,7 +216,7 @@ class Home:
 
     def pop(self, user="alice", password="secret"):
         import poplib
-        client = poplib.POP3_SSL(self.address, self.port(995), context=insecure_tls(), timeout=30)
+        client = poplib.POP3_SSL(self.address, self.port(995), context=insecure_tls(), timeout=60)
         client.user(f"{user}@{self.domain}")
         client.pass_(password)
         return client
@@ -230,7 +237,7 @@ class Home:
         finally:
             client.logout()
 
-    def wait_for(self, user, count=1, folder="INBOX", seconds=20):
+    def wait_for(self, user, count=1, folder="INBOX", seconds=60):
         return until(lambda: (lambda m: len(m) >= count and m)(self.messages(user, folder)), seconds,
                      f"message number {count} for {user} in {folder}")
 
