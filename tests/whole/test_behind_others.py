@@ -29,7 +29,7 @@ xclient_from = {{"{OTHER}/32"}}
 
 class Talk:
     def __init__(self, home, port, source, first=b""):
-        self.s = socket.create_connection((home.address, home.port(port)), 10, (source, 0))
+        self.s = socket.create_connection((home.address, home.port(port)), 60, (source, 0))
         self.s.sendall(first)
         self.f = self.s.makefile("rb")
 
@@ -71,11 +71,11 @@ def test_the_client_behind_a_proxy_is_judged(home):
 
 
 def test_tls_behind_the_header(home):
-    s = socket.create_connection((home.address, home.port(465)), 10, (PROXY, 0))
+    s = socket.create_connection((home.address, home.port(465)), 60, (PROXY, 0))
     s.sendall(b"PROXY TCP4 192.0.2.77 192.0.2.1 4711 465\r\n")
     s = insecure_tls().wrap_socket(s)
     assert s.recv(1000).startswith(b"220 ")
-    s = socket.create_connection((home.address, home.port(993)), 10, (PROXY, 0))
+    s = socket.create_connection((home.address, home.port(993)), 60, (PROXY, 0))
     hello = ssl.MemoryBIO()
     tls = insecure_tls().wrap_bio(ssl.MemoryBIO(), hello)
     with pytest.raises(ssl.SSLWantReadError):
@@ -87,7 +87,7 @@ def test_tls_behind_the_header(home):
 def test_a_listed_address_must_say_the_header_and_no_other_may(home):
     for first in (b"EHLO mail.two.test\r\n", b"PROXY TCP4 192.0.2.77 192.0.2.1 4711\r\n", v2(family=0x11, command=0x31),
                   b"\x00" * 200, b"PROXY " + b"x" * 300, v2()[:14] + b"\xff\xff" + b"\0" * 16):
-        s = socket.create_connection((home.address, home.port(25)), 10, (PROXY, 0))
+        s = socket.create_connection((home.address, home.port(25)), 60, (PROXY, 0))
         s.sendall(first)
         try:
             assert s.recv(1000) == b"", first
@@ -160,7 +160,7 @@ def test_lmtp_answers_each_recipient_and_speaks_no_smtp(home):
 
 def test_who_is_shut_out_stays_out_behind_a_proxy_and_by_xclient(home):
     home.tram("block", "add", "192.0.2.99")
-    s = socket.create_connection((home.address, home.port(25)), 10, (PROXY, 0))
+    s = socket.create_connection((home.address, home.port(25)), 60, (PROXY, 0))
     s.sendall(v2("192.0.2.99"))
     assert s.recv(1000).startswith(b"421 4.7.0 your address is shut out")
     talk = Talk(home, 25, OTHER)
@@ -199,7 +199,7 @@ def test_nothing_may_stand_behind_xclient_and_none_follows_a_login(home):
 
 def test_forms_of_the_proxy_header(home):
     def greeting(first):
-        s = socket.create_connection((home.address, home.port(25)), 10, (PROXY, 0))
+        s = socket.create_connection((home.address, home.port(25)), 60, (PROXY, 0))
         s.sendall(first)
         try:
             return s.recv(1000)[:4]

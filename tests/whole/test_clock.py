@@ -57,7 +57,7 @@ def test_mail_flows_while_the_clock_is_wrong_and_after(pair):
     assert subjects(two, "bob", 2) == ["from a wrong year", "from now"]
     if ahead > 0:  # it goes on waiting as one that came now
         still, = one.json("queue", "list")["letters"]
-        assert still["id"] == waits["id"] and abs(still["received"] - time.time()) < 100, still
+        assert still["id"] == waits["id"] and abs(still["received"] - time.time()) < 1000, still
         assert subjects(one, "alice", 2) == ["into a wrong year", "to now"]
     else:  # it has waited for longer than anything does: its sender is told
         assert subjects(one, "alice", 3) == ["Not delivered to bob@gone.test: to nobody now", "into a wrong year", "to now"]

@@ -161,7 +161,7 @@ def test_setup_waits_for_what_the_dns_is_silent_of(world):
     home = world.home("slow.test")
     published = home.tram("dns", "records", "slow.test").stdout
     names = "".join(f";! servfail {name}\n" for name in ("slow.test", "_dmarc.slow.test"))
-    words = ["setup", "--json", "--domain", "slow.test", "--account", "dora", "--listen", home.address, "--port-offset", "10000", "--zone", str(world.zone), "--wait", "1"]
+    words = ["setup", "--json", "--domain", "slow.test", "--account", "dora", "--listen", home.address, "--port-offset", "10000", "--zone", str(world.zone), "--wait", "5"]
     world.write_zone(published + names)
     waits = subprocess.Popen([TRAM, "-C", str(home.dir), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     waits.stdin.write("one-long-secret\n")
@@ -177,10 +177,10 @@ ONE_FAMILY = """
 ip link set lo up && ip addr del "$1" dev lo && ip addr add "$2" dev lo nodad || exit 77
 cd "$3" && echo one-long-secret | "$4" -C . setup --domain lone.test --account a --zone "$5" --port-offset 10000 > ../setup || exit 1
 "$4" -C . serve > ../log 2>&1 &
-for i in $(seq 100); do grep -q ready ../log && break; sleep 0.1; done
+for i in $(seq 600); do grep -q ready ../log && break; sleep 0.1; done
 "$4" -C . doctor --json > ../found
 echo "Subject: x" | "$4" -C . send -f a@lone.test a@lone.test b@far.test
-for i in $(seq 50); do "$4" -C . account list | grep -q "1 messages" && break; sleep 0.1; done
+for i in $(seq 300); do "$4" -C . account list | grep -q "1 messages" && break; sleep 0.1; done
 "$4" -C . account list > ../accounts
 "$4" -C . queue list > ../queue
 kill $! && wait $!

@@ -158,7 +158,7 @@ def test_a_service_manager_with_an_abstract_name_opens_the_fence_to_such_names(w
     home = world.home("six.test")
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     told.bind(f"\0tram-notify-{os.getpid()}")
-    told.settimeout(30)
+    told.settimeout(60)
     monkeypatch.setenv("NOTIFY_SOCKET", f"@tram-notify-{os.getpid()}")
     home.start()
     try:
@@ -173,7 +173,7 @@ def test_systemd_hands_sockets_over_and_is_told(world, tmp_path):
     home = world.home("four.test")
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     told.bind(str(tmp_path / "notify"))
-    told.settimeout(30)
+    told.settimeout(60)
     smtp = socket.create_server((home.address, OFFSET + 25))
     unused = socket.create_server((home.address, 0))
     port = unused.getsockname()[1]

@@ -84,7 +84,7 @@ def test_2000_idle_imap_sessions_over_tls(one):
     with one.submission() as client:
         client.sendmail("alice@one.test", ["bob@one.test"], letter("alice@one.test", "bob@one.test", "news"))
     for s, f in sessions[:: 200]:
-        s.settimeout(20)
+        s.settimeout(60)
         line = f.readline()
         assert line.startswith(b"* 1 EXISTS"), line
     for s, f in sessions:

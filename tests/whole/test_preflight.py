@@ -69,7 +69,8 @@ def test_the_submitter_is_told_and_the_operator_gets_the_line(world, mend, says,
     assert by_hand.returncode != 0 and says in by_hand.stderr
     send(one, "carol@one.test", "inside")  # what stays here needs nobody's consent
     one.wait_for("carol")
-    assert one.json("queue", "list")["letters"] == [] and two.messages("bob") == []
+    until(lambda: one.json("queue", "list")["letters"] == [], what="an empty queue")
+    assert two.messages("bob") == []
 
 
 def test_held_letters_wait_for_the_operator(world):
@@ -94,8 +95,7 @@ def test_a_warning_keeps_nothing_back(world):
     for number in range(3):
         send(one, subject=str(number))
     two.wait_for("bob", 3)
-    told = one.tram("trace", "alice@one.test").stdout
-    assert "preflight" in told and "publish: " in told
+    until(lambda: "publish: " in (told := one.tram("trace", "alice@one.test").stdout) and "preflight" in told, what="the warning in the trace")
     one.logged("letters like")
     assert one.log.read_text().count("letters like") == 1  # a warning once for all that are alike
 

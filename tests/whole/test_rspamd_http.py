@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from world import letter
+from world import letter, until
 
 GOOD = {"action": "no action", "score": 0.1}
 ANSWERS = {
@@ -158,7 +158,7 @@ def test_what_its_answers_do(world, play):
     send(home, "held")
     send(home, "last")
     assert "held" not in str(head_of(home.wait_for("alice", n + 2)[-1])) and len(home.messages()) == n + 2
-    assert len(home.json("queue", "list")["letters"]) == 1
+    until(lambda: len(home.json("queue", "list")["letters"]) == 1, what="the held letter alone")
 
 
 def test_fields_that_come_and_go(world, play):

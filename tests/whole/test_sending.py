@@ -303,10 +303,11 @@ def test_events_in_the_form_of_mailjet(home):
         assert status == 200, sent
         numbers = [m["To"][0]["MessageID"] for m in sent["Messages"]]
         w.until(lambda: answers == [], what="the first call, which is answered 500")
-        for hook in home.json("webhook", "list", "bob@one.test")["webhooks"]:
-            w.until(lambda: home.tram("webhook", "resume", "bob@one.test", hook["name"]).returncode == 0, what="it to go on")
+        hooks = [hook["name"] for hook in home.json("webhook", "list", "bob@one.test")["webhooks"]]
 
         def told():
+            for hook in hooks:  # which may not have noted yet that it failed
+                home.tram("webhook", "resume", "bob@one.test", hook)
             flat = [e for c in calls for e in (c if isinstance(c, list) else [c])]
             return {(e["event"], e["MessageID"]): e for e in flat} if len({(e["event"], e["MessageID"]) for e in flat}) >= 4 else None
         events = w.until(told, what="the events")
@@ -358,8 +359,7 @@ def test_mail_that_comes_in_is_handed_to_a_webhook_until_it_takes_it(home, tmp_p
         said = mx.data(b"From: Bob <bob@two.test>\r\nTo: any@in.test\r\nSubject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n\r\nHello \xc3\xa9\r\n")
         assert said[0] == 250
     w.until(lambda: len(calls) == 2, what="a call for each recipient")
-    stuck = w.until(lambda: "answered 302" in home.tram("queue", "list").stdout and home.tram("queue", "list").stdout, what="why it waits")
-    assert "answered 500" in stuck
+    w.until(lambda: {"302", "500"} <= set(re.findall(r"answered (\d+)", home.tram("queue", "list").stdout)), what="why it waits")
     home.tram("queue", "retry", "--all")
     w.until(lambda: len(calls) == 4, what="the calls again")
     w.until(lambda: "in.test" not in home.tram("queue", "list").stdout, what="the queue to be empty")

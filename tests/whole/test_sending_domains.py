@@ -48,7 +48,7 @@ def verified(home, who="news"):
         status, seen = call(home, "POST", "/v1/domains/shop.test/verify", who=who)
         assert status == 200, seen
         return seen if seen["state"] == "proved" else None
-    return w.until(look, 30, what="the proof")
+    return w.until(look, 60, what="the proof")
 
 
 def arrived(home, subject):
