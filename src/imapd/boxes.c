@@ -4,6 +4,8 @@
 
 #include "imapd_i.h"
 
+enum { USE_UNKNOWN = 1 << 30 }; /* beside the bits of imapd_use() */
+
 /* RFC 6154 section 3: "(USE (\Sent \Drafts))" */
 static unsigned take_use(struct imap_in *in)
 {
@@ -12,13 +14,13 @@ static unsigned take_use(struct imap_in *in)
     if (!imap_skip_word(in, SL("USE"))) imap_fail(in, ERR_SYNTAX, "USE was expected");
     imap_sp(in);
     imap_need(in, '(');
-    do {
+    for (bool more = !imap_skip(in, ')'); more && !in->code;) {
         imap_need(in, '\\');
         unsigned use = imapd_use(imap_atom(in));
-        if (!use) imap_fail(in, ERR_SYNTAX, "this special use is not known");
-        bits |= use;
-    } while (imap_skip(in, ' '));
-    imap_need(in, ')');
+        bits |= use ? use : USE_UNKNOWN;
+        more = imap_skip(in, ' ');
+        if (!more) imap_need(in, ')');
+    }
     imap_need(in, ')');
     return bits;
 }
@@ -55,11 +57,16 @@ void imapd_cmd_create(struct imapd_session *s, struct imap_in *in)
     struct slice own;
     struct imapd_need above = {0};
     int e = imapd_owner(s, name, &p, &own);
+    if (!e && (use & USE_UNKNOWN || (use && p.foreign))) { /* RFC 6154 section 3 */
+        imapd_no(s, "USEATTR",
+                 use & USE_UNKNOWN ? "this special use is not known"
+                                   : "a special use is the owner's to give");
+        return;
+    }
     if (!e && p.foreign) e = may_create(s, &p, own, &above);
     if (!e)
         e = mailbox_create_as(s->server->conf.store, p.account,
-                              imapd_guest(s, p.account, above, (struct imapd_need){0}), own,
-                              p.foreign ? 0 : use, &s->a, &m);
+                              imapd_guest(s, p.account, above, (struct imapd_need){0}), own, use, &s->a, &m);
     if (e) {
         imapd_failed(s, e);
         return;

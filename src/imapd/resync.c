@@ -67,18 +67,30 @@ static struct imap_set take_ascending(struct imap_in *in)
     return (struct imap_set){0};
 }
 
+static struct imap_set take_known(struct imap_in *in)
+{
+    size_t at = in->at;
+    struct imap_set set = imap_set(in);
+    bool good = !set.saved;
+    for (size_t i = 0; i < set.n && good; i++) good = set.v[i].lo && set.v[i].hi;
+    if (in->code || good) return set;
+    in->at = at;
+    imap_fail(in, ERR_SYNTAX, "UIDs without * were expected");
+    return (struct imap_set){0};
+}
+
 /* "(uidvalidity modseq known-uids (sequence-numbers uids))". */
 void imapd_take_resync(struct imap_in *in, struct imapd_resync *out)
 {
     imap_sp(in);
     imap_need(in, '(');
     out->asked = true;
-    out->uidvalidity = (uint32_t)imap_number(in, UINT32_MAX);
+    out->uidvalidity = (uint32_t)imap_nz_number(in, UINT32_MAX, "0 is no UIDVALIDITY");
     imap_sp(in);
     out->modseq = imap_number(in, INT64_MAX);
     bool more = imap_skip(in, ' ');
     if (more && !imap_skip(in, '(')) {
-        out->known = imap_set(in);
+        out->known = take_known(in);
         more = imap_skip(in, ' ');
         if (more) imap_need(in, '(');
     }

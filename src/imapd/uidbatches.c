@@ -10,15 +10,14 @@ struct uidbatches_args {
 
 static struct uidbatches_args take_args(struct imap_in *in)
 {
+    static const char wrong[] = "batches are counted from 1, the lower number first";
     struct uidbatches_args v = {.first = 1, .last = UINT32_MAX};
     imap_sp(in);
-    v.size = (uint32_t)imap_number(in, UINT32_MAX);
-    if (!in->code && !v.size) imap_fail(in, ERR_SYNTAX, "a batch has at least one message");
+    v.size = (uint32_t)imap_nz_number(in, UINT32_MAX, "a batch has at least one message");
     if (!imap_skip(in, ' ')) return v;
-    v.first = v.last = (uint32_t)imap_number(in, UINT32_MAX);
-    if (imap_skip(in, ':')) v.last = (uint32_t)imap_number(in, UINT32_MAX);
-    if (!in->code && (!v.first || v.first > v.last))
-        imap_fail(in, ERR_SYNTAX, "batches are counted from 1, the lower number first");
+    v.first = v.last = (uint32_t)imap_nz_number(in, UINT32_MAX, wrong);
+    if (imap_skip(in, ':')) v.last = (uint32_t)imap_nz_number(in, UINT32_MAX, wrong);
+    if (!in->code && v.first > v.last) imap_fail(in, ERR_SYNTAX, wrong);
     return v;
 }
 

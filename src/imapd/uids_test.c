@@ -122,3 +122,42 @@ TEST(imapd_inprogress)
     bye(&c);
     stop();
 }
+
+/* RFC 9051 section 9: nz-number begins with none of the digits 0. RFC 7162 section 7: of what QRESYNC takes.
+ */
+TEST(imapd_numbers_are_exact)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "", "Subject: a\r\n\r\nb\r\n");
+    select_inbox(c);
+    TALK(c, "1 FETCH 01 UID", "1 BAD byte 9: such a number does not begin with 0\n");
+    TALK(c, "2 FETCH 1:01 UID", "2 BAD byte 11: ~\n");
+    TALK(c, "3 UID FETCH 00 UID", "3 BAD ~ 0 is no message number\n");
+    TALK(c, "4 FETCH 1 BODY[01]", "4 BAD byte 16: ~\n");
+    TALK(c, "5 FETCH 1 BODY[]<0.01>", "5 BAD byte 20: ~\n");
+    TALK(c, "6 FETCH 1 BODY[]<00.1>", "* 1 FETCH (FLAGS (\\Recent \\Seen) BODY[]<0> {1}\nS)\n6 OK ~\n");
+    TALK(c, "7 SEARCH RETURN (PARTIAL 01:2) ALL", "7 BAD ~\n");
+    TALK(c, "8 UIDBATCHES 0500", "8 BAD ~\n");
+    TALK(c, "9 ENABLE QRESYNC", "* ENABLED QRESYNC\n* OK [HIGHESTMODSEQ ~] ~\n9 OK ~\n");
+    TALK(c, "10 SELECT INBOX (QRESYNC (0 1))", "10 BAD ~ 0 is no UIDVALIDITY\n");
+    TALK(c, "11 SELECT INBOX (QRESYNC (1 1 1:*))", "11 BAD ~ UIDs without * were expected\n");
+    TALK(c, "12 SELECT INBOX (QRESYNC (1 1 $))", "12 BAD ~\n");
+    bye(&c);
+    stop();
+}
+
+/* RFC 6154 sections 3 and 6: any atom may come; what cannot be given makes no mailbox. */
+TEST(imapd_a_special_use_that_is_not_known)
+{
+    start();
+    struct conn *c = login();
+    TALK(c, "1 CREATE a (USE (\\Foo))", "1 NO [USEATTR] this special use is not known\n");
+    TALK(c, "2 CREATE a (USE (\\Archive \\Foo))", "2 NO [USEATTR] ~\n");
+    TALK(c, "3 CREATE a (USE (\\Archive \\))", "3 BAD ~\n");
+    TALK(c, "4 CREATE a (USE (\\Archive ))", "4 BAD ~\n");
+    TALK(c, "5 LIST \"\" a", "5 OK ~\n");
+    TALK(c, "6 CREATE a (USE ())", "6 OK ~\n");
+    bye(&c);
+    stop();
+}

@@ -74,6 +74,8 @@ struct slice imap_nstring(struct imap_in *in); /* p == NULL for NIL */
 /* The same, or a literal8, which may hold NUL. */
 struct slice imap_nstring8(struct imap_in *in);
 uint64_t imap_number(struct imap_in *in, uint64_t max);
+/* nz-number: it begins with none of the digits 0. `zero`: what is wrong with it, if it is 0. */
+uint64_t imap_nz_number(struct imap_in *in, uint64_t max, const char *zero);
 struct slice imap_mailbox(struct imap_in *in); /* as UTF-8; "INBOX" for any case of it */
 struct slice imap_pattern(struct imap_in *in); /* list-mailbox, as UTF-8 */
 /* quoted date-time: unix seconds, and its zone in minutes east. A day of one digit is taken. */

@@ -98,8 +98,7 @@ int64_t imap_date_time(struct imap_in *in, int *zone)
 static uint32_t set_number(struct imap_in *in)
 {
     if (imap_skip(in, '*')) return 0;
-    uint64_t v = imap_number(in, UINT32_MAX);
-    if (!v) imap_fail(in, ERR_SYNTAX, "0 is no message number");
+    uint64_t v = imap_nz_number(in, UINT32_MAX, "0 is no message number");
     return (uint32_t)v;
 }
 

@@ -61,8 +61,7 @@ static void take_path(struct imap_in *in, struct imap_fetch_item *i)
 {
     i->path = ar_array(in->a, uint32_t, IMAP_PATH_MAX);
     do {
-        uint64_t k = imap_number(in, UINT32_MAX);
-        if (!k) imap_fail(in, ERR_SYNTAX, "parts are counted from 1");
+        uint64_t k = imap_nz_number(in, UINT32_MAX, "parts are counted from 1");
         if (i->npath == IMAP_PATH_MAX) imap_fail(in, ERR_LIMIT, "the section is too deep");
         if (in->code) return;
         i->path[i->npath++] = (uint32_t)k;
@@ -116,8 +115,7 @@ static void take_partial(struct imap_in *in, struct imap_fetch_item *i)
     i->partial = true;
     i->from = imap_number(in, INT64_MAX);
     imap_need(in, '.');
-    i->count = imap_number(in, INT64_MAX);
-    if (!i->count) imap_fail(in, ERR_SYNTAX, "0 bytes cannot be asked for");
+    i->count = imap_nz_number(in, INT64_MAX, "0 bytes cannot be asked for");
     imap_need(in, '>');
 }
 

@@ -200,6 +200,16 @@ uint64_t imap_number(struct imap_in *in, uint64_t max)
     return v;
 }
 
+uint64_t imap_nz_number(struct imap_in *in, uint64_t max, const char *zero)
+{
+    size_t start = in->at;
+    bool begins = imap_at(in, '0');
+    uint64_t v = imap_number(in, max);
+    if (begins && v) in->at = start;
+    if (begins) imap_fail(in, ERR_SYNTAX, v ? "such a number does not begin with 0" : zero);
+    return v;
+}
+
 /* ---- mailbox names ---- */
 
 static struct slice name_to_utf8(struct imap_in *in, struct slice s)

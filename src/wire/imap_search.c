@@ -215,11 +215,10 @@ struct imap_partial imap_partial(struct imap_in *in)
     struct imap_partial p = {0};
     size_t begin = in->at;
     p.from_end = imap_skip(in, '-');
-    p.first = (uint32_t)imap_number(in, UINT32_MAX);
+    p.first = (uint32_t)imap_nz_number(in, UINT32_MAX, "results are counted from 1");
     imap_need(in, ':');
     if (p.from_end) imap_need(in, '-');
-    p.last = (uint32_t)imap_number(in, UINT32_MAX);
-    if (!in->code && (!p.first || !p.last)) imap_fail(in, ERR_SYNTAX, "results are counted from 1");
+    p.last = (uint32_t)imap_nz_number(in, UINT32_MAX, "results are counted from 1");
     if (p.first > p.last) {
         uint32_t first = p.last;
         p.last = p.first;
