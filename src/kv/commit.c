@@ -121,6 +121,7 @@ static int unknown(int e)
 int kv_commit(struct kv *kv)
 {
     uint64_t mine = kv->number + 1;
+    ASSERT(!kv->broken || !batch_changes(&kv->batch)); /* else this number may be another group's */
     if (!batch_changes(&kv->batch)) return 0;
     number_put(kv, mine);
     for (int failures = 0; kv->number != mine;) {

@@ -134,24 +134,29 @@ static void notes_drain(struct kv *kv)
     kv->draining = full;
 }
 
+/* A group that failed leaves the engine closed, or with changes of which nobody knows yet: none is run before
+ * it is mended, and who comes behind one that could not be hears why. The notes wait on. */
 static void handle(void *ctx, struct job *jobs)
 {
     struct kv *kv = ctx;
     struct txn *in[KV_GROUP_MAX];
     size_t n = 0;
     int e = kv_mend(kv);
-    for (struct job *j = e ? jobs : NULL; j; j = j->next) txn_fail(CONTAINER_OF(j, struct txn, job), e);
-    if (e) return; /* the notes wait on */
-    notes_drain(kv);
+    if (e == 0) notes_drain(kv);
     for (struct job *j = jobs; j; j = j->next) {
         struct txn *t = CONTAINER_OF(j, struct txn, job);
+        if (e == 0) e = kv_mend(kv);
+        if (e) {
+            txn_fail(t, e);
+            continue;
+        }
         if (!txn_apply(kv, t)) in[n++] = t;
         if (n == KV_GROUP_MAX || batch_full(&kv->batch)) {
             group_commit(kv, in, n);
             n = 0;
         }
     }
-    group_commit(kv, in, n);
+    if (e == 0) group_commit(kv, in, n);
 }
 
 /* What the transaction wanted is fetched, and it runs again. */

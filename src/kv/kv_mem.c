@@ -23,6 +23,7 @@ struct kv_mem {
     struct kv kv;
     struct lock lock; /* the committer changes rows under it, loops read under it */
     struct omap rows;
+    bool down;         /* it could not be opened again: nobody may read or write */
     bool cold;         /* only what is in warm counts as being in memory */
     struct omap warm;  /* where reads from the disk began */
     struct file *file; /* NULL: nothing is kept */
@@ -56,6 +57,7 @@ static bool warms(const struct kv_mem *m, enum kv_read how)
 static bool would_block(struct kv_mem *m, enum kv_read how, struct slice from)
 {
     lock_take(&m->lock);
+    ASSERT(!m->down);
     if (warms(m, how)) omap_node(&m->warm, from)->kind = OMAP_PUT;
     bool cold = m->cold && how == KV_READ_COMMITTER_CACHED && !omap_find(&m->warm, from);
     lock_release(&m->lock);
@@ -399,16 +401,22 @@ static void swap_logs(struct kv_mem *m, struct kv_mem *fresh)
     fresh->file = file;
 }
 
+static int read_anew(struct kv_mem *m)
+{
+    struct kv_mem *fresh = mem_new();
+    int e = log_renew(m->path, fresh);
+    if (e == 0) swap_logs(m, fresh);
+    mem_close(&fresh->kv);
+    return e;
+}
+
 static int mem_reopen(struct kv *kv)
 {
     struct kv_mem *m = mem(kv);
     int e = kv_refusal_next(kv);
-    if (e) return err_set(e, "a fault was injected");
-    if (!m->path) return 0;
-    struct kv_mem *fresh = mem_new();
-    e = log_renew(m->path, fresh);
-    if (e == 0) swap_logs(m, fresh);
-    mem_close(&fresh->kv);
+    if (e) err_set(e, "a fault was injected");
+    else if (m->path) e = read_anew(m);
+    m->down = e != 0;
     return e;
 }
 

@@ -220,6 +220,88 @@ TEST(who_waits_beside_large_work_waits_for_one_part_of_it)
     CHECK(b.most <= 2); /* the one in hand, and the one that is begun before the answer is heard */
 }
 
+/* ---- groups behind one that failed ---- */
+
+enum { CROWD = 12, CROWD_ROWS = 20 };
+
+struct crowd {
+    struct kv *kv;
+    int refusal; /* what keeps the engine from being opened again, once */
+    int run, unknown;
+};
+
+struct crowded {
+    struct crowd *c;
+    int i;
+};
+
+/* Four of these fill a group; the group of the third ends in doubt, and is in the log. */
+static int put_much(struct kv_tx *tx, void *arg)
+{
+    static char much[60000];
+    struct crowded *x = arg;
+    char key[16];
+    struct slice before;
+    memset(much, 'x', sizeof much);
+    if (++x->c->run == 3) {
+        kv_mem_inject(x->c->kv, KV_FAULT_WRITE_DONE, 1);
+        kv_mem_refuse(x->c->kv, x->c->refusal, 1);
+    }
+    (void)!kv_tx_get(tx, SL("k"), &before);
+    for (int i = 0; i < CROWD_ROWS; i++)
+        kv_tx_put(tx, sl(key, (size_t)snprintf(key, sizeof key, "%02d/%02d", x->i, i)),
+                  sl(much, sizeof much));
+    return 0;
+}
+
+static void come(void *arg)
+{
+    struct crowded *x = arg;
+    char key[16];
+    struct slice v;
+    struct arena a = {0};
+    int e = kv_transact(x->c->kv, SL("o"), put_much, x);
+    CHECK(e == 0 || e == ERR_UNKNOWN || e == x->c->refusal);
+    x->c->unknown += e == ERR_UNKNOWN;
+    if (e == 0)
+        CHECK_OK(
+            kv_get(x->c->kv, SL("o"), sl(key, (size_t)snprintf(key, sizeof key, "%02d/00", x->i)), &a, &v));
+    ar_free(&a);
+}
+
+static int crowd(void *arg)
+{
+    struct crowd *c = arg;
+    struct crowded x[CROWD];
+    struct group g;
+    int e = kv_mem_open(&c->kv, "kv.log");
+    if (e) return e;
+    group_init(&g);
+    for (int i = 0; i < CROWD; i++) {
+        x[i] = (struct crowded){c, i};
+        CHECK_OK(group_go(&g, "come", come, &x[i]));
+    }
+    CHECK_OK(group_wait(&g));
+    kv_close(&c->kv);
+    return 0;
+}
+
+TEST(a_group_behind_one_in_doubt_is_not_taken_for_it)
+{
+    static const int refusals[] = {ERR_FULL, ERR_CANCELED}; /* there is no room to try; it fails */
+    for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+        struct crowd c = {.refusal = refusals[i]};
+        struct sim *s = sim_new(1);
+        struct sim_node *n = sim_node(s, "one.test", "192.0.2.1");
+        sim_node_start(n, crowd, &c);
+        sim_run(s, RT_NEVER);
+        CHECK_OK(sim_node_result(n));
+        sim_free(&s);
+        CHECK(c.unknown > 0);
+        CHECK(c.run >= CROWD / 2);
+    }
+}
+
 /* A lease that was taken while the clock was a year ahead. */
 static int lease_with_jumps(void *arg)
 {
