@@ -152,7 +152,10 @@ struct slice ar_printf(struct arena *a, const char *fmt, ...)
     va_end(ap);
     if (n < 0) n = 0;
     char *p = ar_alloc(a, (size_t)n + 1);
-    if (p != at) vsnprintf(p, (size_t)n + 1, fmt, again); /* a new block */
+    if (p != at) { /* a new block */
+        vsnprintf(p, (size_t)n + 1, fmt, again);
+        if (room) explicit_bzero(at, room); /* nobody would wipe what is not used */
+    }
     va_end(again);
     return sl(p, (size_t)n);
 }

@@ -147,6 +147,11 @@ TEST(memory_that_is_used_again_tells_nothing)
     ar_reset(&a);
     CHECK(ar_alloc(&a, 1000) == p && memcmp(p, none, 1000) == 0);
     ar_free(&a);
+    p = (char *)ar_alloc(&a, 3900) + 3904; /* 128 bytes of the block are left */
+    memset(p, 0, 128);
+    CHECK_INT(ar_printf(&a, "%s%200d", "secret", 7).n, 206); /* they do not hold it */
+    CHECK(memcmp(p, none, 128) == 0);
+    ar_free(&a);
     char *q = memset(wiped_grow(NULL, 3000), 'x', 3000);
     q = wiped_grow(q, 1000);
     CHECK(q[999] == 'x');
