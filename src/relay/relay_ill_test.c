@@ -188,7 +188,7 @@ TEST(relay_two_hundred_mx_hosts)
     send(&t, "live.test", "ok@live.test");
     CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
     HAS(t.rcpt[0].host, "l5.test [127.0.0.2]");
-    CHECK(rt_now() - begun < 5 * RT_S);
+    CHECK(rt_now() - begun < 60 * RT_S);
     buf_free(&zone);
     end(&t);
 }

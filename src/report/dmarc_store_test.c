@@ -126,7 +126,7 @@ static void start(struct tester *t)
 static void drain(struct tester *t)
 {
     start(t);
-    for (int i = 0; i < 2500 && !is_empty(t); i++)
+    for (int i = 0; i < 20000 && !is_empty(t); i++)
         if (fiber_sleep(2 * RT_MS) != 0) break;
     CHECK(is_empty(t));
 }

@@ -39,7 +39,7 @@ static void start_parked(void *arg)
 
 static void settle(struct buf *log, size_t n)
 {
-    for (int i = 0; i < 1000 && log->n < n; i++) CHECK_OK(fiber_sleep(RT_MS));
+    for (int i = 0; i < 20000 && log->n < n; i++) CHECK_OK(fiber_sleep(RT_MS));
 }
 
 TEST(parked_connections_wake)
