@@ -81,6 +81,7 @@ def test_kill_9_loses_and_doubles_nothing(world):
         for t in threads:
             t.start()
         time.sleep(chance.uniform(0.05, 0.6))
+        until(lambda: len(said) >= run + 2, what="letters that are taken, two more than rounds")
         home.kill()
         stop.set()
         for t in threads:
