@@ -53,6 +53,12 @@ void api_events(struct http_call *c)
         http_fail(c, 400, "after must be the id of an event, limit a number from 1 to %d", EVENT_READ_MAX);
         return;
     }
+    if (after > event_newest(api_of(c)->core->sends)) {
+        http_fail(c, 400,
+                  "after is behind every event that there is: this server did not give it, or gave it before "
+                  "its store came from a backup");
+        return;
+    }
     int e = event_read(api_of(c)->core->sends, sl_cstr(c->key.account->id), after, limit, c->a, &v, &n);
     if (e) {
         api_failed(c, e);
@@ -100,7 +106,8 @@ void api_suppressions_list(struct http_call *c)
     struct slice after;
     int e = cursor_read(c, "suppressions", "after", &after);
     if (!e) e = suppression_each(api_of(c)->core->sends, sl_cstr(c->key.account->id), after, list_entry, &l);
-    struct slice next = l.next.n ? cursor_make(c, "suppressions", l.next) : SL("");
+    struct slice last = l.next.n ? l.next : after;
+    struct slice next = last.n ? cursor_make(c, "suppressions", last) : SL("");
     json_t *v = json_pack("{s:o,s:o,s:b}", "suppressions", l.all, "next", json_text(next), "more", e == 1);
     if (e >= 0) {
         api_json(c, 200, v);

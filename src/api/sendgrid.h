@@ -33,6 +33,10 @@ void sendgrid_error_at(json_t *errors, const char *field, const char *sentence);
 /* Answers with these; takes the reference. SUSPENDS. */
 void sendgrid_refuse(struct http_call *c, int status, json_t *errors);
 
+/* A number of the query, at most `most` of it, `otherwise` when it is not said; false: it was answered that
+ * it is none. SUSPENDS. */
+bool sendgrid_number(struct http_call *c, const char *name, uint64_t otherwise, uint64_t most, uint64_t *out);
+
 void sendgrid_mail_send(struct http_call *c);
 /* sendgrid_templates.c */
 void sendgrid_template_create(struct http_call *c);

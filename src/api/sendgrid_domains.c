@@ -105,21 +105,13 @@ static int list_one(void *arg, const struct sending_domain *d)
     return json_array_size(l->list) >= l->limit;
 }
 
-/* A number of the query; false: it was answered that it is none. */
-static bool query_number(struct http_call *c, const char *name, uint64_t otherwise, uint64_t *out)
-{
-    struct slice said = http_query(c, sl_cstr(name));
-    *out = otherwise;
-    if (!said.p || num_u64(said, INT32_MAX, out)) return true;
-    refuse(c, name, "must be a number");
-    return false;
-}
-
 static void list(struct http_call *c, form *as)
 {
     struct listing l = {.c = c, .as = as, .domain = http_query(c, SL("domain"))};
-    if (!query_number(c, "limit", PAGE, &l.limit) || !query_number(c, "offset", 0, &l.offset)) return;
-    l.limit = l.limit == 0 ? PAGE : l.limit > PAGE_MAX ? PAGE_MAX : l.limit;
+    if (!sendgrid_number(c, "limit", PAGE, PAGE_MAX, &l.limit) ||
+        !sendgrid_number(c, "offset", 0, INT64_MAX, &l.offset))
+        return;
+    if (!l.limit) l.limit = PAGE;
     l.list = json_array();
     int e = sender_each(c, list_one, &l);
     if (e >= 0) {

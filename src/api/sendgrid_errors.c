@@ -1,4 +1,5 @@
 /* sendgrid_errors.c - errors as SendGrid tells them. */
+#include "base/text.h"
 #include "sendgrid.h"
 
 void sendgrid_error_at(json_t *errors, const char *field, const char *sentence)
@@ -20,4 +21,18 @@ void sendgrid_error(struct http_call *c, int status, const char *sentence)
     if (status == 403) sentence = "access forbidden";
     sendgrid_error_at(errors, NULL, sentence);
     sendgrid_refuse(c, status, errors);
+}
+
+bool sendgrid_number(struct http_call *c, const char *name, uint64_t otherwise, uint64_t most, uint64_t *out)
+{
+    struct slice said = http_query(c, sl_cstr(name));
+    *out = otherwise;
+    if (said.n && !num_u64(said, INT64_MAX, out)) {
+        json_t *errors = json_array();
+        sendgrid_error_at(errors, name, "must be a number");
+        sendgrid_refuse(c, 400, errors);
+        return false;
+    }
+    if (*out > most) *out = most;
+    return true;
 }

@@ -36,11 +36,11 @@ static int read_ask(struct http_call *c, struct numbers_ask *ask)
     return e ? refuse(c, "start_date", err_text(e)) : 0;
 }
 
-static uint64_t count(struct http_call *c, struct slice name, uint64_t otherwise)
+/* Which of what is found are told; what is wrong is answered. */
+static bool read_page(struct http_call *c, uint64_t otherwise, uint64_t *skip, uint64_t *most)
 {
-    uint64_t v;
-    struct slice s = http_query(c, name);
-    return s.n && num_u64(s, INT32_MAX, &v) ? v : otherwise;
+    return sendgrid_number(c, "offset", 0, INT64_MAX, skip) &&
+           sendgrid_number(c, "limit", otherwise, INT64_MAX, most);
 }
 
 /* ---- the answer ---- */
@@ -122,9 +122,10 @@ static json_t *one_period(const struct periods *p, int64_t day, struct arena *a)
 
 static void answer_periods(struct http_call *c, const struct periods *p)
 {
-    json_t *all = json_array();
-    uint64_t skip = count(c, SL("offset"), 0), most = count(c, SL("limit"), NUMBERS_KEEP_DAYS);
+    uint64_t skip, most;
     int64_t last = -1;
+    if (!read_page(c, NUMBERS_KEEP_DAYS, &skip, &most)) return;
+    json_t *all = json_array();
     for (int64_t day = p->ask->from; day <= p->ask->to && json_array_size(all) < most; day++) {
         int64_t first = numbers_period(p->ask, day);
         if (first == last) continue;
@@ -223,8 +224,8 @@ void sendgrid_category_sums(struct http_call *c)
     struct numbers_ask ask;
     struct numbers_row *row;
     size_t n, kept = 0;
-    uint64_t skip = count(c, SL("offset"), 0), most = count(c, SL("limit"), SUMS);
-    if (read_ask(c, &ask) != 0) return;
+    uint64_t skip, most;
+    if (!read_page(c, SUMS, &skip, &most) || read_ask(c, &ask) != 0) return;
     ask.by = NUMBERS_BY_CATEGORY, ask.each = NUMBERS_WHOLE;
     int e = numbers_table(api_of(c)->core->sends, &ask, c->a, &row, &n);
     if (e) {
@@ -252,7 +253,8 @@ void sendgrid_categories(struct http_call *c)
     struct numbers_ask ask = {.account = sl_cstr(c->key.account->id), .by = NUMBERS_BY_CATEGORY};
     struct slice *names, prefix = http_query(c, SL("category"));
     size_t n;
-    uint64_t skip = count(c, SL("offset"), 0), most = count(c, SL("limit"), NAMES);
+    uint64_t skip, most;
+    if (!read_page(c, NAMES, &skip, &most)) return;
     json_t *all = json_array();
     int e = numbers_days(&ask, SL("1970-01-01"), SL("")); /* as far back as is known */
     if (!e) e = numbers_names(api_of(c)->core->sends, &ask, c->a, &names, &n);

@@ -68,21 +68,17 @@ static int list_one(void *arg, const struct suppression_entry *e, struct slice p
     return json_array_size(l->out) >= l->limit;
 }
 
-static uint64_t number(struct http_call *c, struct slice name, uint64_t otherwise, uint64_t max)
-{
-    uint64_t v;
-    struct slice s = http_query(c, name);
-    return s.p && num_u64(s, INT64_MAX, &v) ? (v > max ? max : v) : otherwise;
-}
-
 void sendgrid_suppressed_list(struct http_call *c)
 {
-    struct listing l = {.out = json_array(),
-                        .reason = list_of(c)->reason,
-                        .from = (int64_t)number(c, SL("start_time"), 0, INT64_MAX),
-                        .to = (int64_t)number(c, SL("end_time"), 0, INT64_MAX),
-                        .limit = number(c, SL("limit"), LIST_MAX, LIST_MAX),
-                        .offset = number(c, SL("offset"), 0, INT64_MAX)};
+    struct listing l = {.reason = list_of(c)->reason};
+    uint64_t from, to;
+    if (!sendgrid_number(c, "start_time", 0, INT64_MAX, &from) ||
+        !sendgrid_number(c, "end_time", 0, INT64_MAX, &to) ||
+        !sendgrid_number(c, "limit", LIST_MAX, LIST_MAX, &l.limit) ||
+        !sendgrid_number(c, "offset", 0, INT64_MAX, &l.offset))
+        return;
+    l.from = (int64_t)from, l.to = (int64_t)to;
+    l.out = json_array();
     int e = l.limit ? suppression_each(sends_of(c), account_of(c), SL(""), list_one, &l) : 0;
     if (e >= 0) {
         api_json(c, 200, l.out);

@@ -255,6 +255,15 @@ int event_open(struct sends *s)
     return run_is_damage(e) ? 0 : e;
 }
 
+uint64_t event_newest(struct sends *s)
+{
+    uint64_t now = (uint64_t)rt_wall();
+    lock_take(&s->lock);
+    uint64_t last = s->last_event;
+    lock_release(&s->lock);
+    return last > now ? last : now;
+}
+
 /* ---- reading ---- */
 
 int event_read(struct sends *s, struct slice account, uint64_t after, size_t limit, struct arena *a,

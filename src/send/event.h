@@ -55,6 +55,8 @@ struct event {
     struct slice url, agent, ip; /* of OPENED, CLICKED */
 };
 struct slice event_id_text(uint64_t id, struct arena *a); /* 14 hex digits */
+/* No event has an id above this, nor would one made now. */
+uint64_t event_newest(struct sends *s);
 /* From within any transaction. */
 void event_tx_add(struct sends *s, struct kv_tx *tx, struct slice account, const struct event *e);
 /* The same of what comes later than the send's own work: a report, a click. The send counts it in the same

@@ -167,7 +167,7 @@ def test_ses_lists_identities_in_pages(home):
         answer = v.ses(home, "GET", IDENTITY + "?" + (f"NextToken={token}&" if token else "") + "PageSize=2")[2]
         assert len(answer["EmailIdentities"]) <= 2
         listed += [i["IdentityName"] for i in answer["EmailIdentities"]]
-        token = answer.get("NextToken", "").replace("@", "%40") or None
+        token = answer.get("NextToken")
     assert listed == ["alice@one.test"] + names
     for name in names:
         assert v.ses(home, "DELETE", f"{IDENTITY}/{name}")[0] == 200

@@ -232,3 +232,44 @@ def test_mailjet_says_what_is_not_offered(home, method, path):
 def test_ses_says_what_is_not_offered(home, method, path):
     status, headers, answer = v.ses(home, method, f"/v2/email/{path}", {} if method in ("PUT", "POST") else None)
     assert status == 404 and headers["x-amzn-ErrorType"] == "NotFoundException" and "SES is not offered" in answer["message"], answer
+
+
+# ---- lists in pages ----
+
+def test_a_page_begins_where_an_answer_said(home):
+    """A place that no answer gave would be an empty page, and read as the end of the list."""
+    scopes = "templates,suppression,events.read,senders,stats.read"
+    key, other = (home.tram("key", "add", f"{name}@one.test", "--name", "pages", "--scope", scopes).stdout.splitlines()[0] for name in ("alice", "carol"))
+
+    def bearer(path, method="GET", body=None, key=key):
+        return v.ask(home, method, path, body, {"Authorization": f"Bearer {key}"})
+    for i in range(3):
+        assert bearer("/v3/templates", "POST", {"name": f"t{i}", "generation": "legacy"})[0] == 201
+        assert v.ses(home, "POST", "/v2/email/templates", {"TemplateName": f"s{i}", "TemplateContent": {"Subject": "x", "Text": "x"}}, key)[0] == 200
+        assert v.ses(home, "PUT", "/v2/email/suppression/addresses", {"EmailAddress": f"g{i}@two.test", "Reason": "BOUNCE"}, key)[0] == 200
+        assert v.ses(home, "POST", "/v2/email/identities", {"EmailIdentity": f"page{i}.test"}, key)[0] == 200
+    tokens = {}
+    for path, kind, items in (("templates", "BadRequestException", "TemplatesMetadata"), ("identities", "BadRequestException", "EmailIdentities"), ("suppression/addresses", "InvalidNextTokenException", "SuppressedDestinationSummaries")):
+        where = f"/v2/email/{path}?"
+        first = v.ses(home, "GET", where + "PageSize=2", None, key)[2]
+        tokens[where] = token = first["NextToken"]
+        second = v.ses(home, "GET", where + f"NextToken={token}&PageSize=2", None, key)[2][items]
+        assert second and not any(one in second for one in first[items])
+        for wrong in ("zzz", "s0", token[:-1], token + "A", "A" * 3000, *(t for w_, t in tokens.items() if w_ != where)):
+            status, headers, answer = v.ses(home, "GET", where + f"NextToken={wrong}", None, key)
+            assert (status, headers["x-amzn-ErrorType"]) == (400, kind) and "NextToken" in answer["message"], (where, wrong, answer)
+        assert v.ses(home, "GET", where + f"NextToken={token}", None, other)[0] == 400, "it is the account's"
+    page = bearer("/v3/templates?page_size=2")[2]
+    token = page["_metadata"]["next"].rpartition("page_token=")[2]
+    assert len(bearer(f"/v3/templates?page_size=2&page_token={token}")[2]["result"]) == 1
+    for query in (f"templates?page_size=2&page_token={token}A", "templates?page_size=2&page_token=zzz", "suppression/bounces?offset=x", "suppression/bounces?limit=-1",
+                  "suppression/bounces?start_time=x", "whitelabel/domains?offset=x", "stats?start_date=2026-01-01&offset=x", "categories?limit=1e3"):
+        status, _, answer = bearer("/v3/" + query)
+        assert status == 400 and answer["errors"][0]["message"], (query, answer)
+    listed = bearer("/v1/suppressions")[2]
+    again = bearer(f"/v1/suppressions?after={listed['next']}")[2]
+    assert len(listed["suppressions"]) >= 3 and again == {"suppressions": [], "next": listed["next"], "more": False}
+    for query in ("suppressions?after=a/g0@two.test", f"suppressions?after={listed['next']}A", "events?after=ffffffffffffff", "events?after=zz"):
+        status, _, answer = bearer("/v1/" + query)
+        assert status == 400 and "after" in answer["detail"], (query, answer)
+    assert bearer("/v1/events?after=" + bearer("/v1/events")[2]["next"])[0] == 200
