@@ -404,6 +404,7 @@ int run_person_export(struct request *r)
     x.files = r->ask ? &asked.f : &local.f;
     json_object_set_new(r->reply, "problems", json_array());
     int e = person_of(r->core, r->a, arg_slice(r->args, "address"), &p);
+    if (!e && p.unread.n) e = err_set(ERR_CORRUPT, "%.*s", SLF(p.unread));
     if (!e) e = x.files->folder(x.files, arg_text(r->args, "to"));
     if (!e) e = export_records(&x);
     if (!e && p.id.n) e = export_mail(&x, below(r, "mail"));
@@ -476,7 +477,7 @@ int run_person_erase(struct request *r)
     struct person p;
     struct person_report rep = {0};
     int e = person_of(r->core, r->a, arg_slice(r->args, "address"), &p);
-    if (!e && p.id.n && !arg_flag(r->args, "account"))
+    if (!e && (p.id.n || p.unread.n) && !arg_flag(r->args, "account"))
         return err_set(
             ERR_STATE,
             "%.*s is an account here: with --account it goes with all its mail (`tram person export` "
@@ -486,7 +487,8 @@ int run_person_erase(struct request *r)
     if (!e) e = person_erase(r->core, &p, &rep);
     report_json(r->reply, &p, &rep);
     remains(r->reply, stays, COUNT_OF(stays));
-    bool again = rep.at[PERSON_SENDS].left > 0;
+    if (!e && p.unread.n) reply_text(r->reply, "unread", p.unread);
+    bool again = rep.at[PERSON_SENDS].left > 0 || p.unread.n;
     json_object_set_new(r->reply, "again", json_boolean(again));
     return e ? e : again ? NO : 0;
 }
@@ -498,7 +500,9 @@ void print_person_erase(json_t *args, json_t *reply, struct buf *out)
     buf_printf(out, "What named %s:\n", arg_text(reply, "address"));
     put_places(out, reply);
     if (!json_array_size(json_object_get(reply, "found"))) buf_str(out, "nothing\n");
-    if (arg_flag(reply, "again"))
+    const char *unread = arg_text(reply, "unread");
+    if (*unread) buf_printf(out, "The account itself is still there, with its mail: %s.\n", unread);
+    else if (arg_flag(reply, "again"))
         buf_str(out,
                 "Sends are under way to them: call it again when these are over (`tram campaign list`).\n");
     put_remains(out, reply);

@@ -352,7 +352,11 @@ static int walk_object(void *arg, struct slice object)
 {
     struct walk *w = arg;
     ar_reset(&w->a);
-    return w->spec->whole ? w->spec->whole(w, object) : look_rows(w, object);
+    int e = w->spec->whole ? w->spec->whole(w, object) : look_rows(w, object);
+    if (!err_is_damage(e)) return e;
+    log_warn("person", "%.*s cannot be read to its end: %s", SLF(object), err_text(e));
+    tally(w)->damaged++; /* the others are looked at all the same */
+    return 0;
 }
 
 static int walk_objects(struct walk *w, const struct spec *spec)

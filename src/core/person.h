@@ -16,7 +16,8 @@ struct person {
     struct slice address;                         /* in canonical form */
     struct slice local, escaped, domain, swapped; /* its parts as text has them; within JSON; in SRS */
     struct slice id;                              /* of their account here, or empty */
-    bool tags;                                    /* the domain is ours: local+tag is theirs, too */
+    struct slice unread; /* why the row of their account cannot be read, so that id is not known; or empty */
+    bool tags;           /* the domain is ours: local+tag is theirs, too */
 };
 /* Lies in a. ERR_SYNTAX. SUSPENDS. */
 MUST_CHECK int person_of(struct core *core, struct arena *a, struct slice address, struct person *out);
@@ -50,7 +51,8 @@ struct person_found {
 struct person_tally {
     uint64_t found, erased; /* rows; of sends letters */
     uint64_t left;          /* of those that may be erased: not yet, and later they can be */
-    uint64_t damaged;       /* could not be read to their end: what there is was looked at */
+    uint64_t damaged;       /* rows, or whole objects, that could not be read to their end: what there is was
+                             * looked at */
 };
 struct person_report {
     struct person_tally at[PERSON_NPLACES];

@@ -37,9 +37,11 @@ int person_of(struct core *core, struct arena *a, struct slice address, struct p
     int e = address_split(a, address, &local, &domain);
     if (e) return e;
     set_names(a, out, mail_addr_join(a, local, domain), domain);
-    out->tags = domain_get(dir, a, domain, &d) == 0;
+    e = domain_get(dir, a, domain, &d);
+    out->tags = !e || err_is_damage(e); /* its row may be damaged: it is ours */
     e = out->tags ? account_get_damaged(dir, a, out->address, &acc) : ERR_NOT_FOUND;
-    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    if (err_is_damage(e)) out->unread = ar_dup(a, sl_cstr(err_text(e)));
+    if (e) return e == ERR_NOT_FOUND || err_is_damage(e) ? 0 : e;
     out->id = ar_dup(a, sl_cstr(acc.id));
     set_names(a, out, acc.address, acc.domain); /* by an alias domain it was another */
     return 0;

@@ -11,6 +11,7 @@
 #include "send/event.h"
 #include "send/suppression.h"
 #include "sim/power.h"
+#include "sim/sim.h"
 #include "store/store.h"
 #include "trace/trace.h"
 
@@ -170,4 +171,77 @@ TEST(a_person_is_forgotten_whenever_the_power_goes)
                                               .check = check,
                                               .must_end = true,
                                               .least = 15});
+}
+
+/* ---- damage ---- */
+
+static const struct slice carl = SL_INIT("carl@one.test");
+
+static int torn(struct kv_tx *tx, void *key)
+{
+    kv_tx_put(tx, *(struct slice *)key, SL("\xff torn: carl@one.test"));
+    return 0;
+}
+
+static void tear(struct core *core, struct slice object, struct slice key)
+{
+    CHECK_OK(kv_transact(core->store->kv, object, torn, &key));
+}
+
+/* A row of each kind of object that is walked, and the row of the account. */
+static void tear_all(struct core *core)
+{
+    tear(core, SL("d:one.test"), SL("a:carl"));
+    tear(core, SL("s:0000000000000000"), SL("h"));
+    tear(core, SL("s:0000000000000001"), SL("p/00"));
+    tear(core, SL("x:news"), SL("a/torn"));
+    tear(core, SL("n:news"), SL("torn"));
+    tear(core, SL("v:news"), SL("torn"));
+    tear(core, SL("u:news"), SL("c/1"));
+    tear(core, SL("u:news"), SL("o/torn"));
+    tear(core, SL("_keys"), SL("k/torn"));
+    tear(core, SL("_guard"), SL("a/torn"));
+    tear(core, SL("q:news"), SL("e/torn"));
+    tear(core, SL("_source"), SL("u/torn"));
+}
+
+static int forget_carl(void *arg)
+{
+    struct world *w = arg;
+    struct arena a = {0};
+    struct core *core = ar_new(&a, struct core);
+    struct person p;
+    struct person_report rep;
+    struct letter_id id;
+    letter_id_new(&id);
+    CHECK_OK(open_core(core, w));
+    CHECK_OK(people(core->store->directory));
+    CHECK_OK(account_add(core->store->directory, carl, SL("secret")));
+    trace_index(core->store->trace, &id, SL(""), SL("news@one.test"), &carl, 1);
+    trace_addf(core->store->trace, &id, TRACE_QUEUED, SL(""), "queued for carl@one.test");
+    tear_all(core);
+    CHECK_OK(person_of(core, &a, carl, &p));
+    CHECK(p.unread.n && !p.id.n && p.tags); /* and not: nobody of ours */
+    CHECK_OK(person_erase(core, &p, &rep));
+    CHECK(rep.at[PERSON_TRACE].erased >= 1);
+    CHECK(rep.at[PERSON_EVENTS].erased >= 1);
+    CHECK_OK(person_each(core, &p, NULL, NULL, &rep));
+    CHECK_INT(rep.at[PERSON_TRACE].found, 0);
+    CHECK_INT(rep.at[PERSON_EVENTS].found, 0);
+    CHECK(rep.at[PERSON_SENDS].damaged >= 1);
+    core_close(core);
+    ar_free(&a);
+    return 0;
+}
+
+TEST(a_damaged_row_keeps_nobody_from_being_forgotten)
+{
+    struct world w = {0};
+    struct sim *s = sim_new(12);
+    begin(&w);
+    struct sim_node *n = sim_node(s, "one.test", "192.0.2.1");
+    sim_node_start(n, forget_carl, &w);
+    sim_run(s, 86400 * RT_S);
+    CHECK(!sim_node_running(n));
+    sim_free(&s);
 }

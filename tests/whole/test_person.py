@@ -106,3 +106,20 @@ def test_without_a_server_too_and_what_is_no_address(home, tmp_path):
     told = home.json("person", "export", "bob@one.test", str(tmp_path / "bob"))
     assert told["mail"] >= 1 and (tmp_path / "bob/records.jsonl").stat().st_size > 0
     home.start()
+
+
+def test_of_an_account_that_cannot_be_read_all_else_goes(home):
+    home.account("dora")
+    with home.submission("dora") as client:
+        client.sendmail("dora@one.test", ["bob@one.test"], w.letter("dora@one.test", "bob@one.test", "hello", "x\r\n"))
+    home.stop()
+    w.spoil(home, "a:dora", "d:one.test")
+    home.start()
+    assert "--account" in home.tram("person", "erase", "dora@one.test", status=1).stderr
+    assert "dora" in home.tram("trace", "--last", "100").stdout
+    home.tram("person", "export", "dora@one.test", "unused", ok=False)
+    erased = home.json("person", "erase", "dora@one.test", "--account", status=1)
+    assert places(erased)["trace"]["erased"] and "verify --repair" in erased["unread"] and erased["again"]
+    assert "dora@one.test" not in home.tram("trace", "--last", "100").stdout
+    said = home.tram("person", "erase", "dora@one.test", "--account", status=1)
+    assert "still there" in said.stdout and "verify --repair" in said.stdout
