@@ -393,6 +393,30 @@ TEST(a_damaged_block_hides_only_its_own_rows)
     }
 }
 
+/* Two of them hide none of what lies between them. */
+TEST(two_damaged_blocks_hide_only_their_own_rows)
+{
+    enum { OF_TWO = 2 * 130 }; /* rows */
+    for (unsigned part = 50; part < 700; part += 29) {
+        struct kv *kv;
+        size_t n, missing, runs;
+        bool told;
+        begin("rocks");
+        REQUIRE(engine_open(&kv) == 0);
+        CHECK_OK(kv_transact(kv, SL("o"), put_many, NULL));
+        kv_close(&kv);
+        put_rows(0); /* opening makes a table of what the log holds */
+        flip(".sst", part);
+        flip(".sst", part + 75 + part % 4 * 40);
+        REQUIRE(engine_open(&kv) == 0);
+        read_over(kv, &n, &missing, &runs, &told);
+        if (!told || runs != 2 || !missing || missing > OF_TWO || n + missing != MANY)
+            test_fail(__FILE__, __LINE__, "%u: %zu rows, %zu missing in %zu places", part, n, missing, runs);
+        kv_close(&kv);
+        end();
+    }
+}
+
 TEST(an_index_without_current_is_not_taken_for_a_new_one)
 {
     struct kv *kv = NULL;

@@ -8,10 +8,13 @@
 enum {
     FIRST = 0x20, /* of the bytes of a key */
     BYTES = 96,   /* a bound may hold one more */
+    OCTAVES = 32, /* each the half of the one before, */
+    HALVES = 5,   /* in which 31 places are looked at */
     LONGEST = 40, /* a place is told apart by so many bytes when no row says how long keys are */
 };
 
 #define TELL_EVERY (60 * RT_S)
+#define NEARER_FOR (10 * RT_S) /* a disk may take seconds to say that it cannot read a place */
 
 /* A bound as the digits of a number below 1. */
 struct place {
@@ -76,21 +79,74 @@ static int look(const struct over *x, const struct place *at, size_t n, size_t *
     return page.n ? 0 : e;
 }
 
+/* Between the places that are searched: `low` cannot be read, `high` can, or is the end. */
+struct span {
+    struct place low, high;
+    size_t n, row; /* digits that tell places apart; the longest key that was seen */
+    int64_t until; /* rt_now() at which it is enough that some rows can be read */
+};
+
+/* 1: it can be read, and is the new end; 0: it cannot. */
+static int probe(const struct over *x, struct span *s, const struct place *at)
+{
+    int e = look(x, at, s->n, &s->row);
+    if (s->row > s->n) s->n = s->row;
+    if (e) return is_hole(e) ? 0 : e;
+    s->high = *at;
+    return 1;
+}
+
+/* By halves, to where it ends. */
+static int halve(const struct over *x, struct span *s)
+{
+    struct place mid;
+    while (between(&s->low, &s->high, s->n, &mid)) {
+        int e = probe(x, s, &mid);
+        if (e < 0) return e;
+        if (!e) s->low = mid;
+    }
+    return 0;
+}
+
+/* Looks here and there between the two, down to halves of halves. */
+static int sample(const struct over *x, struct span *s, const struct place *low, const struct place *high,
+                  int halves)
+{
+    struct place mid;
+    if (!halves || rt_now() >= s->until || !between(low, high, s->n, &mid)) return 0;
+    int e = probe(x, s, &mid);
+    if (!e) e = sample(x, s, low, &mid, halves - 1);
+    return e ? e : sample(x, s, &mid, high, halves - 1);
+}
+
+/* What was come to may be the end of another hole than the one that begins at `from`: is there a row between
+ * the two? Near and far are looked at alike, for nobody knows how long the first one is. */
+static int nearer(const struct over *x, const struct place *from, struct span *s)
+{
+    struct place far = s->low, half;
+    int e = 0;
+    for (int i = 0; !e && i < OCTAVES && rt_now() < s->until && between(from, &far, s->n, &half);
+         i++, far = half) {
+        e = sample(x, s, &half, &far, HALVES);
+        if (!e) e = probe(x, s, &half);
+    }
+    return e;
+}
+
 /* The least place from which on rows can be read again; `to`, when there is none. `from` cannot be read. */
 static int resume(const struct over *x, struct slice from, char room[KV_KEY_MAX + 1], struct slice *out)
 {
-    struct place low = place_of(from), high = place_of(x->to), mid;
-    if (!x->to.n) high.digit[0] = BYTES - 1;
-    size_t n = LONGEST > from.n ? LONGEST : from.n, row = 0;
-    while (between(&low, &high, n, &mid)) {
-        int e = look(x, &mid, n, &row);
-        if (e && !is_hole(e)) return e;
-        if (e) low = mid;
-        else high = mid;
-        if (row > from.n) n = row;
+    const struct place begin = place_of(from);
+    struct span s = {begin, place_of(x->to), LONGEST > from.n ? LONGEST : from.n, 0, rt_now() + NEARER_FOR};
+    int e = 1;
+    if (!x->to.n) s.high.digit[0] = BYTES - 1;
+    while (e > 0) {
+        s.low = begin;
+        e = halve(x, &s);
+        if (!e) e = nearer(x, &begin, &s);
     }
-    *out = slice_of(&high, n, room);
-    return 0;
+    *out = slice_of(&s.high, s.n, room);
+    return e;
 }
 
 /* Now and then: it is come to again and again. */

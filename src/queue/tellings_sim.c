@@ -22,6 +22,7 @@ struct storm {
     int letters, domains, senders; /* in turns: of each domain so many addresses */
     unsigned notify;
     bool delivered; /* else all are refused */
+    bool mixed;     /* each second sender is written in capitals */
     int reports, in_hour[HOURS], of_first, delays;
     int64_t began;
     struct queue_stats at_last;
@@ -72,7 +73,8 @@ static int open_all(struct storm *w)
 static int submit(struct storm *w, int i, struct slice to)
 {
     char from[40];
-    snprintf(from, sizeof from, "s%d@d%d.test", i / w->domains % w->senders, i % w->domains);
+    snprintf(from, sizeof from, w->mixed && i % 2 ? "S%d@D%d.TEST" : "s%d@d%d.test",
+             i / w->domains % w->senders, i % w->domains);
     struct letter_rcpt r = {.address = to, .route = {.address = to}, .notify = w->notify};
     struct letter l = {.sender = sl_cstr(from),
                        .path = w->path,
@@ -158,6 +160,8 @@ TEST(senders_that_nothing_proves_hear_little_each_in_its_domain_and_together)
     struct storm w = run((struct storm){.path = PATH_UNPROVEN, .letters = 200}, blow);
     CHECK_INT(w.reports, TELL_UNPROVEN);
     CHECK(w.at_last.reports_withheld == 200 - TELL_UNPROVEN && w.untold == 1);
+    w = run((struct storm){.path = PATH_UNPROVEN, .letters = 200, .mixed = true}, blow);
+    CHECK_INT(w.reports, TELL_UNPROVEN);
     w = run((struct storm){.path = PATH_UNPROVEN, .letters = 500, .senders = 250}, blow);
     CHECK_INT(w.reports, TELL_UNPROVEN_DOMAIN);
     w = run((struct storm){.path = PATH_UNPROVEN, .letters = 4000, .senders = 20, .domains = 200}, blow);
