@@ -186,7 +186,8 @@ static int over_in(struct kv_tx *tx, bool *over)
     struct slice row;
     struct send_count c = {0};
     int e = kv_tx_get(tx, SL("c"), &row);
-    *over = !e && send_count_get(row, &c) == 0 && c.over;
+    if (!e) e = send_count_get(row, &c);
+    *over = !e && c.over;
     return e == ERR_NOT_FOUND ? 0 : e;
 }
 
