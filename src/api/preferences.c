@@ -61,7 +61,8 @@ static void put_form(struct buf *b, const struct choice *x, const char *const *w
     buf_str(b, "<p><b>");
     page_text(b, x->u->address);
     buf_str(b, "</b></p><form method=\"post\">");
-    for (size_t i = 0; i < x->ngroups; i++) put_group(b, &x->group[i], !has_left(x, x->group[i].id));
+    for (size_t i = 0; i < x->ngroups; i++) /* one without a name says nothing to a recipient */
+        if (!x->group[i].damaged) put_group(b, &x->group[i], !has_left(x, x->group[i].id));
     buf_printf(b,
                "<hr><label><input type=\"checkbox\" name=\"nothing\" value=\"1\"%s>%s</label>"
                "<input type=\"hidden\" name=\"shown\" value=\"0\"><p><button>%s</button></p></form>",

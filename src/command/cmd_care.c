@@ -10,6 +10,7 @@
 #include "guard/guard.h"
 #include "mail/head.h"
 #include "queue/queue.h"
+#include "send/send.h"
 #include "store/care.h"
 #include "store/rescue.h"
 
@@ -154,6 +155,7 @@ int run_verify(struct request *r)
     if (!e || e == ERR_CORRUPT) {
         int g = guard_check(s->kv, one_fault, &faults);
         if (!g) g = sources_verify(s->kv, one_fault, &faults);
+        if (!g) g = sends_verify(r->core->sends, one_fault, &faults);
         if (!g) g = api_key_each(r->core->keys, check_key, &faults);
         if (faults.n) e = NO;
         if (g) e = g;

@@ -77,6 +77,14 @@ static int owner_parse(struct slice row, struct slice *account)
     return !e && !account->n ? ERR_CORRUPT : e;
 }
 
+int sending_domain_row_check(struct slice key, struct slice row)
+{
+    struct sending_domain d = {0};
+    struct slice account;
+    if (sl_starts(key, SL("c/"))) return claim_parse(row, &d);
+    return sl_starts(key, SL("d/")) ? owner_parse(row, &account) : 0;
+}
+
 static void owner_put(struct kv_tx *tx, struct arena *a, const struct sending_domain *d)
 {
     struct buf b = BUF_INIT;

@@ -62,6 +62,7 @@ MUST_CHECK int sending_domain_remove(struct directory *dir, const char *account,
  */
 MUST_CHECK int sending_domain_each(struct directory *dir, const char *account,
                                    int (*each)(void *arg, const struct sending_domain *d), void *arg);
+MUST_CHECK int sending_domain_row_check(struct slice key, struct slice row); /* of _senders; for `verify` */
 MUST_CHECK int sending_domains_forget(struct directory *dir, const char *account); /* it goes */
 
 /* What a look at the DNS gave for *d as it was read. Bits that are not known stay as they were. */

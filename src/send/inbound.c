@@ -166,6 +166,13 @@ static int get_row(struct slice row, struct inbound *in, struct slice *pem)
     return e ? e : in->name.n && in->account.n && in->url.n ? 0 : ERR_CORRUPT;
 }
 
+int inbound_row_check(struct slice row)
+{
+    struct inbound in;
+    struct slice pem;
+    return get_row(row, &in, &pem);
+}
+
 static void put_row(struct kv_tx *tx, struct slice key, const struct inbound *in, struct slice pem)
 {
     struct buf b = BUF_INIT;

@@ -187,6 +187,9 @@ struct sends_conf {
 MUST_CHECK int sends_open(struct sends **out, const struct sends_conf *conf);
 /* What the queue asks of letters that are made when they leave: for queue_open(). */
 struct queue_maker sends_maker(struct sends *s);
+/* For `verify`: bad() is told of each row of the service that is a record and yet cannot be read; those that
+ * are no record store_verify() finds. SUSPENDS. */
+MUST_CHECK int sends_verify(struct sends *s, void (*bad)(void *arg, const char *what), void *arg);
 /* From now on sends give their letters to the queue, which is borrowed until sends_stop(). SUSPENDS. */
 MUST_CHECK int sends_start(struct sends *s, struct queue *q);
 void sends_stop(struct sends *s);   /* before the queue is closed. SUSPENDS */

@@ -1,6 +1,7 @@
 /* send_group.c - unsubscribe groups of an account: rows g/ID, and the last id given in row `g`. */
 #include "send_group.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "send_i.h"
 
@@ -21,7 +22,16 @@ static int get_row(struct slice row, struct send_group *g)
         case 'd': g->description = r.field; break;
         case 'D': g->is_default = rec_u64(&r); break;
         }
-    return e ? e : rec_error(&r);
+    if (!e) e = rec_error(&r);
+    return e || (utf8_valid(g->name) && utf8_valid(g->description))
+               ? e
+               : err_set(ERR_CORRUPT, "the record of a group is damaged");
+}
+
+int send_group_row_check(struct slice key, struct slice row)
+{
+    struct send_group g = {0};
+    return key.n > 1 ? get_row(row, &g) : 0;
 }
 
 static void put_row(struct kv_tx *tx, struct slice key, const struct send_group *g)
@@ -174,10 +184,12 @@ int send_group_list(struct sends *s, struct slice account, struct arena *a, stru
     if (e) return e;
     *out = ar_array(a, struct send_group, page.n);
     *n = page.n;
-    for (size_t i = 0; i < page.n && !e; i++) {
+    for (size_t i = 0; i < page.n; i++) {
         uint64_t id;
         if (num_hex64(sl_from(page.row[i].key, 2), &id)) (*out)[i].id = (uint32_t)id;
-        e = get_row(page.row[i].value, &(*out)[i]);
+        if (get_row(page.row[i].value, &(*out)[i]) == 0) continue;
+        log_error("send", "the row %.*s of y:%.*s is damaged", SLF(page.row[i].key), SLF(account));
+        (*out)[i] = (struct send_group){.id = (*out)[i].id, .damaged = true};
     }
-    return e;
+    return 0;
 }

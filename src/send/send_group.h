@@ -9,6 +9,7 @@ struct send_group {
     uint32_t id; /* from 1 */
     struct slice name, description;
     bool is_default;
+    bool damaged; /* of send_group_list(): its row cannot be read, only its id is known */
 };
 /* Writes it; id 0: a new one, whose id is then told. ERR_SYNTAX, ERR_LIMIT, ERR_NOT_FOUND: no group of that
  * id. */
@@ -20,6 +21,6 @@ MUST_CHECK int send_group_change(struct sends *s, struct slice account, uint32_t
 MUST_CHECK int send_group_get(struct sends *s, struct slice account, uint32_t id, struct arena *a,
                               struct send_group *out);
 MUST_CHECK int send_group_remove(struct sends *s, struct slice account, uint32_t id);
-/* All of them by their ids, in a. */
+/* All of them by their ids, in a; a damaged row hides no other. */
 MUST_CHECK int send_group_list(struct sends *s, struct slice account, struct arena *a,
                                struct send_group **out, size_t *n);

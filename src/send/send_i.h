@@ -185,3 +185,11 @@ void webhooks_run(void *sends);
 void numbers_run(void *sends); /* numbers_count.c: keeps all events counted */
 /* send_care.c: forgets what is old. SUSPENDS. */
 MUST_CHECK int sends_care(struct sends *s);
+
+/* Can a row be read? For send_verify.c; each beside the reader of the row. ERR_CORRUPT, ERR_VERSION. */
+MUST_CHECK int suppression_row_check(struct slice row);
+MUST_CHECK int stored_row_check(struct slice key, struct slice row);
+MUST_CHECK int send_group_row_check(struct slice key, struct slice row);
+MUST_CHECK int send_batch_row_check(struct slice row);
+MUST_CHECK int webhook_row_check(struct slice key, struct slice row);
+MUST_CHECK int inbound_row_check(struct slice row);

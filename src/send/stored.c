@@ -73,7 +73,8 @@ static int get_template(struct slice row, struct stored_template *t)
         case 'k': t->kind = r.field; break;
         case 'u': t->updated = (int64_t)rec_u64(&r); break;
         }
-    return e ? e : rec_error(&r);
+    if (!e) e = rec_error(&r);
+    return e || utf8_valid(t->name) ? e : err_set(ERR_CORRUPT, "the record of a template is damaged");
 }
 
 static int get_version(struct slice row, struct stored_version *v)
@@ -85,7 +86,15 @@ static int get_version(struct slice row, struct stored_version *v)
         case 'a': v->active = rec_u64(&r); break;
         case 'u': v->updated = (int64_t)rec_u64(&r); break;
         }
-    return e ? e : rec_error(&r);
+    if (!e) e = rec_error(&r);
+    return e || utf8_valid(v->name) ? e : err_set(ERR_CORRUPT, "the record of a version is damaged");
+}
+
+int stored_row_check(struct slice key, struct slice row)
+{
+    struct stored_template t = {0};
+    struct stored_version v = {0};
+    return sl_starts(key, SL("t/")) ? get_template(row, &t) : get_version(row, &v);
 }
 
 static void put_version(struct kv_tx *tx, struct slice key, const struct stored_version *v)

@@ -63,6 +63,16 @@ static int get_entry(struct slice field, struct suppression_entry *e)
     return bad ? bad : rec_error(&r);
 }
 
+int suppression_row_check(struct slice row)
+{
+    struct rec r;
+    struct suppression_entry one;
+    int e = rec_open(&r, row, ROW_VERSION);
+    while (!e && rec_next(&r))
+        if (r.tag == 'e') e = get_entry(r.field, &one);
+    return e ? e : rec_error(&r);
+}
+
 /* What cannot be read of a row may have been any reason: its address gets nothing until somebody takes the
  * entry that says so away. */
 static void get_row(struct slice row, struct entries *out)

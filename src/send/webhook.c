@@ -81,6 +81,13 @@ static void put_place(struct buf *b, const struct webhook *h)
     rec_opt(b, 'w', utf8_cut(h->why, 300));
 }
 
+int webhook_row_check(struct slice key, struct slice row)
+{
+    struct webhook h = {0};
+    struct slice pem;
+    return sl_starts(key, SL("w/")) ? get_settings(row, &h, &pem) : get_place(row, &h);
+}
+
 /* SubjectPublicKeyInfo of a point on P-256 (RFC 5480 section 2). */
 struct slice webhook_public_key(struct arena *a, const struct es256 *k)
 {

@@ -439,6 +439,71 @@ TEST(verify_names_a_damaged_row_of_every_object)
     fixture_end(&f);
 }
 
+static int of_a_later_version(struct kv_tx *tx, void *key)
+{
+    kv_tx_put(tx, sl_cstr(key), SL("\2n\1x"));
+    return 0;
+}
+
+static int claim_without_key(struct kv_tx *tx, void *key)
+{
+    kv_tx_put(tx, sl_cstr(key), SL("\1c\1x"));
+    return 0;
+}
+
+TEST(verify_names_a_row_of_a_later_version)
+{
+    struct fixture f;
+    struct buf said = BUF_INIT;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(kv_transact(f.s->kv, SL("_audit"), of_a_later_version, "0006618c30f7e4e35e04c998"));
+    CHECK_ERR(store_verify(f.s, NULL, NULL, note_fault, &said), ERR_CORRUPT);
+    CHECK_SL(buf_slice(&said), "object _audit: the row 0006618c30f7e4e35e04c998 is of a version that this "
+                               "program does not know: use a newer Tram\n");
+    buf_free(&said);
+    fixture_end(&f);
+}
+
+static int put_mark(struct kv_tx *tx, void *key)
+{
+    kv_tx_put(tx, sl_cstr(key), SL("1"));
+    return 0;
+}
+
+TEST(verify_knows_rows_that_are_their_keys)
+{
+    struct fixture f;
+    static const char *const mark[][2] = {{"_sends", "o/001796000000/66gdnrqctousrsqe"},
+                                          {"_sends", "B/acc1/95d1420c56bd3e97"},
+                                          {"m:acc1", "f/020788/b/~0123456789abcdef0123456789abcdef"}};
+    struct buf said = BUF_INIT;
+    REQUIRE(fixture_begin(&f));
+    for (size_t i = 0; i < COUNT_OF(mark); i++)
+        CHECK_OK(kv_transact(f.s->kv, sl_cstr(mark[i][0]), put_mark, (void *)mark[i][1]));
+    CHECK_OK(store_verify(f.s, NULL, NULL, note_fault, &said));
+    for (size_t i = 0; i < COUNT_OF(mark); i++)
+        CHECK_OK(kv_transact(f.s->kv, sl_cstr(mark[i][0]), damage_one, (void *)mark[i][1]));
+    CHECK_ERR(store_verify(f.s, NULL, NULL, note_fault, &said), ERR_CORRUPT);
+    for (size_t i = 0; i < COUNT_OF(mark); i++)
+        CHECK(sl_find(buf_slice(&said), ar_printf(&f.a, "object %s: the row %s is damaged\n", mark[i][0],
+                                                  mark[i][1])) != SL_NONE);
+    buf_free(&said);
+    fixture_end(&f);
+}
+
+/* A whole record, of which no reader can make what it is to be: a claim without a key. */
+TEST(verify_names_a_claim_of_a_domain_that_says_nothing)
+{
+    struct fixture f;
+    struct buf said = BUF_INIT;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(kv_transact(f.s->kv, SL("_senders"), claim_without_key, "c/acc1/shop.example"));
+    CHECK_ERR(store_verify(f.s, NULL, NULL, note_fault, &said), ERR_CORRUPT);
+    CHECK_SL(buf_slice(&said), "object _senders: the row c/acc1/shop.example is damaged\n");
+    buf_free(&said);
+    fixture_end(&f);
+}
+
 /* The next object that docs/format.md has a heading for: "### `NAME`..."; the queue checks its own. */
 static bool next_object(struct fixture *f, struct slice *page, const char **object)
 {
