@@ -5,6 +5,7 @@
 #include "base/civil.h"
 #include "base/log.h"
 #include "numbers_i.h"
+#include "rt/rt.h"
 #include "standing.h"
 
 enum { PAGE = 200, CATCH_UP = 40 };
@@ -92,12 +93,15 @@ static int by_day_and_name(const void *x, const void *y)
 
 static int gather(struct gathering *g)
 {
+    int64_t today = rt_wall_seconds() / 86400, from = g->ask->from, to = g->ask->to;
     bool more = true;
     int e = 0;
+    if (from < today - NUMBERS_KEEP_DAYS) from = today - NUMBERS_KEEP_DAYS; /* nothing is older */
+    if (to > today + 1) to = today + 1; /* nor of later days, but for clocks */
     map_init(&g->rows, false);
     g->object = numbers_object(g->ask->account, g->a);
     for (int i = 0; !e && more && i < CATCH_UP; i++) e = numbers_count(g->s, g->ask->account, &more);
-    for (int64_t day = g->ask->from; !e && day <= g->ask->to; day++)
+    for (int64_t day = from; !e && day <= to; day++)
         e = g->ask->name.n || g->ask->by == NUMBERS_BY_ALL ? take_one(g, day) : take_all(g, day);
     return e;
 }

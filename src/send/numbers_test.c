@@ -106,6 +106,12 @@ TEST(numbers_count_each_event_where_it_belongs)
     CHECK_OK(numbers_days(&ask, SL(""), SL("")));
     CHECK_OK(numbers_names(t.x.s, &ask, &t.x.f.a, &names, &n));
     CHECK_INT(n, 2);
+    ask.from = -(1LL << 40), ask.to = 1LL << 40; /* who asks for every day there is has an answer soon */
+    CHECK_OK(numbers_names(t.x.s, &ask, &t.x.f.a, &names, &n));
+    CHECK_INT(n, 2);
+    ask.by = NUMBERS_BY_ALL;
+    CHECK_OK(numbers_table(t.x.s, &ask, &t.x.f.a, &v, &n));
+    CHECK(n == 1 && v[0].n.n[NUMBER_ACCEPTED] == 3);
     send_fixture_end(&t.x);
 }
 
