@@ -36,10 +36,10 @@ void mailjet_template_delete(struct http_call *c);
 void mailjet_content_put(struct http_call *c);
 void mailjet_content_get(struct http_call *c);
 
-/* mailjet_list.c: Limit and Offset of a list. ERR_USAGE with a sentence. */
-MUST_CHECK int mailjet_page(struct http_call *c, uint64_t *limit, uint64_t *offset);
-/* Answers with the page of them that is asked for; takes the reference. */
-void mailjet_list(struct http_call *c, json_t *all);
+/* mailjet_list.c: answers with those that are asked for: Limit, Offset, Sort, countOnly, and each member of
+ * theirs as a filter; other parameters are refused, but for `others` (until NULL; or NULL), which are heard
+ * by the caller. Takes the reference. */
+void mailjet_list(struct http_call *c, json_t *all, const char *const *others);
 
 /* mailjet_messages.c */
 void mailjet_message_get(struct http_call *c);

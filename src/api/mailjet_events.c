@@ -187,7 +187,7 @@ void mailjet_callback_list(struct http_call *c)
     for (size_t k = 0; !e && k < KINDS; k++)
         if (t.of[k].name.n) json_array_append_new(list, setting_json(k, &t.of[k]));
     if (!e) {
-        mailjet_list(c, list);
+        mailjet_list(c, list, NULL);
         return;
     }
     json_decref(list);

@@ -1,33 +1,157 @@
-/* mailjet_list.c - lists of Mailjet's v3/REST, a page at a time. */
+/* mailjet_list.c - lists of Mailjet's v3/REST: filtered by members of what is in them, sorted by one, a page
+ * at a time. What asks for something else is refused: an answer that ignores it would be a wrong one. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
 #include "base/text.h"
 #include "mailjet.h"
 
-/* Limit=0 is as many as there may be. */
-int mailjet_page(struct http_call *c, uint64_t *limit, uint64_t *offset)
+enum { PAGE = 10, PAGE_MAX = 1000 };
+
+struct listing {
+    struct http_call *c;
+    json_t *all;
+    const char *const *others; /* parameters that are heard elsewhere */
+    uint64_t limit, offset;
+    bool count_only;
+};
+
+/* ---- what is asked for ---- */
+
+static bool is_one_of(const char *const *names, struct slice name)
 {
-    enum { PAGE = 10, PAGE_MAX = 1000 };
-    struct slice most = http_query(c, SL("Limit")), from = http_query(c, SL("Offset"));
-    *limit = PAGE, *offset = 0;
-    if (most.p && !num_u64(most, PAGE_MAX, limit))
-        return err_set(ERR_USAGE, "Limit must be a number up to %d", PAGE_MAX);
-    if (from.p && !num_u64(from, INT32_MAX, offset)) return err_set(ERR_USAGE, "Offset must be a number");
-    if (!*limit) *limit = PAGE_MAX;
+    for (; names && *names; names++)
+        if (sl_eq(name, sl_cstr(*names))) return true;
+    return false;
+}
+
+static int number(struct slice text, uint64_t most, const char *name, uint64_t *out)
+{
+    return num_u64(text, most, out)
+               ? 0
+               : err_set(ERR_USAGE, "%s must be a number up to %llu", name, (unsigned long long)most);
+}
+
+/* Every one of them has it, or none: they are of one kind. */
+static bool has_member(const json_t *all, const char *name)
+{
+    return !json_array_size(all) || json_object_get(json_array_get(all, 0), name);
+}
+
+static bool says(const json_t *v, struct slice text)
+{
+    uint64_t n;
+    if (json_is_string(v)) return sl_eq(sl(json_string_value(v), json_string_length(v)), text);
+    if (json_is_integer(v)) return num_u64(text, INT64_MAX, &n) && json_integer_value(v) == (json_int_t)n;
+    if (json_is_boolean(v))
+        return sl_eqi(text, json_is_true(v) ? SL("true") : SL("false")) ||
+               sl_eq(text, json_is_true(v) ? SL("1") : SL("0"));
+    return false;
+}
+
+static int filter(struct listing *l, struct slice key, struct slice value)
+{
+    char *name = ar_cstr(l->c->a, key);
+    if (memchr(key.p, 0, key.n) || !has_member(l->all, name))
+        return err_set(ERR_USAGE, "\"%.*s\" is no filter of this list", SLF(key));
+    for (size_t i = json_array_size(l->all); i > 0; i--)
+        if (!says(json_object_get(json_array_get(l->all, i - 1), name), value))
+            json_array_remove(l->all, i - 1);
     return 0;
 }
 
-void mailjet_list(struct http_call *c, json_t *all)
+/* ---- the order ---- */
+
+struct row {
+    json_t *all;
+    const json_t *by;
+    size_t at; /* those that are equal stay as they were */
+};
+
+static int ascending(const void *x, const void *y)
 {
-    uint64_t limit, offset;
+    const struct row *a = x, *b = y;
+    json_int_t m = json_integer_value(a->by), n = json_integer_value(b->by);
+    int order = (m > n) - (m < n);
+    if (json_is_string(a->by) && json_is_string(b->by))
+        order = strcmp(json_string_value(a->by), json_string_value(b->by));
+    return order ? order : (a->at > b->at) - (a->at < b->at);
+}
+
+static void sort(struct listing *l, const char *name, bool down)
+{
+    size_t n = json_array_size(l->all);
+    struct row *v = ar_array(l->c->a, struct row, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        v[i] = (struct row){.all = json_array_get(l->all, i), .at = i};
+        v[i].by = json_object_get(v[i].all, name);
+    }
+    if (n) qsort(v, n, sizeof *v, ascending);
+    json_t *sorted = json_array();
+    for (size_t i = 0; i < n; i++) json_array_append(sorted, v[down ? n - 1 - i : i].all);
+    json_decref(l->all);
+    l->all = sorted;
+}
+
+/* "Name", "Name DESC" */
+static int order(struct listing *l, struct slice text)
+{
+    size_t blank = sl_chr(text, ' ');
+    struct slice key = sl_sub(text, 0, blank == SL_NONE ? text.n : blank),
+                 way = sl_trim(sl_from(text, key.n));
+    char *name = ar_cstr(l->c->a, key);
+    bool down = sl_eqi(way, SL("DESC"));
+    if (!key.n || memchr(key.p, 0, key.n) || !has_member(l->all, name) ||
+        (way.n && !down && !sl_eqi(way, SL("ASC"))))
+        return err_set(ERR_USAGE, "Sort must be a member of what is listed, and ASC or DESC");
+    sort(l, name, down);
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static int page(struct listing *l)
+{
+    struct http_call *c = l->c;
+    struct slice most = http_query(c, SL("Limit")), from = http_query(c, SL("Offset")),
+                 count = http_query(c, SL("countOnly"));
+    l->limit = PAGE;
+    int e = most.p ? number(most, PAGE_MAX, "Limit", &l->limit) : 0;
+    if (!e && from.p) e = number(from, INT32_MAX, "Offset", &l->offset);
+    if (!l->limit) l->limit = PAGE_MAX; /* as many as there may be */
+    l->count_only = sl_eq(count, SL("1")) || sl_eqi(count, SL("true"));
+    if (!e && count.p && !l->count_only && !sl_eq(count, SL("0")) && !sl_eqi(count, SL("false")))
+        e = err_set(ERR_USAGE, "countOnly must be 1 or 0");
+    return e;
+}
+
+static int choose(struct listing *l)
+{
+    static const char *const own[] = {"Limit", "Offset", "countOnly", "Sort", NULL};
+    struct slice rest = l->c->request->query, key, value, sorted = http_query(l->c, SL("Sort"));
+    int e = page(l);
+    if (!e && sorted.p) e = order(l, sorted);
+    while (!e && http_query_next(l->c->a, &rest, &key, &value))
+        if (!is_one_of(own, key) && !is_one_of(l->others, key)) e = filter(l, key, value);
+    return e;
+}
+
+void mailjet_list(struct http_call *c, json_t *all, const char *const *others)
+{
+    struct listing l = {.c = c, .all = all, .others = others};
     json_t *list = json_array();
-    size_t total = json_array_size(all);
-    int e = mailjet_page(c, &limit, &offset);
-    for (size_t i = (size_t)offset; !e && i < total && json_array_size(list) < limit; i++)
-        json_array_append(list, json_array_get(all, i));
-    json_decref(all);
+    int e = choose(&l);
+    size_t total = json_array_size(l.all);
+    for (size_t i = (size_t)l.offset; !e && !l.count_only && i < total && json_array_size(list) < l.limit;
+         i++)
+        json_array_append(list, json_array_get(l.all, i));
+    size_t n = l.count_only ? total : json_array_size(list);
+    json_decref(l.all);
     if (!e) {
-        api_json(c, 200,
-                 json_pack("{s:I,s:o,s:I}", "Count", (json_int_t)json_array_size(list), "Data", list, "Total",
-                           (json_int_t)total));
+        api_json(
+            c, 200,
+            json_pack("{s:I,s:o,s:I}", "Count", (json_int_t)n, "Data", list, "Total", (json_int_t)total));
         return;
     }
     json_decref(list);

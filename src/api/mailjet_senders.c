@@ -73,54 +73,30 @@ struct listing {
     struct http_call *c;
     form *as;
     json_t *list;
-    uint64_t limit, offset, total;
 };
-
-static bool in_page(struct listing *l)
-{
-    l->total++;
-    return l->total > l->offset && json_array_size(l->list) < l->limit;
-}
 
 static int list_one(void *arg, const struct sending_domain *d)
 {
     struct listing *l = arg;
-    if (in_page(l)) json_array_append_new(l->list, l->as(l->c, d));
+    json_array_append_new(l->list, l->as(l->c, d));
     return 0;
 }
 
-static int list_begin(struct http_call *c, struct listing *l, form *as)
+/* Takes the reference. */
+static void list_all(struct http_call *c, form *as, json_t *list)
 {
-    *l = (struct listing){.c = c, .as = as};
-    int e = mailjet_page(c, &l->limit, &l->offset);
-    if (!e) l->list = json_array();
-    return e;
-}
-
-static void list_end(struct listing *l, int e)
-{
-    if (!e) e = sender_each(l->c, list_one, l);
+    struct listing l = {c, as, list};
+    int e = sender_each(c, list_one, &l);
     if (!e) {
-        told(l->c, 200, l->list, l->total);
+        mailjet_list(c, list, NULL);
         return;
     }
-    json_decref(l->list);
-    failed(l->c, e);
+    json_decref(list);
+    failed(c, e);
 }
 
-void mailjet_dns_list(struct http_call *c)
-{
-    struct listing l;
-    list_end(&l, list_begin(c, &l, dns_json));
-}
-
-void mailjet_sender_list(struct http_call *c)
-{
-    struct listing l;
-    int e = list_begin(c, &l, sender_json);
-    if (!e && in_page(&l)) json_array_append_new(l.list, own_json(c));
-    list_end(&l, e);
-}
+void mailjet_dns_list(struct http_call *c) { list_all(c, dns_json, json_array()); }
+void mailjet_sender_list(struct http_call *c) { list_all(c, sender_json, json_pack("[o]", own_json(c))); }
 
 /* ---- one ---- */
 

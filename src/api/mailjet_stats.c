@@ -116,6 +116,8 @@ static json_t *row_json(const struct numbers_ask *ask, const struct numbers_row 
 
 void mailjet_stat_counters(struct http_call *c)
 {
+    static const char *const heard[] = {
+        "CounterSource", "SourceID", "CounterResolution", "CounterTiming", "FromTS", "ToTS", NULL};
     struct numbers_ask ask;
     struct numbers_row *row;
     size_t n;
@@ -127,5 +129,5 @@ void mailjet_stat_counters(struct http_call *c)
     }
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) json_array_append_new(list, row_json(&ask, &row[i], c->a));
-    mailjet_list(c, list);
+    mailjet_list(c, list, heard);
 }

@@ -66,7 +66,7 @@ void mailjet_template_list(struct http_call *c)
     json_t *list = json_array();
     int e = stored_each(sends_of(c), account_of(c), list_one, list);
     if (!e) {
-        mailjet_list(c, list);
+        mailjet_list(c, list, NULL);
         return;
     }
     json_decref(list);

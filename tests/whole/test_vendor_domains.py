@@ -230,6 +230,8 @@ def test_mailjet_senders(home):
     assert [s["Email"] for s in mailjet(home, "GET", "sender")[1]["Data"]] == ["alice@one.test", "*@mj.test"]
     page = mailjet(home, "GET", "sender?Limit=1&Offset=1")[1]
     assert [s["Email"] for s in page["Data"]] == ["*@mj.test"] and page["Total"] == 2
+    assert [s["Email"] for s in mailjet(home, "GET", "sender?Email=*@mj.test&Status=Active")[1]["Data"]] == ["*@mj.test"]
+    assert mailjet(home, "GET", "sender?Status=Inactive&countOnly=1")[1] == {"Count": 0, "Data": [], "Total": 0}
     assert mailjet(home, "DELETE", "sender/*@mj.test")[0] == 204
     assert mailjet(home, "GET", f"sender/{made['ID']}")[0] == 404 == mailjet(home, "GET", f"dns/{made['ID']}")[0]
 

@@ -597,7 +597,13 @@ def test_mailjet_lists_in_pages(home):
     for limit, offset in ((1, 0), (2, 1), (1000, 2), (10, whole["Total"]), (1, 2**31 - 1)):
         page = ask(home, "GET", f"/v3/REST/template?Limit={limit}&Offset={offset}", None, pair)[2]
         assert page["Data"] == whole["Data"][offset:][:limit] and (page["Count"], page["Total"]) == (len(page["Data"]), whole["Total"]), page
-    for wrong in ("Limit=-1", "Limit=1001", "Offset=x", f"Offset={2**31}"):
+    names = sorted(t["Name"] for t in whole["Data"])
+    for query, found in (("Sort=Name", names), ("Sort=Name+DESC", names[::-1]), ("Sort=Name%20asc", names), ("Name=paged+1", ["paged 1"]), ("Name=nobody", []),
+                         (f"ID={whole['Data'][0]['ID']}", [whole["Data"][0]["Name"]]), ("Sort=Name&Name=paged+2", ["paged 2"]), ("countOnly=0&Sort=Name", names)):
+        page = ask(home, "GET", f"/v3/REST/template?{query}&Limit=0", None, pair)[2]
+        assert [t["Name"] for t in page["Data"]] == found and page["Total"] == len(found), (query, page)
+    assert ask(home, "GET", "/v3/REST/template?countOnly=1&Limit=1", None, pair)[2] == {"Count": whole["Total"], "Data": [], "Total": whole["Total"]}
+    for wrong in ("Limit=-1", "Limit=1001", "Offset=x", f"Offset={2**31}", "countOnly=x", "Sort=Nothing", "Sort=Name+UP", "Sort=", "Nothing=1", "Name%00x=1", "=1"):
         status, _, answer = ask(home, "GET", f"/v3/REST/template?{wrong}", None, pair)
         assert status == 400 and answer["ErrorMessage"], wrong
 
