@@ -190,6 +190,14 @@ static int list_one(void *arg, const struct stored_template *t)
     return e;
 }
 
+static bool are_kinds(struct slice list)
+{
+    struct slice one;
+    while (sl_next(&list, ',', &one))
+        if (!sl_eq(one, SL("legacy")) && !sl_eq(one, SL("dynamic"))) return false;
+    return true;
+}
+
 /* Pages with page_size; without it all there are, under another name, as older clients know it. */
 void sendgrid_template_list(struct http_call *c)
 {
@@ -200,6 +208,7 @@ void sendgrid_template_list(struct http_call *c)
                 ? err_set(ERR_USAGE, "page_size must be between 1 and %d", PAGE_MAX)
                 : 0;
     l.page = page;
+    if (!e && !are_kinds(l.kinds)) e = err_set(ERR_USAGE, "generations must be legacy, dynamic or both");
     if (!e) e = cursor_read(c, "sendgrid templates", "page_token", &l.after);
     if (!e) e = stored_each(sends_of(c), account_of(c), list_one, &l);
     if (e < 0) {

@@ -807,6 +807,9 @@ def test_a_page_goes_on_only_where_this_list_ended(home):
             status, headers, answer = ses(home, "GET", f"{path}?NextToken={urllib.parse.quote(slip, safe='')}&PageSize=1")
             kind = "InvalidNextTokenException" if "suppression" in path else "BadRequestException"
             assert (status, headers["x-amzn-ErrorType"]) == (400, kind) and "NextToken" in answer["message"], (path, slip, answer)
+    for wrong in ("dynamic%20x", "old", "dynamic%26x=1"):
+        status, _, answer = sendgrid(home, f"/v3/templates?generations={wrong}&page_size=1", method="GET")
+        assert status == 400 and "generations" in answer["errors"][0]["message"], (wrong, answer)
     for slip in slips:
         status, _, answer = sendgrid(home, f"/v3/templates?generations=dynamic&page_size=1&page_token={urllib.parse.quote(slip, safe='')}", method="GET")
         assert status == 400 and "page_token" in answer["errors"][0]["message"], (slip, answer)
