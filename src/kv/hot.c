@@ -48,7 +48,8 @@ void kv_hot_wrote(struct kv_hot *h, const struct omap *rows)
 {
     for (struct onode *n = omap_first(rows); n; n = omap_next(n)) {
         struct kv_hot_row *r = &h->row[place_of(n->key)];
-        if (n->kind == OMAP_NONE || !is_of(r, n->key)) continue;
+        bool wanted = n->kind == OMAP_PUT && n->warm;
+        if (n->kind == OMAP_NONE || !(wanted || is_of(r, n->key))) continue;
         if (n->kind == OMAP_PUT) set(r, n->key, n->value);
         else r->there = false;
     }

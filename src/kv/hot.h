@@ -1,7 +1,8 @@
 /* hot.h - rows that the committer reads again and again: whose a shard is, counts, sums.
  *
  * The committer is the only writer, so what it read or wrote last is what the engine holds; a lookup here
- * costs a tenth of one in an engine. A row comes in when it is read, follows every group that is durable, and
+ * costs a tenth of one in an engine. A row comes in when it is read, or written to be read soon
+ * (kv_tx_put_warm()), follows every group that is durable, and
  * all are forgotten when what the engine holds is in doubt. The committer's own. */
 #pragma once
 #include "omap.h"

@@ -1,11 +1,12 @@
 /* hot_test.c - the conformance suite: rows that are read again and again. */
 #include "hot.h"
 
+#include "kv_i.h"
 #include "kv_test.h"
 
 struct hot_step {
     const char *value; /* put, or NULL */
-    bool del, erase, fail;
+    bool del, erase, fail, warm;
     char seen[16]; /* what it read first */
 };
 
@@ -21,7 +22,13 @@ static int hot_tx(struct kv_tx *tx, void *arg)
             (void)!kv_tx_get(tx, sl_cstr((snprintf(key, sizeof key, "o%d", i), key)), &again);
     }
     if (!e && memcmp(v.p, x->seen, strlen(x->seen)) != 0) return ERR_CORRUPT;
-    if (x->value) kv_tx_put(tx, SL("k"), sl_cstr(x->value));
+    struct buf b = BUF_INIT;
+    if (x->value && !x->warm) kv_tx_put(tx, SL("k"), sl_cstr(x->value));
+    if (x->value && x->warm) {
+        buf_str(&b, x->value);
+        kv_tx_put_warm(tx, SL("k"), &b);
+    }
+    buf_free(&b);
     if (x->del) kv_tx_del(tx, SL("k"));
     if (x->erase) kv_tx_erase(tx, SL("a"), SL("z"));
     return x->fail ? ERR_DENIED : 0;
@@ -98,4 +105,45 @@ TEST(a_row_that_was_read_before_is_read_anew_when_a_group_is_in_doubt)
         hot_is(&s, left[i], (struct hot_step){0});
         kv_close(&kv);
     }
+}
+
+static int put_warm(struct kv_tx *tx, void *arg)
+{
+    struct buf b = BUF_INIT;
+    buf_str(&b, arg);
+    kv_tx_put_warm(tx, SL("w"), &b);
+    buf_free(&b);
+    return 0;
+}
+
+static int put_cold(struct kv_tx *tx, void *arg)
+{
+    kv_tx_put(tx, SL("c"), sl_cstr(arg));
+    return 0;
+}
+
+/* Is it in memory, as this? The committer rests. */
+static bool is_warm(struct suite *s, const char *key, const char *value)
+{
+    char room[KV_FULL_MAX];
+    struct slice found;
+    bool there = kv_hot_find(&s->kv->hot, kv_full(room, SL("o"), sl_cstr(key)), &found);
+    return there && value ? sl_eq(found, sl_cstr(value)) : there;
+}
+
+EACH_ENGINE(a_row_that_is_written_to_be_read_soon_is_in_memory)
+{
+    CHECK_OK(kv_transact(s->kv, SL("o"), put_cold, "1"));
+    CHECK(!is_warm(s, "c", NULL));
+    CHECK_OK(kv_transact(s->kv, SL("o"), put_warm, "1"));
+    CHECK(is_warm(s, "w", "1"));
+    CHECK_OK(kv_transact(s->kv, SL("o"), put_warm, "2"));
+    CHECK(is_warm(s, "w", "2"));
+    hot_is(s, "-", (struct hot_step){.value = "1", .warm = true, .fail = true}); /* nothing was written */
+    CHECK(!is_warm(s, "k", NULL));
+    hot_is(s, "-", (struct hot_step){.value = "1", .warm = true});
+    CHECK(is_warm(s, "k", "1"));
+    hot_is(s, "1", (struct hot_step){.del = true});
+    CHECK(!is_warm(s, "k", NULL));
+    hot_is(s, "-", (struct hot_step){0});
 }

@@ -95,6 +95,8 @@ static bool txn_apply(struct kv *kv, struct txn *t)
 static void group_commit(struct kv *kv, struct txn **in, size_t n)
 {
     int e = kv_commit(kv);
+    if (kv->claiming) __atomic_fetch_add(&kv->claims, 1, __ATOMIC_RELEASE); /* whatever e says is there */
+    kv->claiming = false;
     kv_gaps_written(kv);
     if (e || kv->batch.nerased) kv_hot_forget(&kv->hot);
     else kv_hot_wrote(&kv->hot, &kv->batch.rows);

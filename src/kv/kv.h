@@ -63,6 +63,8 @@ void kv_tx_want(struct kv_tx *tx, struct slice key);
 void kv_tx_put(struct kv_tx *tx, struct slice key, struct slice value);
 /* A record (kv/record.h): ERR_TOO_LONG, sticky like put's errors, when it did not fit. */
 void kv_tx_put_record(struct kv_tx *tx, struct slice key, const struct buf *record);
+/* The same of a row that another transaction reads soon: it will find it in memory. */
+void kv_tx_put_warm(struct kv_tx *tx, struct slice key, const struct buf *record);
 void kv_tx_del(struct kv_tx *tx, struct slice key);
 /* What the transaction tells another object (events, counters): a put of a record there, made with the
  * transaction's own changes and taken back with them; never dropped. Nothing of the other object is
@@ -174,6 +176,9 @@ MUST_CHECK int kv_tx_fence(struct kv_tx *tx, struct slice name, uint64_t fence);
 MUST_CHECK int kv_tx_claim(struct kv_tx *tx, struct slice name, uint64_t fence);
 /* Looks without a transaction: ERR_DENIED when the object was used under a higher number. SUSPENDS. */
 MUST_CHECK int kv_claimed(struct kv *kv, struct slice object, struct slice name, uint64_t fence);
+/* Grows when an object may have been claimed: what kv_claimed() said, asked after this, holds as long as it
+ * stays. Never 0. On any thread. */
+uint64_t kv_claims(const struct kv *kv);
 
 /* ---- care ---- */
 

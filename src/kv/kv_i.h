@@ -100,6 +100,7 @@ struct kv {
     struct arena group, scratch; /* the batch; what one transaction read */
     struct kv_batch batch;
     struct kv_hot hot;
+    bool claiming;        /* the group claims objects: kv_claims() grows behind it */
     size_t erased_before; /* ranges of the batch that are not this transaction's */
     struct kv_undo *undo;
     size_t nundo, undo_cap;
@@ -109,6 +110,8 @@ struct kv {
     uint64_t number; /* of the last group that is durable; see commit.c */
     bool broken;     /* a write failed: nothing is written before the engine is open again */
     bool doubt;      /* and the log may hold group number + 1 */
+
+    uint64_t claims; /* kv_claims() - 1; atomic */
 
     struct kv_gate gate;
     void (*mend)(struct kv *kv); /* has the committer try to open the engine again. SUSPENDS or BLOCKS */

@@ -374,11 +374,18 @@ EACH_ENGINE(a_lease_over_many_objects_leaves_its_number_in_each)
     uint64_t one, two, three;
     int64_t left;
     CHECK_OK(kv_lease(s->kv, SL("node"), SL("owner"), SL("one"), 0, &one, &left));
+    uint64_t claims = kv_claims(s->kv);
+    CHECK(claims > 0);
     CHECK_OK(kv_transact(s->kv, SL("a"), claimed_put, &one));
+    CHECK(kv_claims(s->kv) > claims);
+    claims = kv_claims(s->kv);
+    CHECK_OK(kv_transact(s->kv, SL("a"), claimed_put, &one)); /* it is claimed already */
+    CHECK_INT(kv_claims(s->kv), claims);
     CHECK_OK(kv_lease(s->kv, SL("node"), SL("owner"), SL("one"), 0, &two, &left));
     CHECK_INT(two, one + 1); /* it runs for no time: the same owner begins anew */
     CHECK_OK(kv_claimed(s->kv, SL("a"), SL("owner"), one));
     CHECK_OK(kv_transact(s->kv, SL("a"), claimed_put, &two));
+    CHECK(kv_claims(s->kv) > claims);
     CHECK_ERR(kv_transact(s->kv, SL("a"), claimed_put, &one), ERR_DENIED);
     CHECK_ERR(kv_claimed(s->kv, SL("a"), SL("owner"), one), ERR_DENIED);
     CHECK_OK(kv_claimed(s->kv, SL("a"), SL("owner"), two));

@@ -3,7 +3,7 @@
  * owner can be told and refused. Fields: f fence, x expiry
  * in milliseconds since the Unix epoch by the engine's clock, o owner. One lease
  * over many objects leaves its number in each of them, in a row of the same name with f alone. */
-#include "kv.h"
+#include "kv_i.h"
 #include "record.h"
 
 enum { LEASE_VERSION = 1 };
@@ -101,6 +101,7 @@ static void put_claim(struct kv_tx *tx, struct slice key, uint64_t fence)
     rec_put_u64(&b, 'f', fence);
     kv_tx_put_record(tx, key, &b);
     buf_free(&b);
+    tx->kv->claiming = true;
 }
 
 static int passed_on(struct slice name)
@@ -133,6 +134,8 @@ int kv_claimed(struct kv *kv, struct slice object, struct slice name, uint64_t f
     if (e) return e == ERR_NOT_FOUND || err_is_damage(e) ? 0 : e;
     return l.fence > fence ? passed_on(name) : 0;
 }
+
+uint64_t kv_claims(const struct kv *kv) { return __atomic_load_n(&kv->claims, __ATOMIC_ACQUIRE) + 1; }
 
 int kv_tx_fence(struct kv_tx *tx, struct slice name, uint64_t fence)
 {

@@ -15,6 +15,7 @@ enum omap_kind { OMAP_NONE, OMAP_PUT, OMAP_DEL };
 struct onode {
     struct slice key, value;
     enum omap_kind kind;
+    bool warm;            /* kv_tx_put_warm() */
     struct onode *next[]; /* as many as the node is high */
 };
 

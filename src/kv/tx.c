@@ -131,6 +131,14 @@ void kv_tx_put_record(struct kv_tx *tx, struct slice key, const struct buf *reco
 
 void kv_tx_del(struct kv_tx *tx, struct slice key) { tx_change(tx, tx_full(tx, key), OMAP_DEL, sl(NULL, 0)); }
 
+void kv_tx_put_warm(struct kv_tx *tx, struct slice key, const struct buf *record)
+{
+    struct slice full = tx_full(tx, key);
+    tx_put_record(tx, full, record);
+    struct onode *n = tx->error ? NULL : omap_find(&tx->kv->batch.rows, full);
+    if (n) n->warm = true;
+}
+
 /* All engines so far write one batch over all objects, so what is told goes with it. */
 void kv_tx_note(struct kv_tx *tx, struct slice object, struct slice key, const struct buf *record)
 {

@@ -56,11 +56,19 @@ static void make_groups(struct arena *a, struct accepting *x)
     map_free(&seen);
 }
 
+/* The attempt of a letter that goes at once to one comes back for its rows while they are warm; those of many
+ * would push out what else is. */
+static void put_row(struct kv_tx *tx, const struct accepting *x, struct slice key, const struct buf *record)
+{
+    if (x->l->nrcpt == 1 && x->due <= x->now) kv_tx_put_warm(tx, key, record);
+    else kv_tx_put_record(tx, key, record);
+}
+
 static void put_group(struct kv_tx *tx, struct arena *a, const struct accepting *x, uint32_t i)
 {
     struct buf b = BUF_INIT;
     q_group_put(&b, &x->group[i]);
-    kv_tx_put_record(tx, queue_key_group(a, &x->l->id, i), &b);
+    put_row(tx, x, queue_key_group(a, &x->l->id, i), &b);
     buf_free(&b);
 }
 
@@ -87,7 +95,10 @@ static void put_rcpt(struct kv_tx *tx, struct arena *a, const struct accepting *
                        .orcpt = in->orcpt,
                        .next_try = x->due};
     if (is_held(x->l, &in->route)) r.state = Q_HELD, r.barred = true;
-    queue_tx_put_rcpt(tx, a, &x->l->id, &r);
+    struct buf b = BUF_INIT;
+    q_rcpt_put(&b, &r);
+    put_row(tx, x, queue_key_rcpt(a, &x->l->id, r.g, r.n), &b);
+    buf_free(&b);
 }
 
 /* Recipients and groups from x->from on. */
@@ -116,7 +127,7 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
     e.l.received = l->received;
     kv_tx_put(tx, queue_key_age(a, e.age, &l->id), SL("1"));
     q_envelope_put(&b, &e);
-    kv_tx_put_record(tx, queue_key_envelope(a, &l->id), &b);
+    put_row(tx, x, queue_key_envelope(a, &l->id), &b);
     buf_free(&b);
     for (uint32_t i = 0; i < scheduled; i++) put_due(tx, a, x, &e, i);
     if (x->paged) kv_tx_del(tx, queue_key_accepting(a, &l->id));

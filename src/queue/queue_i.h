@@ -176,6 +176,7 @@ struct shard {
     char hole[STREAMS][48];   /* from there on rows cannot be read, are tried again at hole_at; "": none */
     int64_t hole_at;          /* rt_now() */
     bool again;               /* there was more than room for it */
+    uint64_t claims;          /* kv_claims() when it was ours last; 0: nobody looked */
     int64_t forget_at;        /* rt_now() */
 };
 struct queue {
