@@ -40,7 +40,7 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
     out->address = mail_addr_join(a, local, domain);
     while (rec_next(&r)) switch (r.tag) {
         case 'i':
-            if (r.field.n < sizeof out->id) snprintf(out->id, sizeof out->id, "%.*s", SLF(r.field));
+            if (letter_id_ok(r.field)) snprintf(out->id, sizeof out->id, "%.*s", SLF(r.field));
             break;
         case 'c': out->created = (int64_t)rec_u64(&r); break;
         case 'd': out->disabled_here = rec_u64(&r) != 0; break;

@@ -1,4 +1,5 @@
 /* alias.c - aliases: rows of their domain's object. */
+#include "base/text.h"
 #include "directory_i.h"
 #include "kv/record.h"
 #include "mail/addr.h"
@@ -17,6 +18,8 @@ int alias_parse(struct arena *a, struct slice value, struct alias *out)
     while (rec_next(&r)) {
         if (r.tag == 'r') out->renamed = r.field;
         if (r.tag != 't') continue;
+        if (!r.field.n || !utf8_valid(r.field))
+            return err_set(ERR_CORRUPT, "a target of an alias is damaged");
         if (out->n == cap) out->target = ar_grow(a, out->target, &cap, sizeof *out->target);
         out->target[out->n++] = r.field;
     }

@@ -173,3 +173,39 @@ TEST(directory_a_row_sets_all_of_a_domain)
     CHECK(d.created > 0 && !d.catch_all.n && !d.alias_of.n && !d.damage.n && d.sts == (enum domain_sts)0);
     dir_fixture_end(&f);
 }
+
+/* Whole records with bytes in a field that it never holds: what they name can be no object, no address. */
+TEST(directory_a_field_that_names_nothing_is_damage)
+{
+    struct dir_fixture f;
+    static const struct {
+        const char *key;
+        struct slice row;
+    } rows[] = {
+        {"a:torn", SL("\1i\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")},
+        {"a:torn", SL("\1i\x03"
+                      "a/b")},
+        {"l:torn", SL("\1t\2\xff\xff")},
+        {"M:0123456789abcdef/0123456789abcdef", SL("\1w\2\xff\xff")},
+    };
+    struct account *acc;
+    struct alias *alias;
+    size_t n, accounts;
+    REQUIRE(dir_fixture_people(&f));
+    CHECK_OK(account_list(f.dir, &f.a, SL("one.test"), &acc, &accounts));
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct spoilt s = {.key = sl_cstr(rows[i].key)};
+        buf_put(&s.row, rows[i].row);
+        CHECK_ERR(directory_row_check(&f.a, s.key, rows[i].row), ERR_CORRUPT);
+        CHECK_OK(kv_transact(f.kv, SL("d:one.test"), put_spoilt, &s));
+        buf_free(&s.row);
+        CHECK_OK(account_list(f.dir, &f.a, SL("one.test"), &acc, &n));
+        REQUIRE(n == accounts + 1);
+        for (size_t k = 0; k < n; k++)
+            CHECK((acc[k].damage.n > 0) == sl_eq(acc[k].address, SL("torn@one.test")));
+    }
+    CHECK_OK(alias_list(f.dir, &f.a, SL("one.test"), &alias, &n));
+    for (size_t k = 0; k < n; k++)
+        CHECK((alias[k].damage.n > 0) == sl_eq(alias[k].address, SL("torn@one.test")));
+    dir_fixture_end(&f);
+}

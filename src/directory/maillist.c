@@ -87,7 +87,8 @@ int maillist_member_parse(struct slice value, struct maillist_member *out)
         case 't': out->since = (int64_t)rec_u64(&r); break;
         }
     e = rec_error(&r);
-    if (!e && !out->address.n) e = err_set(ERR_CORRUPT, "the record of a list's member is damaged");
+    if (!e && (!out->address.n || !utf8_valid(out->address)))
+        e = err_set(ERR_CORRUPT, "the record of a list's member is damaged");
     if (e) out->address = SL("");
     return e;
 }
