@@ -162,6 +162,31 @@ static int holds(void *arg)
 
 TEST(what_is_held_for_later_is_limited_until_its_time) { in_world(holds, NULL); }
 
+/* Many GiB of one slot count as what they are, also when the other limit is what binds. */
+static int hold_much(void *arg)
+{
+    struct kv *kv;
+    struct allowance *a;
+    struct allowance_end end;
+    struct allowance_of who = alice();
+    int64_t until = rt_wall_seconds() / 160 * 160 + HOUR;
+    (void)arg;
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    allowance_open(&a, kv, &defaults);
+    who.limits.v[SENDER_HELD] = 5;
+    who.limits.v[SENDER_HELD_MIB] = SENDER_UNLIMITED;
+    for (int i = 0; i < 5; i++) CHECK_OK(hold(a, &who, until, UINT64_C(1) << 30, &end));
+    CHECK_INT(held_now(a, SENDER_HELD), 5);
+    CHECK_INT(held_now(a, SENDER_HELD_MIB), 5 << 10);
+    CHECK_INT(hold(a, &who, until, 1, &end), ERR_LIMIT);
+    CHECK_INT(end.which, SENDER_HELD);
+    allowance_close(&a);
+    kv_close(&kv);
+    return 0;
+}
+
+TEST(many_gib_that_are_held_are_counted) { in_world(hold_much, NULL); }
+
 static int hold_many(void *arg)
 {
     struct kv *kv;

@@ -8,6 +8,8 @@
 #include "kv/record.h"
 
 enum { VERSION = 1, MIB = 1 << 20 };
+/* No slot has more: above the highest limit (config.c), and all slots together are no overflow. */
+#define SLOT_BYTES_MAX (UINT64_C(1) << 52)
 
 static const char first[] = "h/", last[] = "h0";
 
@@ -34,7 +36,7 @@ static struct held_slot slot_read(struct slice value)
         case 'n': s.letters = rec_u64(&r); break;
         case 'b': s.bytes = rec_u64(&r); break;
         }
-    if (e || rec_error(&r) || s.letters > UINT32_MAX || s.bytes > INT64_MAX / UINT32_MAX)
+    if (e || rec_error(&r) || s.letters > UINT32_MAX || s.bytes > SLOT_BYTES_MAX)
         s = (struct held_slot){.letters = 1};
     return s;
 }

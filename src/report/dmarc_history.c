@@ -7,7 +7,7 @@
 #include "kv/record.h"
 #include "store/store.h"
 
-enum { LINES_MAX = 10000, REPORTERS_MAX = 8, PAGE = 200 };
+enum { LINES_MAX = 10000, REPORTERS_MAX = 8, PAGE = 200, CHUNKS_MOST = 1000 };
 
 void dmarc_kept_put(struct buf *b, const struct dmarc_kept *k)
 {
@@ -139,7 +139,7 @@ static int read_report(struct reading *r, struct slice key, const struct dmarc_k
     if (!h->first || k->begin < h->first) h->first = k->begin;
     if (k->end > h->last) h->last = k->end;
     ar_init(&a, 0);
-    for (uint64_t i = 0; !e && i < k->chunks; i++) {
+    for (uint64_t i = 0; !e && i < k->chunks && i < CHUNKS_MOST; i++) {
         struct slice value, at = ar_printf(&a, "c%.*s/%03u", SLF(sl_from(key, 1)), (unsigned)i);
         e = kv_get(r->kv, r->object, at, &a, &value);
         if (!e) read_chunk(r, &a, value, k->author);
@@ -218,7 +218,7 @@ static int forget_tx(struct kv_tx *tx, void *arg)
         struct slice now;
         if (kv_tx_get(tx, f->row[i].key, &now) != 0) continue; /* it ran before */
         if (dmarc_kept_get(now, &k) == 0) {
-            for (uint64_t c = 0; c < k.chunks && c < 1000; c++)
+            for (uint64_t c = 0; c < k.chunks && c < CHUNKS_MOST; c++)
                 kv_tx_del(tx, ar_printf(&a, "c%.*s/%03u", SLF(sl_from(f->row[i].key, 1)), (unsigned)c));
             if (k.author.n) proved++;
             else unproved++;

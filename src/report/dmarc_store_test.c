@@ -496,6 +496,25 @@ static struct dmarc_history read_all(struct tester *t, int64_t since)
     return h;
 }
 
+static int put_head(struct kv_tx *tx, void *arg)
+{
+    struct buf b = BUF_INIT;
+    dmarc_kept_put(&b, arg);
+    kv_tx_put_record(tx, SL("h/20990101/0123456789abcdef"), &b);
+    buf_free(&b);
+    return 0;
+}
+
+TEST(dmarc_history_ends_when_a_head_lies_about_its_rows)
+{
+    struct tester t;
+    struct dmarc_kept k = {.org = SL("o"), .author = SL("o.test"), .end = 1, .chunks = UINT64_C(1) << 40};
+    REQUIRE(begin(&t));
+    CHECK_OK(kv_transact(t.f.s->kv, dmarc_in_object(&t.f.a, SL("one.test")), put_head, &k));
+    CHECK_INT(read_all(&t, 0).reports, 1);
+    end(&t);
+}
+
 TEST(dmarc_intake_keeps_each_report_once)
 {
     struct tester t;
