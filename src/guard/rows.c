@@ -62,7 +62,7 @@ static int row_read(struct slice value, struct row *out)
         }
     e = rec_error(&r);
     if (!e && (!out->name.n || out->name.n > GUARD_NAME_MAX || sl_chr(out->name, 0) != SL_NONE ||
-               out->until < 0 || out->day < 0))
+               out->until < 0 || out->day < 0 || out->day > INT32_MAX))
         e = err_set(ERR_CORRUPT, "its fields make no sense");
     return e;
 }

@@ -160,9 +160,11 @@ static int set_notes(struct kv_tx *tx, void *arg)
     for (size_t i = 0; e == 0 && i < x->n; i++) e = set_note(tx, &a, x, &x->v[i], &journal);
     if (e == 0) e = count_notes(tx, x->box, "-");
     if (e == 0) e = count_notes(tx, x->box, x->user);
-    a.modseq++;
-    if (e == 0) journal_put(tx, &a, &journal, 1);
-    if (e == 0) account_row_put(tx, &a);
+    if (e == 0) {
+        a.modseq++;
+        journal_put(tx, &a, &journal, 1);
+        account_row_put(tx, &a);
+    }
     journal_free(&journal);
     return e;
 }
