@@ -344,6 +344,41 @@ TEST(damaged_rows_of_an_account_are_mended_from_its_image)
     fixture_end(&f);
 }
 
+/* The image keeps what it has of a damaged row, and mends it; one of a later version is left alone. */
+TEST(damaged_settings_are_mended_from_the_image_however_often_it_is_made_anew)
+{
+    static const struct {
+        const char *object, *key;
+    } rows[] = {{"x:" ACC, "a/0123456789abcdef0123456789abcdef"},
+                {"y:" ACC, "t/1"},
+                {"y:" ACC, "g/00000001"},
+                {"_sends", "w/" ACC "/1"},
+                {"_sends", "b/1"},
+                {"_keys", "k/a"},
+                {"_senders", "c/" ACC "/shop.example"},
+                {"_source", "s/1"}};
+    struct fixture f;
+    if (!fixture_begin(&f)) return;
+    for (int round = 0; round < 3; round++) {
+        const struct slice value[] = {SL("\1n\1x"), SL("\1damaged"), SL("\2n\1y")};
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+            struct spoil s = {sl_cstr(rows[i].key), value[round]};
+            CHECK_OK(kv_transact(f.s->kv, sl_cstr(rows[i].object), spoil, &s));
+        }
+        write_images(&f);
+        if (round == 0) continue;
+        size_t said = 0;
+        CHECK_OK(rescue_mend(f.s, count_sentence, &said));
+        CHECK_INT(said, round == 1 ? COUNT_OF(rows) : 0);
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+            struct slice now;
+            CHECK_OK(kv_get(f.s->kv, sl_cstr(rows[i].object), sl_cstr(rows[i].key), &f.a, &now));
+            CHECK(sl_eq(now, value[round == 1 ? 0 : 2]));
+        }
+    }
+    fixture_end(&f);
+}
+
 static void keep_sentence(void *out, const char *sentence)
 {
     buf_str(out, sentence);
