@@ -1,4 +1,5 @@
 /* rescue_rows.c - images read: their rows in `_images`, their heads, their parts. */
+#include "directory/sending_domain.h"
 #include "rescue_i.h"
 
 #include <stdio.h>
@@ -161,13 +162,15 @@ static bool is_setting(struct slice object, struct slice key)
 }
 
 /* One of a later version is whole: what it says is not for this program to judge. */
-static bool is_whole(struct slice value)
+static bool is_whole(struct slice object, struct slice key, struct slice value)
 {
     struct rec r;
     if (rec_open(&r, value, UINT8_MAX) != 0) return false;
     while (rec_next(&r)) {
     }
-    return r.version > 1 || rec_error(&r) == 0;
+    if (r.version > 1) return true;
+    if (sl_eq(object, SL("_senders"))) return sending_domain_row_check(key, value) == 0;
+    return rec_error(&r) == 0;
 }
 
 bool image_row_good(struct arena *a, struct slice object, struct slice key, struct slice value)
@@ -178,7 +181,7 @@ bool image_row_good(struct arena *a, struct slice object, struct slice key, stru
     uint32_t box;
     if (sl_starts(object, SL("d:"))) return directory_row_check(a, key, value) == 0;
     if (sl_starts(object, SL("s:")) && key.n == 1) return send_row_good(key, value);
-    if (!sl_starts(object, SL("u:"))) return !is_setting(object, key) || is_whole(value);
+    if (!sl_starts(object, SL("u:"))) return !is_setting(object, key) || is_whole(object, key, value);
     if (sl_eq(key, SL("a"))) return account_row_get(value, &acc) == 0;
     if (sl_starts(key, SL("b/"))) return box_row_get(value, 0, &b) == 0;
     if (sl_starts(key, SL("y/"))) return message_row_get(value, 0, &m) == 0;

@@ -360,9 +360,10 @@ TEST(damaged_settings_are_mended_from_the_image_however_often_it_is_made_anew)
     struct fixture f;
     if (!fixture_begin(&f)) return;
     for (int round = 0; round < 3; round++) {
-        const struct slice value[] = {SL("\1n\1x"), SL("\1damaged"), SL("\2n\1y")};
+        const struct slice value[] = {SL("\1s\1xk\1xr\1xl\1x"), SL("\1damaged"), SL("\2n\1y")};
         for (size_t i = 0; i < COUNT_OF(rows); i++) {
             struct spoil s = {sl_cstr(rows[i].key), value[round]};
+            if (round == 1 && !strcmp(rows[i].object, "_senders")) s.value = SL("\1s\1x"); /* no key */
             CHECK_OK(kv_transact(f.s->kv, sl_cstr(rows[i].object), spoil, &s));
         }
         write_images(&f);
