@@ -52,7 +52,8 @@ static bool is_told(struct slice row)
 /* to empty: to the end. */
 static int check_rows(struct check *x, struct slice object, struct slice from, struct slice to)
 {
-    struct arena a = {0}, names = {0};
+    char next[KV_KEY_MAX + 1];
+    struct arena a = {0};
     struct kv_page page = {.more = true};
     int e = 0;
     while (!e && page.more) {
@@ -68,17 +69,17 @@ static int check_rows(struct check *x, struct slice object, struct slice from, s
             x->bad(x->arg, what);
         }
         if (!page.n) break;
-        from = ar_dup(&names, kv_after(&a, page.row[page.n - 1].key));
+        from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));
         fiber_breathe();
     }
     ar_free(&a);
-    ar_free(&names);
     return e == ERR_CORRUPT ? 0
                             : e; /* an object that cannot be read to its end is told of by store_verify() */
 }
 
-static int check_object(struct check *x, struct slice object)
+static int check_object(void *arg, struct slice object)
 {
+    struct check *x = arg;
     /* A send: its rows of one each, not its content and pages. */
     if (!sl_starts(object, SL("s:"))) return check_rows(x, object, SL(""), SL(""));
     int e = check_rows(x, object, SL("c"), SL("c "));
@@ -86,26 +87,10 @@ static int check_object(struct check *x, struct slice object)
     return e ? e : check_rows(x, object, SL("s"), SL("s "));
 }
 
-static int check_objects(struct check *x, struct slice from, struct slice to)
-{
-    struct arena a = {0};
-    struct slice *name;
-    size_t n;
-    bool more = true;
-    int e = 0;
-    while (!e && more) {
-        e = kv_objects(x->s->store->kv, from, to, KV_PAGE_MAX, &a, &name, &n, &more);
-        for (size_t i = 0; !e && i < n; i++) e = check_object(x, name[i]);
-        if (!e && n) from = kv_after(&a, name[n - 1]);
-    }
-    ar_free(&a);
-    return e;
-}
-
 int sends_verify(struct sends *s, void (*bad)(void *arg, const char *what), void *arg)
 {
     struct check x = {s, bad, arg};
     int e = check_rows(&x, SL(SENDS_OBJECT), SL(""), SL(""));
-    if (!e) e = check_objects(&x, SL("s:"), SL("s;"));
-    return e ? e : check_objects(&x, SL("x:"), SL("z"));
+    if (!e) e = kv_each_object(s->store->kv, SL("s:"), SL("s;"), check_object, &x);
+    return e ? e : kv_each_object(s->store->kv, SL("x:"), SL("z"), check_object, &x);
 }

@@ -344,24 +344,15 @@ static int check_object(struct verify *v, struct slice object)
     return e;
 }
 
-static int check_objects(struct verify *v)
+/* The queue has a look of its own. */
+static int visit_object(void *arg, struct slice object)
 {
-    struct arena a = {0};
-    struct slice *name, from = SL(" ");
-    size_t n;
-    bool more = true;
-    int e = 0;
-    while (e == 0 && more) {
-        e = kv_objects(v->s->kv, from, SL("\x7f"), KV_PAGE_MAX, &a, &name, &n, &more);
-        for (size_t i = 0; e == 0 && i < n; i++)
-            if (!sl_starts(name[i], SL("q:"))) e = check_object(v, name[i]);
-        for (size_t i = 0; e == 0 && i < n; i++)
-            if (sl_starts(name[i], SL("d:")))
-                e = domain_check(v->s->directory, sl_from(name[i], 2), bad_index, v);
-        tell(v);
-        if (e == 0 && n) from = kv_after(&a, name[n - 1]);
-    }
-    ar_free(&a);
+    struct verify *v = arg;
+    if (sl_starts(object, SL("q:"))) return 0;
+    int e = check_object(v, object);
+    if (e == 0 && sl_starts(object, SL("d:")))
+        e = domain_check(v->s->directory, sl_from(object, 2), bad_index, v);
+    tell(v);
     return e;
 }
 
@@ -372,7 +363,7 @@ int store_verify(struct store *s, verify_queue *queue, void *ctx, verify_bad *ba
     buf_init(&v.said, 1 << 20);
     int e = kv_verify(s->kv, bad_index, &v);
     tell(&v);
-    if (e == 0) e = check_objects(&v);
+    if (e == 0) e = kv_each_object(s->kv, SL(" "), SL("\x7f"), visit_object, &v);
     if (e == 0) e = accounts_each(s, check_account, &v);
     if (e == 0) e = images_verify(s, bad_index, &v);
     if (e == 0 && queue) e = queue(ctx, s, bad_index, &v);
