@@ -1,4 +1,5 @@
 """The command line: its exit statuses, its sentences, and errors a user can act on."""
+import contextlib
 import json
 import os
 import pathlib
@@ -296,8 +297,12 @@ def test_nobody_else_reads_what_a_home_holds(one):
         one.tram("account", "list")
     finally:
         os.umask(old)
+    seen = 0
     for path in [one.dir / "tram.conf", *one.dir.glob("store/**/*"), *one.dir.glob("tls/*")]:
-        assert path.stat().st_mode & 0o077 == 0, path
+        with contextlib.suppress(FileNotFoundError):  # the server goes on, and may take away a file of its index
+            assert path.stat().st_mode & 0o077 == 0, path
+            seen += 1
+    assert seen > 5
 
 
 def test_verify_and_backup(one, tmp_path):

@@ -148,20 +148,25 @@ def without_descriptors(home, run, said, lock, chance):
     return "met by a pack" if met else "never met"
 
 
+def left_of(order):
+    """What the order still says; nothing once its last fault was met: the server takes the file away at that moment."""
+    try:
+        return order.read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def with_faults_on_order(home, order, fault, run, said, lock, chance):
     """The kill comes some time after the server met the fault; how often that is, says the order (fault_shim.c)."""
     text = f"{fault} {chance.randrange(1, 4)}\n"
     order.with_suffix(".new").write_text(text)
     order.with_suffix(".new").replace(order)
 
-    def met():
-        return not order.exists() or order.read_text() not in (text, "")
-
     def meanwhile():
-        until(met, 60, f"{fault} at the server")
+        until(lambda: not order.exists() or left_of(order) not in (text, ""), 60, f"{fault} at the server")
         time.sleep(chance.uniform(0, 0.7))
     sent_until_killed(home, run, said, lock, meanwhile, LARGE if fault == "EMFILE" else SMALL)
-    left = order.read_text() if order.exists() else ""
+    left = left_of(order)
     order.unlink(missing_ok=True)
     return "met" if not left else "met in part"
 
