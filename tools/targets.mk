@@ -54,7 +54,7 @@ seeds: deps-check $(addprefix $(B)/fuzz/,$(FUZZ_NAMES))
 # So many files of tests at a time; each test host has an address of its own.
 whole: deps-check $(B)/tram
 	@tools/deps install test
-	@$(PYTEST) -n $(WAITING_JOBS) --dist loadfile tests/whole
+	@tools/run-whole $(WAITING_JOBS) tests/whole
 
 # ---- longer campaigns ----
 
