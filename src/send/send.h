@@ -136,7 +136,9 @@ struct send {
     /* By which the content was found when it was taken (it stands above, so that what was sent can be built
      * again); or empty. */
     struct slice template_id, template_version;
-    struct slice raw; /* instead of all from `subject` on: a message, header section and body */
+    /* Instead of all from `subject` on: a message, header section and body. Whom it names as its authors and
+     * senders the account may send as. */
+    struct slice raw;
 };
 
 /* One letter: one SendGrid personalization, one recipient of a campaign. */

@@ -176,6 +176,11 @@ const struct send_addr *send_reader(const struct send_letter *l);
 int send_count_read(struct sends *s, const char *object, struct arena *a, struct send_count *out);
 MUST_CHECK int send_order_read(struct sends *s, const char *object, struct arena *a, struct send_order *out);
 
+/* send_raw.c: a message handed over whole. Its line ends are made right, in a. Everybody whom From, Sender
+ * and the resent fields name must be somebody as whom the account may send: ERR_DENIED; ERR_SYNTAX, with a
+ * sentence. SUSPENDS. */
+MUST_CHECK int send_raw_fits(struct sends *s, const struct account *acc, struct arena *a, struct slice *raw);
+
 /* send_take.c: only one at a time takes a send, or takes away what was written of it. False: somebody holds
  * it. Given back with send_let_go(). */
 bool send_hold(struct sends *s, const struct letter_id *id);

@@ -405,6 +405,7 @@ static int take_common(struct send_writer *w, const struct send *what)
     if (!e && !what->from.address.n) e = err_set(ERR_SYNTAX, "there is no sender");
     if (!e) e = addresses_fit(w, &c);
     if (!e) e = content_fits(&c);
+    if (!e && c.raw.n) e = send_raw_fits(w->s, w->account, &w->a, &c.raw);
     if (!e) {
         buf_init(&b, SEND_COMMON_MAX);
         send_common_put(&b, &c);

@@ -393,3 +393,57 @@ TEST(send_care_takes_nothing_away_from_who_begins_it_again)
     send_let_go(x.s, &id);
     send_fixture_end(&x);
 }
+
+/* Who hands over a whole message is nobody else in it: neither in From, nor in a second one, nor in a field
+ * that says who sends it, or sends it again. */
+TEST(send_raw_names_its_own_sender_alone)
+{
+    static const struct {
+        const char *head;
+        int e;
+    } cases[] = {
+        {"From: news@one.test\r\n", 0},
+        {"From: The news <NEWS@One.test>\r\nSender: news@one.test\r\n", 0},
+        {"From: news@one.test\nSubject: lines of a file\n", 0},
+        {"From: boss@one.test\r\n", ERR_DENIED},
+        {"From: eve@two.test\r\n", ERR_DENIED},
+        {"From: news@one.test, boss@one.test\r\nSender: news@one.test\r\n", ERR_DENIED},
+        {"From: news@one.test\r\nFrom: boss@one.test\r\n", ERR_SYNTAX},
+        {"From: news@one.test\nFrom: boss@one.test\n", ERR_SYNTAX},
+        {"From: news@one.test\rFrom: boss@one.test\r\n", ERR_SYNTAX},
+        {"From: news@one.test\r\nSender: boss@one.test\r\n", ERR_DENIED},
+        {"From: news@one.test\r\nResent-From: boss@one.test\r\n", ERR_DENIED},
+        {"Resent-From: news@one.test\r\nFrom: boss@one.test\r\n", ERR_DENIED},
+        {"From: news@one.test\r\nResent-Sender: boss@one.test\r\n", ERR_DENIED},
+        {"From: news@one.test\r\nSender: nobody\r\n", ERR_SYNTAX},
+        {"From: nobody\r\n", ERR_SYNTAX},
+        {"Subject: nobody\r\n", ERR_SYNTAX},
+        {"From: news@one.test\r\nno field\r\n", ERR_SYNTAX},
+    };
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct send_letter l = test_letter(a, SL("b@two.test"));
+    struct send s = test_send(&x), c;
+    struct send_taken t;
+    CHECK_OK(account_add(x.f.s->directory, SL("boss@one.test"), SL("secret")));
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        s.raw = ar_printf(a, "%s\r\nText\n", cases[i].head);
+        int e = send_take(x.s, &s, &l, 1, a, &t);
+        CHECK_INT(e, cases[i].e);
+        if (e != cases[i].e) printf("  with %s", cases[i].head);
+        if (e) continue;
+        CHECK_OK(send_common_read(x.s, &t.id, a, &c));
+        CHECK(sl_ends(c.raw, SL("\r\n\r\nText\r\n")));
+        for (size_t k = 0; k < c.raw.n; k++) CHECK(c.raw.p[k] != '\n' || (k && c.raw.p[k - 1] == '\r'));
+    }
+    char line[1000];
+    memset(line, 'x', sizeof line);
+    s.raw = ar_printf(a, "From: news@one.test\r\n\r\n%.998s\r\n", line);
+    CHECK_OK(send_take(x.s, &s, &l, 1, a, &t));
+    s.raw = ar_printf(a, "From: news@one.test\r\n\r\n%.999s\r\n", line);
+    CHECK_ERR(send_take(x.s, &s, &l, 1, a, &t), ERR_SYNTAX);
+    s.raw = SL("From: news@one.test\r\nSubject: \0\r\n\r\n");
+    CHECK_ERR(send_take(x.s, &s, &l, 1, a, &t), ERR_SYNTAX);
+    send_fixture_end(&x);
+}

@@ -720,6 +720,10 @@ def test_ses_sends(home):
     status, _, answer = ses(home, "POST", "/v2/email/outbound-emails", {"Content": {"Raw": {"Data": base64.b64encode(raw).decode()}}})
     assert status == 200, answer
     assert text_of(came(home, "bob", "ses raw")).strip() == "raw text"
+    for head in (b"From: bob@one.test\r\n", b"From: alice@one.test\r\nSender: bob@one.test\r\n"):
+        forged = base64.b64encode(head + b"To: bob@one.test\r\nSubject: ses forged\r\n\r\nx\r\n").decode()
+        status, headers, answer = ses(home, "POST", "/v2/email/outbound-emails", {"FromEmailAddress": "alice@one.test", "Content": {"Raw": {"Data": forged}}})
+        assert (status, headers["x-amzn-ErrorType"]) == (400, "MessageRejected") and "bob@one.test" in answer["message"], answer
 
 
 def test_ses_fields_go_no_further(home):
