@@ -138,6 +138,8 @@ MUST_CHECK int send_letter_get(struct slice field, struct arena *a, struct send_
 void send_object(const struct letter_id *send, char out[24]); /* "s:ID" */
 struct slice send_key_page(struct arena *a, uint64_t first, unsigned row);
 struct slice send_key_common(struct arena *a, unsigned row);
+/* The row in SENDS_OBJECT that says since when it is over: so it is forgotten in the end. */
+struct slice send_key_over(struct arena *a, int64_t when, const struct letter_id *send);
 /* The row of a key of idempotency in SENDS_OBJECT. */
 struct slice send_key_claim(struct arena *a, struct slice account, struct slice sum);
 void send_claim_put(struct buf *b, const struct letter_id *send, struct slice digest, int64_t when);

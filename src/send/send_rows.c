@@ -47,6 +47,11 @@ struct slice send_key_page(struct arena *a, uint64_t first, unsigned row)
 
 struct slice send_key_common(struct arena *a, unsigned row) { return ar_printf(a, "b/%05u", row); }
 
+struct slice send_key_over(struct arena *a, int64_t when, const struct letter_id *send)
+{
+    return ar_printf(a, "o/%012lld/%s", (long long)when, send->s);
+}
+
 struct slice send_key_claim(struct arena *a, struct slice account, struct slice sum)
 {
     return ar_printf(a, "i/%.*s/%.*s", SLF(account), SLF(sum));

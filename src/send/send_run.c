@@ -357,7 +357,7 @@ static int over_tx(struct kv_tx *tx, void *arg)
     const struct run *r = arg;
     struct arena a = {0};
     kv_tx_del(tx, ar_printf(&a, "a/%s", r->id.s));
-    kv_tx_put(tx, ar_printf(&a, "o/%012lld/%s", (long long)rt_wall_seconds(), r->id.s), SL("1"));
+    kv_tx_put(tx, send_key_over(&a, rt_wall_seconds(), &r->id), SL("1"));
     ar_free(&a);
     return 0;
 }

@@ -117,6 +117,15 @@ static void note(struct kv_tx *tx, struct slice key, const struct buf *record)
     kv_tx_note(tx, SL(SENDS_OBJECT), key, record);
 }
 
+/* A sandbox is over when it is taken. */
+static void note_over(struct kv_tx *tx, struct arena *a, const struct letter_id *id, int64_t when)
+{
+    struct buf b = BUF_INIT;
+    buf_char(&b, '1');
+    note(tx, send_key_over(a, when, id), &b);
+    buf_free(&b);
+}
+
 void send_tx_list(struct kv_tx *tx, struct arena *a, const struct letter_id *id, const struct send_head *h)
 {
     struct buf b = BUF_INIT;
@@ -124,7 +133,8 @@ void send_tx_list(struct kv_tx *tx, struct arena *a, const struct letter_id *id,
     rec_put(&b, 'a', h->account);
     rec_put_u64(&b, 'p', h->stream);
     rec_opt_u64(&b, 'u', (uint64_t)h->send_at);
-    if (!(h->options & SEND_SANDBOX)) note(tx, ar_printf(a, "a/%s", id->s), &b);
+    if (h->options & SEND_SANDBOX) note_over(tx, a, id, h->taken);
+    else note(tx, ar_printf(a, "a/%s", id->s), &b);
     rec_begin(&b, 1);
     rec_opt(&b, 'c', h->campaign);
     rec_opt(&b, 'b', h->batch);

@@ -447,3 +447,28 @@ TEST(send_raw_names_its_own_sender_alone)
     CHECK_ERR(send_take(x.s, &s, &l, 1, a, &t), ERR_SYNTAX);
     send_fixture_end(&x);
 }
+
+TEST(send_of_a_sandbox_is_forgotten_as_any_other)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct send_letter l = test_letter(a, SL("b@two.test"));
+    struct send s = test_send(&x);
+    struct send_taken t;
+    struct kv_page page;
+    struct send_info info;
+    s.options = SEND_SANDBOX, s.campaign = SL("tried");
+    CHECK_OK(send_take(x.s, &s, &l, 1, a, &t));
+    CHECK_OK(kv_scan(x.f.s->kv, SL(SENDS_OBJECT), SL("a/"), SL("a0"), 10, a, &page));
+    CHECK_INT(page.n, 0);
+    CHECK_OK(kv_scan(x.f.s->kv, SL(SENDS_OBJECT), SL("o/"), SL("o0"), 10, a, &page));
+    REQUIRE(page.n == 1 && sl_ends(page.row[0].key, sl_cstr(t.id.s)));
+    CHECK_OK(sends_care(x.s));
+    CHECK_OK(send_show(x.s, &t.id, a, &info)); /* who asks again is answered as before */
+    put_row(&x, SENDS_OBJECT, send_key_over(a, 1, &t.id).p, SL("1"));
+    CHECK_OK(sends_care(x.s));
+    CHECK_ERR(send_show(x.s, &t.id, a, &info), ERR_NOT_FOUND);
+    CHECK_INT(objects_of_sends(&x), 0);
+    send_fixture_end(&x);
+}
