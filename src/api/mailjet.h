@@ -40,11 +40,30 @@ void mailjet_content_get(struct http_call *c);
  * theirs as a filter; other parameters are refused, but for `others` (until NULL; or NULL), which are heard
  * by the caller. Takes the reference. */
 void mailjet_list(struct http_call *c, json_t *all, const char *const *others);
+/* Its parts, for a list of which not all is in memory. ERR_USAGE with a sentence. */
+enum { MAILJET_PAGE_MAX = 1000 };
+struct mailjet_page {
+    uint64_t limit, offset;
+    bool count_only;
+};
+MUST_CHECK int mailjet_page(struct http_call *c, struct mailjet_page *out);
+/* A parameter that is a Unix time, or a date with its time (RFC 3339); without it *seconds stays. */
+MUST_CHECK int mailjet_time(struct http_call *c, const char *name, int64_t *seconds);
+MUST_CHECK int mailjet_not_a_filter(struct slice key);
+/* list: those of the page; total: all that were asked for. Takes the reference. */
+void mailjet_told(struct http_call *c, const struct mailjet_page *p, json_t *list, size_t total);
 
-/* mailjet_messages.c */
+/* mailjet_messages.c: in Mailjet's words */
+const char *mailjet_status(const struct send_info *i);
+json_t *mailjet_message_json(const struct send_info *i, const struct send_first *f);
+json_t *mailjet_information_json(const struct send_info *i);
 void mailjet_message_get(struct http_call *c);
 void mailjet_message_history(struct http_call *c);
 void mailjet_message_information(struct http_call *c);
+
+/* mailjet_message_list.c */
+void mailjet_message_list(struct http_call *c);
+void mailjet_information_list(struct http_call *c);
 
 /* mailjet_stats.c */
 void mailjet_stat_counters(struct http_call *c);

@@ -3,18 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/civil.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "mailjet.h"
 
-enum { PAGE = 10, PAGE_MAX = 1000 };
+enum { PAGE = 10 };
 
 struct listing {
     struct http_call *c;
     json_t *all;
     const char *const *others; /* parameters that are heard elsewhere */
-    uint64_t limit, offset;
-    bool count_only;
+    struct mailjet_page page;
 };
 
 /* ---- what is asked for ---- */
@@ -53,8 +53,7 @@ static bool says(const json_t *v, struct slice text)
 static int filter(struct listing *l, struct slice key, struct slice value)
 {
     char *name = ar_cstr(l->c->a, key);
-    if (memchr(key.p, 0, key.n) || !has_member(l->all, name))
-        return err_set(ERR_USAGE, "\"%.*s\" is no filter of this list", SLF(key));
+    if (memchr(key.p, 0, key.n) || !has_member(l->all, name)) return mailjet_not_a_filter(key);
     for (size_t i = json_array_size(l->all); i > 0; i--)
         if (!says(json_object_get(json_array_get(l->all, i - 1), name), value))
             json_array_remove(l->all, i - 1);
@@ -111,26 +110,47 @@ static int order(struct listing *l, struct slice text)
 
 /* ---- the whole ---- */
 
-static int page(struct listing *l)
+int mailjet_page(struct http_call *c, struct mailjet_page *out)
 {
-    struct http_call *c = l->c;
     struct slice most = http_query(c, SL("Limit")), from = http_query(c, SL("Offset")),
                  count = http_query(c, SL("countOnly"));
-    l->limit = PAGE;
-    int e = most.p ? number(most, PAGE_MAX, "Limit", &l->limit) : 0;
-    if (!e && from.p) e = number(from, INT32_MAX, "Offset", &l->offset);
-    if (!l->limit) l->limit = PAGE_MAX; /* as many as there may be */
-    l->count_only = sl_eq(count, SL("1")) || sl_eqi(count, SL("true"));
-    if (!e && count.p && !l->count_only && !sl_eq(count, SL("0")) && !sl_eqi(count, SL("false")))
+    *out = (struct mailjet_page){.limit = PAGE};
+    int e = most.p ? number(most, MAILJET_PAGE_MAX, "Limit", &out->limit) : 0;
+    if (!e && from.p) e = number(from, INT32_MAX, "Offset", &out->offset);
+    if (!out->limit) out->limit = MAILJET_PAGE_MAX; /* as many as there may be */
+    out->count_only = sl_eq(count, SL("1")) || sl_eqi(count, SL("true"));
+    if (!e && count.p && !out->count_only && !sl_eq(count, SL("0")) && !sl_eqi(count, SL("false")))
         e = err_set(ERR_USAGE, "countOnly must be 1 or 0");
     return e;
+}
+
+int mailjet_time(struct http_call *c, const char *name, int64_t *seconds)
+{
+    struct slice text = http_query(c, sl_cstr(name));
+    uint64_t n;
+    if (!text.n || civil_parse(text, seconds)) return 0;
+    if (!num_u64(text, UINT32_MAX, &n))
+        return err_set(ERR_USAGE, "%s must be a Unix time or a date with a time", name);
+    *seconds = (int64_t)n;
+    return 0;
+}
+
+int mailjet_not_a_filter(struct slice key)
+{
+    return err_set(ERR_USAGE, "\"%.*s\" is no filter of this list", SLF(key));
+}
+
+void mailjet_told(struct http_call *c, const struct mailjet_page *p, json_t *list, size_t total)
+{
+    json_int_t n = p->count_only ? (json_int_t)total : (json_int_t)json_array_size(list);
+    api_json(c, 200, json_pack("{s:I,s:o,s:I}", "Count", n, "Data", list, "Total", (json_int_t)total));
 }
 
 static int choose(struct listing *l)
 {
     static const char *const own[] = {"Limit", "Offset", "countOnly", "Sort", NULL};
     struct slice rest = l->c->request->query, key, value, sorted = http_query(l->c, SL("Sort"));
-    int e = page(l);
+    int e = mailjet_page(l->c, &l->page);
     if (!e && sorted.p) e = order(l, sorted);
     while (!e && http_query_next(l->c->a, &rest, &key, &value))
         if (!is_one_of(own, key) && !is_one_of(l->others, key)) e = filter(l, key, value);
@@ -143,15 +163,12 @@ void mailjet_list(struct http_call *c, json_t *all, const char *const *others)
     json_t *list = json_array();
     int e = choose(&l);
     size_t total = json_array_size(l.all);
-    for (size_t i = (size_t)l.offset; !e && !l.count_only && i < total && json_array_size(list) < l.limit;
-         i++)
+    for (size_t i = (size_t)l.page.offset;
+         !e && !l.page.count_only && i < total && json_array_size(list) < l.page.limit; i++)
         json_array_append(list, json_array_get(l.all, i));
-    size_t n = l.count_only ? total : json_array_size(list);
     json_decref(l.all);
     if (!e) {
-        api_json(
-            c, 200,
-            json_pack("{s:I,s:o,s:I}", "Count", (json_int_t)n, "Data", list, "Total", (json_int_t)total));
+        mailjet_told(c, &l.page, list, total);
         return;
     }
     json_decref(list);

@@ -1,6 +1,5 @@
 /* mailjet_stats.c - GET /v3/REST/statcounters: what became of the account's recipients, in numbers, by the
  * day of what happened. */
-#include "base/civil.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "core/core.h"
@@ -12,18 +11,13 @@ enum { DAY_S = 86400 };
 
 /* ---- what is asked for ---- */
 
-/* Seconds since 1970, or a date with its time (RFC 3339). Empty: *day stays. */
+/* Empty: *day stays. */
 static int day_of(struct http_call *c, const char *name, int64_t *day)
 {
-    struct slice text = http_query(c, sl_cstr(name));
-    uint64_t seconds;
-    int64_t at;
-    if (!text.n) return 0;
-    if (num_u64(text, UINT32_MAX, &seconds)) at = (int64_t)seconds;
-    else if (!civil_parse(text, &at))
-        return err_set(ERR_USAGE, "%s must be a Unix time or a date with a time", name);
+    int64_t at = *day * DAY_S;
+    int e = mailjet_time(c, name, &at);
     *day = at / DAY_S;
-    return 0;
+    return e;
 }
 
 static int source_of(struct http_call *c, struct numbers_ask *ask)

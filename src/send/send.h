@@ -250,6 +250,8 @@ struct send_info {
     struct letter_id id;
     struct slice account, campaign, batch, state, why; /* account: its address */
     enum stream stream;
+    unsigned options;
+    uint64_t events;                     /* those of the account that tell of it come behind this one */
     int64_t taken, send_at, begun, over; /* unix seconds, 0: none */
     uint64_t letters, recipients, left_out;
     uint64_t queued, waiting; /* recipients whose letters came into the queue; and are at no end */
@@ -261,7 +263,20 @@ uint64_t send_number(const struct letter_id *id);
 MUST_CHECK int send_numbered(struct sends *s, struct slice account, uint64_t number, struct letter_id *out);
 /* In a. ERR_NOT_FOUND. */
 MUST_CHECK int send_show(struct sends *s, const struct letter_id *id, struct arena *a, struct send_info *out);
+/* The same of the letter that it has first, as it was given. In a. ERR_NOT_FOUND. */
+struct send_first {
+    struct slice address; /* of its first recipient */
+    struct slice custom, subject;
+};
+MUST_CHECK int send_show_first(struct sends *s, const struct letter_id *id, struct arena *a,
+                               struct send_first *out);
 /* Sends of an account (by its id; empty: of all) with a campaign or batch, oldest first; as far as they can
  * be read. each()'s non-zero value ends the walk and is returned. */
 typedef int send_each_fn(void *arg, const struct send_info *info);
 MUST_CHECK int send_each(struct sends *s, struct slice account, send_each_fn *each, void *arg);
+/* All sends of an account but sandboxes, of those that were taken from `from` on and before `to` (unix
+ * seconds); otherwise the same. It looks at the sends of all accounts of that time: ERR_LIMIT, with a
+ * sentence, behind SENDS_LOOKED_MAX of them. */
+enum { SENDS_LOOKED_MAX = 100000 };
+MUST_CHECK int send_each_taken(struct sends *s, struct slice account, int64_t from, int64_t to,
+                               send_each_fn *each, void *arg);

@@ -165,6 +165,9 @@ MUST_CHECK int send_head_read(struct sends *s, const struct letter_id *id, struc
                               struct send_head *out);
 MUST_CHECK int send_common_read(struct sends *s, const struct letter_id *id, struct arena *a,
                                 struct send *out);
+/* Of that the subject alone. */
+MUST_CHECK int send_subject_read(struct sends *s, const struct letter_id *id, struct arena *a,
+                                 struct slice *out);
 /* A page of letters: fields 'L', each a letter. */
 MUST_CHECK int send_page_read(struct sends *s, const struct letter_id *id, uint64_t first, struct arena *a,
                               struct slice *out);

@@ -1,6 +1,8 @@
 /* send_read.c - a send read back from its rows. */
 #include "send_i.h"
 
+#include <string.h>
+
 int send_head_read(struct sends *s, const struct letter_id *id, struct arena *a, struct send_head *out)
 {
     char object[24];
@@ -35,6 +37,26 @@ int send_common_read(struct sends *s, const struct letter_id *id, struct arena *
     struct slice blob;
     int e = read_blob(s, id, SL("b/"), SL("b0"), a, &blob);
     return e ? e : send_common_get(blob, a, out);
+}
+
+/* It stands near the front, and what follows it may be large. */
+int send_subject_read(struct sends *s, const struct letter_id *id, struct arena *a, struct slice *out)
+{
+    char object[24];
+    struct send whole;
+    struct slice row;
+    send_object(id, object);
+    int e = kv_get(s->store->kv, sl_cstr(object), send_key_common(a, 0), a, &row);
+    if (e) return e;
+    struct rec r = {.rest = row};
+    while (rec_next(&r))
+        if (!strchr("fFeErR", r.tag)) { /* only addresses come before it */
+            *out = r.tag == 's' ? r.field : SL("");
+            return 0;
+        }
+    e = send_common_read(s, id, a, &whole);
+    *out = e ? SL("") : whole.subject;
+    return e;
 }
 
 int send_page_read(struct sends *s, const struct letter_id *id, uint64_t first, struct arena *a,

@@ -472,3 +472,86 @@ TEST(send_of_a_sandbox_is_forgotten_as_any_other)
     CHECK_INT(objects_of_sends(&x), 0);
     send_fixture_end(&x);
 }
+
+struct lister {
+    struct letter_id id[8];
+    size_t n, most;
+};
+
+static int list_one(void *arg, const struct send_info *i)
+{
+    struct lister *l = arg;
+    l->id[l->n++] = i->id;
+    return l->n == l->most ? 7 : 0;
+}
+
+static bool lists(struct send_fixture *x, int64_t from, int64_t to, const struct send_taken *t, size_t n)
+{
+    struct lister l = {.most = 0};
+    CHECK_OK(send_each_taken(x->s, sl_cstr(x->account.id), from, to, list_one, &l));
+    for (size_t i = 0; i < n && i < l.n; i++) CHECK(!strcmp(l.id[i].s, t[i].id.s));
+    return l.n == n;
+}
+
+TEST(sends_are_listed_by_the_time_they_were_taken)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct send_letter l = test_letter(a, SL("b@two.test"));
+    struct send s = test_send(&x);
+    struct send_taken t[3], other;
+    int64_t now = rt_wall_seconds();
+    for (size_t i = 0; i < COUNT_OF(t); i++) CHECK_OK(send_take(x.s, &s, &l, 1, a, &t[i]));
+    s.options = SEND_SANDBOX;
+    CHECK_OK(send_take(x.s, &s, &l, 1, a, &other));
+    CHECK(lists(&x, 0, INT64_MAX, t, 3) && lists(&x, now, now + 60, t, 3));
+    CHECK(lists(&x, INT64_MIN, now, t, 0) && lists(&x, now + 60, INT64_MAX, t, 0));
+    CHECK(lists(&x, INT64_MAX, INT64_MIN, t, 0));
+    struct lister two = {.most = 2};
+    CHECK_INT(send_each_taken(x.s, sl_cstr(x.account.id), 0, INT64_MAX, list_one, &two), 7);
+    CHECK_INT(two.n, 2);
+    two = (struct lister){.most = 0};
+    CHECK_OK(send_each_taken(x.s, SL("somebody"), 0, INT64_MAX, list_one, &two));
+    CHECK_INT(two.n, 0);
+    char object[24]; /* one that cannot be read hides no other */
+    send_object(&t[1].id, object);
+    put_row(&x, object, "h", SL("\1damage"));
+    t[1] = t[2];
+    CHECK(lists(&x, 0, INT64_MAX, t, 2));
+    send_fixture_end(&x);
+}
+
+TEST(send_shows_its_first_letter)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct send_letter l = test_letter(a, SL("b@two.test"));
+    struct send s = test_send(&x);
+    struct send_taken t;
+    struct send_first f;
+    l.custom = SL("own word");
+    CHECK_OK(send_take(x.s, &s, &l, 1, a, &t));
+    CHECK_OK(send_show_first(x.s, &t.id, a, &f));
+    CHECK_SL(f.address, "b@two.test");
+    CHECK_SL(f.custom, "own word");
+    CHECK_SL(f.subject, "News");
+    s.subject = SL("");
+    CHECK_OK(send_take(x.s, &s, &l, 1, a, &t));
+    CHECK_OK(send_show_first(x.s, &t.id, a, &f));
+    CHECK_SL(f.subject, "");
+    s.subject = SL("Behind many"); /* in the second row */
+    s.reply_to.v = ar_array(a, struct send_addr, s.reply_to.n = 1000);
+    for (size_t i = 0; i < 1000; i++)
+        s.reply_to.v[i].address = ar_printf(a, "%060zu@%060zu.test", i, i), s.reply_to.v[i].name = SL("N");
+    CHECK_OK(send_take(x.s, &s, &l, 1, a, &t));
+    CHECK_OK(send_show_first(x.s, &t.id, a, &f));
+    CHECK_SL(f.subject, "Behind many");
+    l.subject = SL("Own"), l.cc = l.to, l.to = (struct send_addrs){0};
+    CHECK_OK(send_take(x.s, &s, &l, 1, a, &t));
+    CHECK_OK(send_show_first(x.s, &t.id, a, &f));
+    CHECK_SL(f.subject, "Own");
+    CHECK_SL(f.address, "b@two.test");
+    send_fixture_end(&x);
+}

@@ -186,6 +186,8 @@ def test_mailjet(home, said):
     assert came(home, "bob", "mj variables").get_body(("related",)) is not None
     s = said["mj followed"]
     assert s["seen"]["Status"] == "sent" and s["seen"]["ID"] == s["sent"]["MessageID"] and s["history"][-1] == "sent", s
+    listed = [(m["ID"], m["CustomID"], m["Subject"], m["ContactAlt"], m["Status"]) for m in s["list"]["Data"]]
+    assert listed == [(s["sent"]["MessageID"], "followed", "mj followed", "bob@one.test", "sent")] and [m["ID"] for m in s["infos"]["Data"]] == [s["sent"]["MessageID"]], s
     assert (s["info"]["ID"], s["info"]["SentCount"]) == (s["sent"]["MessageID"], 1) and s["counts"]["Count"] == 1, s
     assert s["counts"]["Data"][0]["MessageSentCount"] >= 1 and s["hourly"]["status"] == 400 and "kept by day" in s["hourly"]["message"], s
     s = said["mj events"]

@@ -94,7 +94,7 @@ async function mailjet() {
   await run('mj send', () => send([message, { ...message, Subject: 'mj {{var:n}}', TemplateLanguage: true, Variables: { n: 'variables' }, CustomID: 'c',
     InlinedAttachments: [{ ContentType: 'image/png', Filename: 'a.png', ContentID: 'i', Base64Content: 'aGk=' }], HTMLPart: '<img src="cid:i">' }]));
   await run('mj followed', async () => {
-    const sent = (await send([{ ...message, Subject: 'mj followed' }])).Messages[0].To[0];
+    const sent = (await send([{ ...message, Subject: 'mj followed', CustomID: 'followed' }])).Messages[0].To[0];
     let seen;
     for (let i = 0; i < 40 && (!seen || seen.Status !== 'sent'); i++) {
       await new Promise((done) => setTimeout(done, 250));
@@ -102,9 +102,12 @@ async function mailjet() {
     }
     const history = (await connected.get('messagehistory', { version: 'v3' }).id(sent.MessageID).request()).body.Data;
     const info = (await connected.get('messageinformation', { version: 'v3' }).id(sent.MessageID).request()).body.Data[0];
+    const asked = { CustomID: 'followed', ShowCustomID: true, ShowSubject: true, ShowContactAlt: true, FromTS: Math.floor(Date.now() / 1000) - 600 };
+    const list = (await connected.get('message', { version: 'v3' }).request({}, asked)).body;
+    const infos = (await connected.get('messageinformation', { version: 'v3' }).request({}, { CustomID: 'followed', Limit: 1, Sort: 'ID DESC' })).body;
     const count = async (query) => (await connected.get('statcounters', { version: 'v3' }).request({}, { CounterSource: 'APIKey', CounterTiming: 'Message', ...query })).body;
     const hourly = await count({ CounterResolution: 'Hour' }).catch((e) => ({ status: e.statusCode, message: e.message }));
-    return { sent, seen, history: history.map((h) => h.EventType), info, counts: await count({ CounterResolution: 'Lifetime' }), hourly };
+    return { sent, seen, history: history.map((h) => h.EventType), info, list, infos, counts: await count({ CounterResolution: 'Lifetime' }), hourly };
   });
   await run('mj events', async () => {
     const at = (method, id) => { const r = connected[method]('eventcallbackurl', { version: 'v3' }); return id ? r.id(id) : r; };

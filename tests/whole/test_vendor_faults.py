@@ -218,7 +218,7 @@ def test_a_target_that_is_none_is_refused_in_the_form_of_the_dialect(home):
         assert status in (400, 431) and sentence(answer), answer
 
 
-@pytest.mark.parametrize("method,path", [("GET", "message"), ("GET", "messageinformation"), ("GET", "statistics/link-click"), ("GET", "campaignoverview"), ("GET", "contact"), ("GET", "contactslist"), ("GET", "campaign"),
+@pytest.mark.parametrize("method,path", [("GET", "messagehistory"), ("GET", "statistics/link-click"), ("GET", "campaignoverview"), ("GET", "contact"), ("GET", "contactslist"), ("GET", "campaign"),
                                          ("GET", "newsletter"), ("GET", "parseroute"), ("GET", "apikey"), ("GET", "metasender"), ("POST", "/v3/send"), ("POST", "/v3.1/messages")])
 def test_mailjet_says_what_is_not_offered(home, method, path):
     status, _, answer = v.ask(home, method, path if path[0] == "/" else f"/v3/REST/{path}", {} if method == "POST" else None)

@@ -528,6 +528,59 @@ def test_mailjet_tells_what_became_of_a_message(home):
             assert status == 404 and answer["ErrorMessage"] and answer["StatusCode"] == 404, (wrong, answer)
 
 
+def test_mailjet_lists_messages(home):
+    """By the word that they were given, by time, state and kind; the account's own, no sandbox, a page at a time."""
+    keys = [home.tram("key", "add", f"{name}@one.test", "--name", "lists", "--scope", "mail.send,messages.read").stdout.splitlines()[0] for name in ("carol", "bob")]
+
+    def get(path, key=keys[0], **query):
+        pair = {"Authorization": "Basic " + base64.b64encode(key.replace(".", ":", 1).encode()).decode()}
+        status, _, answer = ask(home, "GET", f"/v3/REST/{path}?{urllib.parse.urlencode(query)}", None, pair)
+        return (answer["Total"], answer["Data"]) if status == 200 else (status, answer["ErrorMessage"])
+
+    def send(key=keys[0], who="carol", sandbox=False, **more):
+        status, _, answer = mailjet(home, {"Messages": [message(From={"Email": f"{who}@one.test"}, **more)], "SandboxMode": sandbox}, key)
+        assert status == 200, answer
+        to = answer["Messages"][0]
+        return (to["To"] + to["Cc"])[0]["MessageID"]
+    assert get("message") == (0, []) and get("messageinformation") == (0, [])
+    before = int(time.time())
+    own = [send(Subject=f"listed é {n}", CustomID=f"order {n % 3}") for n in range(7)]
+    bulk = send(CustomCampaign="listed", Subject="b", TrackClicks="enabled", Cc=[{"Email": "bob@one.test"}], To=[])
+    gone = send(To=[{"Email": "nobody-here@one.test"}], Subject="g")
+    send(sandbox=True)
+    theirs = send(keys[1], "bob", CustomID="order 1")
+    all_of_them = own + [bulk, gone]
+    w.until(lambda: {m["ID"]: m["Status"] for m in get("message", Limit=0)[1]} == {n: "bounce" if n == gone else "sent" for n in all_of_them}, what="the states")
+    total, data = get("message")
+    assert total == 9 and [m["ID"] for m in data] == all_of_them and {m["Subject"] + m["CustomID"] + m["ContactAlt"] for m in data} == {""}
+    total, data = get("message", CustomID="order 1", ShowSubject="true", ShowCustomID="true", ShowContactAlt="1")
+    assert [(m["ID"], m["Subject"], m["CustomID"], m["ContactAlt"], m["IsClickTracked"], m["IsUnsubTracked"]) for m in data] == [(own[n], f"listed é {n}", "order 1", "bob@one.test", False, False) for n in (1, 4)]
+    assert [m["ID"] for m in get("message", keys[1])[1]] == [theirs]
+    one = get(f"message/{bulk}")[1][0]
+    assert (one["Campaign"], one["Subject"], one["ContactAlt"], one["IsClickTracked"], one["IsUnsubTracked"]) == ("listed", "b", "bob@one.test", True, True), one
+    ids = {frozenset(q.items()): [m["ID"] for m in get("message", **q)[1]] for q in (
+        {"FromType": 2}, {"CustomCampaign": "listed"}, {"MessageStatus": 5}, {"MessageStatus": 2, "FromType": 1}, {"FromTS": before - 1, "ToTS": before + 600}, {"MessageStatus": 0}, {"Limit": 2, "Offset": 3},
+        {"Limit": 2, "Offset": 3, "Sort": "ArrivedAt DESC"}, {"Offset": 9}, {"Offset": 2**31 - 1}, {"CustomID": ""}, {"countOnly": 1}, {"FromTS": before + 3600}, {"ToTS": before - 3600}, {"FromTS": "2001-01-01T00:00:00Z", "ToTS": "9999-12-31T23:59:59Z"},
+        {"FromTS": before + 3600, "ToTS": before - 3600})}
+    assert list(ids.values()) == [[bulk], [bulk], [gone], own, all_of_them, all_of_them, own[3:5], own[4:6][::-1], [], [], [bulk, gone], [], [], [], all_of_them, []], ids
+    assert get("message", countOnly="true", CustomID="order 0") == (3, [])
+    total, data = get("messageinformation", Sort="ID DESC", Limit=2, CustomCampaign="listed")
+    assert total == 1 and (data[0]["ID"], data[0]["SentCount"], data[0]["QueuedCount"]) == (bulk, 1, 0), data
+    history = get(f"messagehistory/{gone}")[1]
+    assert [h["EventType"] for h in history] == ["bounced"] and "no mailbox of that name" in history[0]["Comment"], history
+    home.tram("suppression", "add", "carol@one.test", "left@two.test", "--reason", "unsubscribed")
+    blocked = send(CustomCampaign="blocked", To=[{"Email": "left@two.test"}])
+    w.until(lambda: [(h["EventType"], h["Comment"]) for h in get(f"messagehistory/{blocked}")[1]] == [("blocked", "unsubscribed")], what="why nobody got it")
+    assert [m["ID"] for m in get("message", MessageStatus=8)[1]] == [blocked]
+    for wrong in ({"Campaign": 1}, {"Contact": 1}, {"MessageState": 1}, {"customid": "x"}, {"CustomID\0": "x"}, {"MessageStatus": 9}, {"MessageStatus": 10}, {"MessageStatus": 12}, {"MessageStatus": "sent"}, {"MessageStatus": -1}, {"FromType": 4},
+                  {"FromTS": "x"}, {"ToTS": "9" * 30}, {"Sort": "Subject"}, {"Sort": "ID UP"}, {"Sort": ""}, {"Limit": 1001}, {"Limit": "x"}, {"Offset": 2**31}, {"countOnly": "x"}, {"ShowSubject": "x"}):
+        for kind in ("message", "messageinformation"):
+            status, said = get(kind, **wrong)
+            assert status == 400 and said, (kind, wrong, said)
+    few = home.tram("key", "add", "carol@one.test", "--name", "few", "--scope", "mail.send").stdout.splitlines()[0]
+    assert get("message", few)[0] == 403 and get("message", "no.key")[0] == 401
+
+
 def test_mailjet_counts(home):
     w.within_a_day()
     key = home.tram("key", "add", "alice@one.test", "--name", "counts", "--scope", "messages.read,stats.read").stdout.splitlines()[0]
