@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "core/core.h"
+#include "send/classification.h"
 #include "send/numbers.h"
 #include "sendgrid.h"
 
@@ -11,41 +12,11 @@ static struct sends *sends_of(struct http_call *c) { return api_of(c)->core->sen
 
 /* ---- /v3/suppression/bounces/classifications ---- */
 
-#define CLASSIFICATIONS(X)                                                                                   \
-    X(UNCLASSIFIED, "Unclassified")                                                                          \
-    X(CONTENT, "Content")                                                                                    \
-    X(RATE, "Frequency or Volume Too High")                                                                  \
-    X(INVALID, "Invalid Address")                                                                            \
-    X(UNAVAILABLE, "Mailbox Unavailable")                                                                    \
-    X(REPUTATION, "Reputation")                                                                              \
-    X(TECHNICAL, "Technical Failure")
-enum classification {
-#define X(name, word) AS_##name,
-    CLASSIFICATIONS(X)
-#undef X
-        CLASSIFICATION_COUNT
-};
-static const char *const words[] = {
-#define X(name, word) word,
-    CLASSIFICATIONS(X)
-#undef X
-};
-static const enum classification class_of[REPLY_NCLASSES] = {
-    [REPLY_INVALID] = AS_INVALID,   [REPLY_INACTIVE] = AS_UNAVAILABLE,
-    [REPLY_FULL] = AS_UNAVAILABLE,  [REPLY_POLICY] = AS_REPUTATION,
-    [REPLY_AUTH] = AS_TECHNICAL,    [REPLY_REPUTATION] = AS_REPUTATION,
-    [REPLY_CONTENT] = AS_CONTENT,   [REPLY_RATE] = AS_RATE,
-    [REPLY_GREYLIST] = AS_RATE,     [REPLY_SIZE] = AS_CONTENT,
-    [REPLY_TLS] = AS_TECHNICAL,     [REPLY_DNS] = AS_TECHNICAL,
-    [REPLY_RELAY] = AS_TECHNICAL,   [REPLY_PROTOCOL] = AS_TECHNICAL,
-    [REPLY_NETWORK] = AS_TECHNICAL, [REPLY_TEMPORARY] = AS_TECHNICAL,
-};
-
 static uint64_t bounces_as(const struct numbers *n, enum classification k)
 {
     uint64_t all = 0;
     for (int c = 0; c < REPLY_NCLASSES; c++)
-        if (class_of[c] == k) all += n->bounced[c];
+        if (classification_of((enum reply_class)c) == k) all += n->bounced[c];
     return all;
 }
 
@@ -103,18 +74,13 @@ void sendgrid_bounce_classes(struct http_call *c)
         size_t kept = 0;
         for (int k = 0; k < CLASSIFICATION_COUNT; k++) {
             uint64_t many = bounces_as(&row[i].n, (enum classification)k);
-            if (many) v[kept++] = (struct counted){"classification", sl_cstr(words[k]), many};
+            if (many)
+                v[kept++] = (struct counted){"classification",
+                                             sl_cstr(classification_word((enum classification)k)), many};
         }
         add_day(c, result, row[i].day, v, kept);
     }
     answered(c, e, result);
-}
-
-static bool class_named(struct slice word, enum classification *out)
-{
-    for (int k = 0; k < CLASSIFICATION_COUNT; k++)
-        if (sl_eq(word, sl_cstr(words[k]))) return *out = (enum classification)k, true;
-    return false;
 }
 
 /* By the domains that were written to. */
@@ -124,7 +90,7 @@ void sendgrid_bounce_class(struct http_call *c)
     struct numbers_row *row;
     enum classification k;
     size_t n = 0;
-    if (!class_named(c->param[0], &k)) {
+    if (!classification_named(c->param[0], &k)) {
         http_fail(c, 400,
                   "the classification must be one of Content, Frequency or Volume Too High, Invalid Address, "
                   "Mailbox Unavailable, Reputation, Technical Failure, Unclassified");

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "base/wiped.h"
+#include "classification.h"
 #include "event.h"
 #include "send_content.h"
 #include "shape/reply.h"
@@ -98,6 +99,31 @@ static void put_context(struct context *x, json_t *o, const struct event *e)
     put_arguments(o, x->content->send.args);
 }
 
+/* Why nobody got it, in SendGrid's words where it has one. */
+static struct slice dropped_because(enum send_reason r)
+{
+    static const char *const words[SEND_OUT_COUNT] = {[SEND_OUT_BOUNCED] = "Bounced Address",
+                                                      [SEND_OUT_INVALID] = "Invalid",
+                                                      [SEND_OUT_COMPLAINED] = "Spam Reporting Address",
+                                                      [SEND_OUT_UNSUBSCRIBED] = "Unsubscribed Address",
+                                                      [SEND_OUT_LEFT_GROUP] = "Unsubscribed Address"};
+    return sl_cstr(words[r] ? words[r] : send_reason_word(r));
+}
+
+static struct slice classified(const struct event *e)
+{
+    enum reply_class c = REPLY_UNKNOWN;
+    (void)reply_class_named(e->class, &c);
+    return sl_cstr(classification_word(classification_of(c)));
+}
+
+/* It begins with what the call was answered with as X-Message-Id. */
+static struct slice message_id(struct arena *a, const struct event *e)
+{
+    return e->send.s[0] && e->letter.s[0] ? ar_printf(a, "%s.%s", e->send.s, e->letter.s)
+                                          : sl_cstr(e->letter.s);
+}
+
 static json_t *event_json(struct context *x, const struct webhook *h, const struct event *e)
 {
     json_t *o = json_object();
@@ -106,14 +132,14 @@ static json_t *event_json(struct context *x, const struct webhook *h, const stru
     put_text(o, "event", sl_cstr(word_of(e)));
     put_text(o, "sg_event_id",
              ar_printf(x->a, "%.*s-%.*s", SLF(h->account), SLF(event_id_text(e->id, x->a))));
-    put_text(o, "sg_message_id", sl_cstr(e->letter.s));
+    put_text(o, "sg_message_id", message_id(x->a, e));
     bool lost = e->kind == EVENT_BOUNCED || e->kind == EVENT_LATE_BOUNCE;
     bool out = e->kind == EVENT_DROPPED || e->kind == EVENT_FAILED;
-    if (lost || out) put_text(o, "reason", e->reply.n ? e->reply : sl_cstr(send_reason_word(e->reason)));
+    if (lost || out) put_text(o, "reason", e->reply.n ? e->reply : dropped_because(e->reason));
     else put_text(o, "response", e->reply);
     put_text(o, "status", e->enhanced);
     if (lost) put_text(o, "type", e->code / 100 == 4 || e->expired ? SL("blocked") : SL("bounce"));
-    if (lost) put_text(o, "bounce_classification", e->class);
+    if (lost) put_text(o, "bounce_classification", classified(e));
     if (e->kind == EVENT_DEFERRED) put_text(o, "attempt", ar_printf(x->a, "%u", e->attempts));
     if (e->group) json_object_set_new(o, "asm_group_id", json_integer(e->group));
     put_text(o, "url", e->url);

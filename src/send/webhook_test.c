@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 
+#include "base/text.h"
 #include "event.h"
 #include "send_test.h"
+#include "webhook_i.h"
 
 static int spoil_place(struct kv_tx *tx, void *key)
 {
@@ -120,5 +122,55 @@ TEST(webhook_tell_only_leaves_no_other_that_hears_the_kind)
     CHECK_OK(webhook_tell_only(x.s, &h, false));
     CHECK_ERR(webhook_tell_only(x.s, &h, false), ERR_NOT_FOUND);
     CHECK_SL(who_hears(&x), "https://xn--bcher-kva.test/");
+    send_fixture_end(&x);
+}
+
+static struct slice told(struct send_fixture *x, const struct event *e, size_t n)
+{
+    struct webhook h = {.name = SL("hook"), .account = sl_cstr(x->account.id)};
+    struct slice body;
+    size_t took;
+    CHECK_OK(webhook_body(x->s, &h, e, n, &x->f.a, &body, &took));
+    CHECK_INT(took, n);
+    return body;
+}
+
+static bool says(struct slice body, const char *words) { return sl_find(body, sl_cstr(words)) != SL_NONE; }
+
+/* What programs of its customers compare, letter for letter. */
+TEST(webhook_tells_in_the_words_of_sendgrid)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct event e = {.id = 1,
+                      .at = 5000000,
+                      .kind = EVENT_DELIVERED,
+                      .address = SL("b@two.test"),
+                      .send = {"0123456789abcdef"}};
+    send_letter_id(&e.send, 0, &e.letter);
+    struct slice id = ar_printf(&x.f.a, "\"sg_message_id\":\"%s.%s\"", e.send.s, e.letter.s);
+    CHECK(says(told(&x, &e, 1), id.p)); /* the first half is X-Message-Id of the call */
+    e.kind = EVENT_BOUNCED, e.code = 550, e.class = SL("invalid"), e.enhanced = SL("5.1.1");
+    struct slice body = told(&x, &e, 1);
+    CHECK(says(body, "\"event\":\"bounce\"") && says(body, "\"type\":\"bounce\"") &&
+          says(body, "\"status\":\"5.1.1\""));
+    CHECK(says(body, "\"bounce_classification\":\"Invalid Address\""));
+    e.class = SL("full");
+    CHECK(says(told(&x, &e, 1), "\"Mailbox Unavailable\""));
+    e.class = SL("");
+    CHECK(says(told(&x, &e, 1), "\"Unclassified\""));
+    static const struct {
+        enum send_reason reason;
+        const char *words;
+    } dropped[] = {
+        {SEND_OUT_BOUNCED, "Bounced Address"},           {SEND_OUT_INVALID, "Invalid"},
+        {SEND_OUT_COMPLAINED, "Spam Reporting Address"}, {SEND_OUT_UNSUBSCRIBED, "Unsubscribed Address"},
+        {SEND_OUT_LEFT_GROUP, "Unsubscribed Address"},   {SEND_OUT_CANCELED, "canceled"}};
+    for (size_t i = 0; i < COUNT_OF(dropped); i++) {
+        e = (struct event){.id = 2, .kind = EVENT_DROPPED, .reason = dropped[i].reason, .send = e.send};
+        body = told(&x, &e, 1);
+        CHECK(says(body, "\"event\":\"dropped\""));
+        CHECK(says(body, ar_printf(&x.f.a, "\"reason\":\"%s\"", dropped[i].words).p));
+    }
     send_fixture_end(&x);
 }
