@@ -92,6 +92,20 @@ void sendgrid_group_delete(struct http_call *c)
     else http_answer(c, 204, NULL, SL(""));
 }
 
+/* Is it among those that the query names (?id=1&id=2)? Names it none, all are. */
+static bool is_asked(struct http_call *c, uint32_t id)
+{
+    struct slice rest = c->request->query, key, value;
+    uint64_t n;
+    bool any = false;
+    while (http_query_next(c->a, &rest, &key, &value)) {
+        if (!sl_eq(key, SL("id"))) continue;
+        if (num_u64(value, UINT32_MAX, &n) && n == id) return true;
+        any = true;
+    }
+    return !any;
+}
+
 void sendgrid_group_list(struct http_call *c)
 {
     struct send_group *v;
@@ -102,7 +116,8 @@ void sendgrid_group_list(struct http_call *c)
         return;
     }
     json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(list, group_json(&v[i]));
+    for (size_t i = 0; i < n; i++)
+        if (is_asked(c, v[i].id)) json_array_append_new(list, group_json(&v[i]));
     api_json(c, 200, list);
 }
 

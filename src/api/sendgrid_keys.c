@@ -24,6 +24,7 @@ struct listing {
     struct http_call *c;
     json_t *out;
     struct slice id; /* this one alone, with its scopes; or empty */
+    uint64_t limit;
 };
 
 static int list_one(void *arg, struct api_key *k)
@@ -31,6 +32,7 @@ static int list_one(void *arg, struct api_key *k)
     struct listing *l = arg;
     if (strcmp(k->account, l->c->key.account->id) != 0 || k->damage.n) return 0;
     if (l->id.n && !sl_eq(l->id, sl_cstr(k->id))) return 0;
+    if (json_array_size(l->out) >= l->limit) return 0;
     json_t *v = key_json(k);
     if (l->id.n) json_object_set_new(v, "scopes", scopes_json(k->scopes));
     json_array_append_new(l->out, v);
@@ -39,7 +41,9 @@ static int list_one(void *arg, struct api_key *k)
 
 static void list(struct http_call *c, struct slice id)
 {
-    struct listing l = {c, json_array(), id};
+    struct listing l = {.c = c, .id = id};
+    if (!sendgrid_number(c, "limit", INT64_MAX, INT64_MAX, &l.limit)) return;
+    l.out = json_array();
     int e = api_key_each(api_of(c)->core->keys, list_one, &l);
     if (e) api_failed(c, e);
     else if (id.n && !json_array_size(l.out)) http_fail(c, 404, "unable to find API Key");
@@ -123,7 +127,7 @@ static int is_mine(void *arg, struct api_key *k)
 
 void sendgrid_key_delete(struct http_call *c)
 {
-    struct listing l = {c, NULL, c->param[0]};
+    struct listing l = {.c = c, .id = c->param[0], .limit = 1};
     int found = api_key_each(api_of(c)->core->keys, is_mine, &l);
     int e = found < 0 ? found : found ? api_key_remove(api_of(c)->core->keys, c->param[0]) : ERR_NOT_FOUND;
     if (e == ERR_NOT_FOUND) http_fail(c, 404, "unable to find API Key");

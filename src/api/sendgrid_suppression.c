@@ -12,8 +12,9 @@ enum { LIST_MAX = 500, EMAILS_MAX = 1000 };
 static struct sends *sends_of(struct http_call *c) { return api_of(c)->core->sends; }
 static struct slice account_of(struct http_call *c) { return sl_cstr(c->key.account->id); }
 
-/* A list by its word in the path; blocks are refusals for now of a receiver, which suppress nobody here: the
- * list is what was entered by hand. */
+/* A list by its word in the path. Bounces are also the addresses that a receiver refused because nobody has
+ * them: of these its reply is kept. Blocks are refusals for now of a receiver, which suppress nobody here:
+ * the list is what was entered by hand. */
 static const struct list {
     const char *word;
     enum send_reason reason;
@@ -32,6 +33,36 @@ static const struct list *list_of(struct http_call *c)
     return &lists[4]; /* asm/suppressions/global */
 }
 
+static bool all_digits(struct slice s)
+{
+    bool all = s.n > 0;
+    for (size_t i = 0; i < s.n; i++) all = all && is_digit(s.p[i]);
+    return all;
+}
+
+/* "550 5.1.1 ...", "5.1.1 ...": is it a receiver's refusal? Its enhanced code (RFC 3463), or empty. */
+static bool is_refusal(struct slice evidence, struct slice *status)
+{
+    struct slice rest = evidence, word, part;
+    *status = SL("");
+    if (!sl_next(&rest, ' ', &word)) return false;
+    bool code = word.n == 3 && word.p[0] == '5' && all_digits(word);
+    if (code && !sl_next(&rest, ' ', &word)) return true;
+    struct slice dots = word;
+    int n = 0;
+    while (sl_next(&dots, '.', &part) && all_digits(part) && part.n <= 3) n++;
+    if (n == 3 && word.p[0] == '5' && sl_chr(dots, '.') == SL_NONE) *status = word;
+    return code || status->n;
+}
+
+/* On which of the lists it is. */
+static enum send_reason listed_as(const struct suppression_entry *e)
+{
+    struct slice status;
+    bool refused = e->reason == SEND_OUT_INVALID && is_refusal(e->evidence, &status);
+    return refused ? SEND_OUT_BOUNCED : e->reason;
+}
+
 static json_t *entry_json(const struct suppression_entry *e)
 {
     json_t *v = json_pack("{s:I,s:s%}", "created", (json_int_t)e->since, "email", e->address.p, e->address.n);
@@ -41,7 +72,9 @@ static json_t *entry_json(const struct suppression_entry *e)
         return v;
     }
     json_object_set_new(v, "reason", json_stringn(e->evidence.p ? e->evidence.p : "", e->evidence.n));
-    if (e->reason != SEND_OUT_INVALID) json_object_set_new(v, "status", json_string(""));
+    struct slice status;
+    (void)is_refusal(e->evidence, &status);
+    if (listed_as(e) != SEND_OUT_INVALID) json_object_set_new(v, "status", json_stringn(status.p, status.n));
     return v;
 }
 
@@ -52,13 +85,15 @@ struct listing {
     enum send_reason reason;
     int64_t from, to;
     uint64_t limit, offset;
+    struct slice email; /* this one alone; or empty */
 };
 
 static int list_one(void *arg, const struct suppression_entry *e, struct slice place)
 {
     struct listing *l = arg;
     (void)place;
-    if (e->reason != l->reason || !e->address.n || e->since < l->from || (l->to && e->since > l->to))
+    if (l->email.n && !sl_eqi(e->address, l->email)) return 0;
+    if (listed_as(e) != l->reason || !e->address.n || e->since < l->from || (l->to && e->since > l->to))
         return 0;
     if (l->offset) {
         l->offset--;
@@ -70,7 +105,7 @@ static int list_one(void *arg, const struct suppression_entry *e, struct slice p
 
 void sendgrid_suppressed_list(struct http_call *c)
 {
-    struct listing l = {.reason = list_of(c)->reason};
+    struct listing l = {.reason = list_of(c)->reason, .email = http_query(c, SL("email"))};
     uint64_t from, to;
     if (!sendgrid_number(c, "start_time", 0, INT64_MAX, &from) ||
         !sendgrid_number(c, "end_time", 0, INT64_MAX, &to) ||
@@ -96,7 +131,7 @@ void sendgrid_suppressed_get(struct http_call *c)
     json_t *out = json_array();
     int e = suppression_get(sends_of(c), account_of(c), c->param[0], c->a, &v, &n);
     for (size_t i = 0; !e && i < n; i++)
-        if (v[i].reason == list_of(c)->reason) json_array_append_new(out, entry_json(&v[i]));
+        if (listed_as(&v[i]) == list_of(c)->reason) json_array_append_new(out, entry_json(&v[i]));
     if (!e) {
         api_json(c, 200, out);
         return;
@@ -107,9 +142,18 @@ void sendgrid_suppressed_get(struct http_call *c)
 
 /* ---- removing ---- */
 
-static int remove_one(struct http_call *c, struct slice address, enum send_reason reason, size_t *n)
+static int remove_one(struct http_call *c, struct slice address, enum send_reason list, size_t *n)
 {
-    return suppression_remove(sends_of(c), account_of(c), address, reason, 0, n);
+    struct suppression_entry *v;
+    size_t entries, gone;
+    *n = 0;
+    int e = suppression_get(sends_of(c), account_of(c), address, c->a, &v, &entries);
+    for (size_t i = 0; !e && i < entries; i++) {
+        if (listed_as(&v[i]) != list) continue;
+        e = suppression_remove(sends_of(c), account_of(c), address, v[i].reason, 0, &gone);
+        *n += gone;
+    }
+    return e;
 }
 
 void sendgrid_suppressed_delete(struct http_call *c)
@@ -132,7 +176,7 @@ static int gather(void *arg, const struct suppression_entry *e, struct slice pla
 {
     struct gathering *g = arg;
     (void)place;
-    if (e->reason == g->reason && e->address.n) g->v[g->n++] = ar_dup(g->a, e->address);
+    if (listed_as(e) == g->reason && e->address.n) g->v[g->n++] = ar_dup(g->a, e->address);
     return g->n == EMAILS_MAX;
 }
 

@@ -365,6 +365,35 @@ def test_sendgrid_numbers(home):
         assert sendgrid(home, path, method="GET")[0] == 400
 
 
+def test_sendgrid_has_who_was_refused_among_bounces(home):
+    """An address that its receiver does not know is a bounce, with the receiver's code; what is only said to be none is invalid."""
+    for address, evidence in (("gone@two.test", "550 5.1.1 <gone@two.test>: User unknown"), ("old@two.test", "550 no such user"), ("late@two.test", "5.1.10 smtp; null MX"), ("typo@two.test", "no such domain")):
+        assert ask(home, "POST", "/v1/suppressions", {"email": address, "reason": "invalid", "evidence": evidence}, {"Authorization": f"Bearer {home.key}"})[0] == 204
+    where = "/v3/suppression/"
+
+    def listed(name, query=""):
+        answer = sendgrid(home, where + name + query, method="GET")[2]
+        return {(x["email"], x.get("status")) for x in answer if x["email"].split("@")[0] in ("gone", "old", "late", "typo")}
+    assert listed("bounces") == {("gone@two.test", "5.1.1"), ("old@two.test", ""), ("late@two.test", "5.1.10")} and listed("invalid_emails") == {("typo@two.test", None)}
+    assert listed("invalid_emails", "?email=typo@two.test") == {("typo@two.test", None)} and listed("invalid_emails", "?email=other@two.test") == set()
+    assert sendgrid(home, where + "bounces/gone@two.test", method="GET")[2][0]["reason"].startswith("550 5.1.1") and sendgrid(home, where + "invalid_emails/gone@two.test", method="GET")[2] == []
+    for name in ("gone", "old"):
+        assert sendgrid(home, f"{where}invalid_emails/{name}@two.test", method="DELETE")[0] == 404
+        assert sendgrid(home, f"{where}bounces/{name}@two.test", method="DELETE")[0] == 204
+    assert sendgrid(home, where + "bounces", {"emails": ["late@two.test", "typo@two.test"]}, "DELETE")[0] == 204
+    assert listed("bounces") == set() and listed("invalid_emails") == {("typo@two.test", None)}
+    assert sendgrid(home, where + "invalid_emails/typo@two.test", method="DELETE")[0] == 204
+
+
+def test_sendgrid_lists_what_is_asked_for(home):
+    ids = [sendgrid(home, "/v3/asm/groups", {"name": f"asked {n}", "description": "d"})[2]["id"] for n in range(3)]
+    for query, found in ((f"?id={ids[1]}", [ids[1]]), (f"?id={ids[0]}&id={ids[2]}", [ids[0], ids[2]]), ("?id=999999", []), ("?id=x", [])):
+        assert [g["id"] for g in sendgrid(home, "/v3/asm/groups" + query, method="GET")[2]] == found, query
+    for n in ids:
+        assert sendgrid(home, f"/v3/asm/groups/{n}", method="DELETE")[0] == 204
+    assert len(sendgrid(home, "/v3/api_keys?limit=1", method="GET")[2]["result"]) == 1 and sendgrid(home, "/v3/api_keys?limit=x", method="GET")[0] == 400
+
+
 def test_members_of_another_kind_are_refused(home):
     """Whoever mistypes a member hears of it: it is not passed over, and no key of all scopes comes of it."""
     good = {
