@@ -11,6 +11,7 @@
 #include "core/core.h"
 #include "crypto/crypto.h"
 #include "send/compose.h"
+#include "send/stored.h"
 
 void dialect_begin(struct dialect *d,
                    void (*fault)(struct dialect *d, const char *path, int e, const char *sentence), void *arg)
@@ -177,6 +178,17 @@ bool dialect_address(struct dialect *d, struct slice email, struct slice name, c
         return false;
     }
     return dialect_ok(d, name_path, compose_check_text(name, COMPOSE_NAME_MAX, "the name"));
+}
+
+int dialect_template(struct http_call *c, const char *kinds, struct slice id, struct arena *a,
+                     struct stored_template *out)
+{
+    struct slice rest = sl_cstr(kinds), kind;
+    int e = stored_template_get(api_of(c)->core->sends, sl_cstr(c->key.account->id), id, a, out);
+    if (e) return e;
+    while (sl_next(&rest, ' ', &kind))
+        if (sl_eq(kind, out->kind)) return 0;
+    return ERR_NOT_FOUND;
 }
 
 /* ---- taking ---- */

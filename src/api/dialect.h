@@ -60,6 +60,12 @@ void dialect_fields(struct dialect *d, const json_t *o, const char *path, struct
 bool dialect_address(struct dialect *d, struct slice email, struct slice name, const char *email_path,
                      const char *name_path);
 
+/* The stored template, without its texts, when it is one of this dialect's kinds, words with blanks between:
+ * other dialects' are none. ERR_NOT_FOUND. SUSPENDS. */
+struct stored_template;
+MUST_CHECK int dialect_template(struct http_call *c, const char *kinds, struct slice id, struct arena *a,
+                                struct stored_template *out);
+
 /* ---- taking ---- */
 
 struct dialect_send {

@@ -73,7 +73,10 @@ static int use_template(struct http_call *c, struct mailjet_call *m, struct mail
     struct send *s = &one->s.send;
     struct stored_version v;
     struct slice id = ar_printf(&m->d.a, "%lld", (long long)one->template_id);
-    int e = stored_version_get(api_of(c)->core->sends, sl_cstr(c->key.account->id), id, SL(""), &m->d.a, &v);
+    struct stored_template t;
+    int e = dialect_template(c, "mailjet", id, &m->d.a, &t);
+    if (!e)
+        e = stored_version_get(api_of(c)->core->sends, sl_cstr(c->key.account->id), id, SL(""), &m->d.a, &v);
     if (e) return e;
     s->nparts = 0;
     s->template_id = id;

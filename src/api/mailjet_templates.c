@@ -76,14 +76,16 @@ void mailjet_template_list(struct http_call *c)
 void mailjet_template_get(struct http_call *c)
 {
     struct stored_template t;
-    int e = stored_template_get(sends_of(c), account_of(c), c->param[0], c->a, &t);
+    int e = dialect_template(c, "mailjet", c->param[0], c->a, &t);
     if (e) failed(c, e);
     else told(c, 200, one(template_json(&t)));
 }
 
 void mailjet_template_delete(struct http_call *c)
 {
-    int e = stored_template_remove(sends_of(c), account_of(c), c->param[0]);
+    struct stored_template t;
+    int e = dialect_template(c, "mailjet", c->param[0], c->a, &t);
+    if (!e) e = stored_template_remove(sends_of(c), account_of(c), c->param[0]);
     if (e) failed(c, e);
     else http_answer(c, 204, NULL, SL(""));
 }
@@ -106,8 +108,7 @@ void mailjet_content_put(struct http_call *c)
                                .html = member(body, "Html-part")};
     struct stored_template t;
     int e = stored_judge(c->a, SEND_MAILJET, &v);
-    if (!e) e = stored_template_get(sends_of(c), account_of(c), c->param[0], c->a, &t);
-    if (!e && !sl_eq(t.kind, SL("mailjet"))) e = ERR_NOT_FOUND; /* another dialect's */
+    if (!e) e = dialect_template(c, "mailjet", c->param[0], c->a, &t);
     if (!e) e = stored_version_put(sends_of(c), account_of(c), c->param[0], &v);
     if (e) failed(c, e);
     else told(c, 201, one(content_json(&v)));
@@ -116,8 +117,10 @@ void mailjet_content_put(struct http_call *c)
 
 void mailjet_content_get(struct http_call *c)
 {
+    struct stored_template t;
     struct stored_version v;
-    int e = stored_version_get(sends_of(c), account_of(c), c->param[0], SL(""), c->a, &v);
+    int e = dialect_template(c, "mailjet", c->param[0], c->a, &t);
+    if (!e) e = stored_version_get(sends_of(c), account_of(c), c->param[0], SL(""), c->a, &v);
     if (e) failed(c, e);
     else told(c, 200, one(content_json(&v)));
 }

@@ -49,6 +49,11 @@ static void failed(struct http_call *c, int e)
               e == ERR_NOT_FOUND ? "Template or version not found" : err_text(e));
 }
 
+static int ours(struct http_call *c, struct slice id, struct arena *a, struct stored_template *t)
+{
+    return dialect_template(c, "dynamic legacy", id, a, t);
+}
+
 /* ---- as JSON ---- */
 
 static json_t *version_lean(const struct stored_template *t, const struct stored_version *v)
@@ -95,7 +100,7 @@ static void told(struct http_call *c, int status, struct slice id)
 {
     struct stored_template t;
     json_t *v = NULL;
-    int e = stored_template_get(sends_of(c), account_of(c), id, c->a, &t);
+    int e = ours(c, id, c->a, &t);
     if (!e) e = template_json(c, &t, true, &v);
     if (!e) {
         api_json(c, status, v);
@@ -130,7 +135,9 @@ void sendgrid_template_rename(struct http_call *c)
     json_t *body = api_body(c);
     if (!body) return;
     struct slice name = SL("");
+    struct stored_template t;
     int e = api_member_text(body, "name", &name);
+    if (!e) e = ours(c, c->param[0], c->a, &t);
     if (!e) e = stored_template_rename(sends_of(c), account_of(c), c->param[0], name);
     if (e) failed(c, e);
     else told(c, 200, c->param[0]);
@@ -141,8 +148,9 @@ void sendgrid_template_copy(struct http_call *c)
 {
     json_t *body = api_body(c);
     if (!body) return;
-    struct stored_template copy = {.id = new_id(c, sl_starts(c->param[0], SL("d-"))), .name = SL("")};
+    struct stored_template t, copy = {.id = new_id(c, sl_starts(c->param[0], SL("d-"))), .name = SL("")};
     int e = api_member_text(body, "name", &copy.name);
+    if (!e) e = ours(c, c->param[0], c->a, &t);
     if (!e) e = stored_template_copy(sends_of(c), account_of(c), c->param[0], &copy);
     if (e) failed(c, e);
     else told(c, 201, copy.id);
@@ -153,7 +161,9 @@ void sendgrid_template_get(struct http_call *c) { told(c, 200, c->param[0]); }
 
 void sendgrid_template_delete(struct http_call *c)
 {
-    int e = stored_template_remove(sends_of(c), account_of(c), c->param[0]);
+    struct stored_template t;
+    int e = ours(c, c->param[0], c->a, &t);
+    if (!e) e = stored_template_remove(sends_of(c), account_of(c), c->param[0]);
     if (e) failed(c, e);
     else http_answer(c, 204, NULL, SL(""));
 }
@@ -275,7 +285,7 @@ void sendgrid_version_create(struct http_call *c)
     if (!body) return;
     struct stored_template t;
     struct stored_version v = {.id = new_id(c, false)};
-    int e = stored_template_get(sends_of(c), account_of(c), c->param[0], c->a, &t);
+    int e = ours(c, c->param[0], c->a, &t);
     if (!e) {
         v.active = t.n == 0; /* the first one is */
         e = read_body(body, c->a, &v);
@@ -290,7 +300,7 @@ void sendgrid_version_create(struct http_call *c)
 /* The version of the path, with its template. */
 static int find(struct http_call *c, struct stored_template *t, struct stored_version *v)
 {
-    int e = stored_template_get(sends_of(c), account_of(c), c->param[0], c->a, t);
+    int e = ours(c, c->param[0], c->a, t);
     return e ? e : stored_version_get(sends_of(c), account_of(c), t->id, c->param[1], c->a, v);
 }
 
@@ -375,7 +385,7 @@ int sendgrid_use_template(struct http_call *c, struct sendgrid_mail *m)
     struct stored_version v;
     struct send *s = &m->send;
     struct arena *a = &m->d.a;
-    int e = stored_template_get(sends_of(c), account_of(c), m->template_id, a, &t);
+    int e = ours(c, m->template_id, a, &t);
     if (!e) e = stored_version_get(sends_of(c), account_of(c), m->template_id, SL(""), a, &v);
     if (e) return e;
     bool dynamic = sl_eq(t.kind, SL("dynamic"));

@@ -9,10 +9,10 @@
 static int use_template(struct http_call *c, struct ses_mail *m)
 {
     struct stored_version v;
-    int e = stored_version_get(api_of(c)->core->sends, sl_cstr(c->key.account->id), m->template_name, SL(""),
+    int e = ses_template_find(c, m->template_name, &m->d.a);
+    if (!e)
+        e = stored_version_get(api_of(c)->core->sends, sl_cstr(c->key.account->id), m->template_name, SL(""),
                                &m->d.a, &v);
-    if (e == ERR_NOT_FOUND)
-        return err_set(e, "Template %.*s does not exist", SLF(printable(&m->d.a, m->template_name, 80)));
     if (e) return e;
     ses_use_texts(m, v.subject, v.text, v.html);
     m->s.send.template_id = m->template_name;

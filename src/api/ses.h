@@ -34,6 +34,8 @@ void ses_identity_list(struct http_call *c);
 void ses_identity_delete(struct http_call *c);
 void ses_identity_dkim(struct http_call *c);
 void ses_identity_mail_from(struct http_call *c);
+/* Is there a template of that name? ERR_NOT_FOUND, with a sentence. SUSPENDS. */
+MUST_CHECK int ses_template_find(struct http_call *c, struct slice name, struct arena *a);
 void ses_template_create(struct http_call *c);
 void ses_template_get(struct http_call *c);
 void ses_template_list(struct http_call *c);

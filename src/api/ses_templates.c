@@ -34,13 +34,11 @@ static int read_version(struct http_call *c, const json_t *body, struct stored_v
     return stored_judge(c->a, SEND_SES, v);
 }
 
-/* Names of other dialects' templates are none here. */
-static int find(struct http_call *c, struct slice name)
+int ses_template_find(struct http_call *c, struct slice name, struct arena *a)
 {
     struct stored_template t;
-    int e = stored_template_get(sends_of(c), account_of(c), name, c->a, &t);
-    if (!e && !sl_eq(t.kind, SL("ses"))) e = ERR_NOT_FOUND;
-    return e == ERR_NOT_FOUND ? err_set(e, "Template %.*s does not exist", SLF(name)) : e;
+    int e = dialect_template(c, "ses", name, a, &t);
+    return e == ERR_NOT_FOUND ? err_set(e, "Template %.*s does not exist", SLF(printable(a, name, 80))) : e;
 }
 
 static void answer(struct http_call *c, int e)
@@ -68,7 +66,7 @@ void ses_template_update(struct http_call *c)
     if (!body) return;
     struct stored_version v;
     int e = read_version(c, body, &v);
-    if (!e) e = find(c, c->param[0]);
+    if (!e) e = ses_template_find(c, c->param[0], c->a);
     if (!e) e = stored_version_put(sends_of(c), account_of(c), c->param[0], &v);
     answer(c, e);
     json_decref(body);
@@ -79,7 +77,8 @@ static json_t *text(struct slice s) { return json_stringn(s.p ? s.p : "", s.n); 
 void ses_template_get(struct http_call *c)
 {
     struct stored_version v;
-    int e = stored_version_get(sends_of(c), account_of(c), c->param[0], SL(""), c->a, &v);
+    int e = ses_template_find(c, c->param[0], c->a);
+    if (!e) e = stored_version_get(sends_of(c), account_of(c), c->param[0], SL(""), c->a, &v);
     if (e) {
         ses_failed(c, e);
         return;
@@ -127,7 +126,8 @@ void ses_template_list(struct http_call *c)
 
 void ses_template_delete(struct http_call *c)
 {
-    int e = stored_template_remove(sends_of(c), account_of(c), c->param[0]);
+    int e = ses_template_find(c, c->param[0], c->a);
+    if (!e) e = stored_template_remove(sends_of(c), account_of(c), c->param[0]);
     if (e && e != ERR_NOT_FOUND) ses_failed(c, e);
     else api_json(c, 200, json_object());
 }
@@ -154,6 +154,7 @@ void ses_template_render(struct http_call *c)
     int e = json_read(said, SES_DATA_MEMORY, &data);
     if (e != ERR_TOO_LONG && !json_is_object(data))
         e = err_set(ERR_USAGE, "TemplateData must be a JSON object in a string");
+    if (!e) e = ses_template_find(c, c->param[0], c->a);
     if (!e) e = stored_version_get(sends_of(c), account_of(c), c->param[0], SL(""), c->a, &v);
     if (!e) e = render(c, v.subject, data, "Subject: ", &b);
     if (!e) e = render(c, v.text, data, "\r\n\r\n", &b);

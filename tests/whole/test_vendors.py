@@ -394,6 +394,35 @@ def test_sendgrid_lists_what_is_asked_for(home):
     assert len(sendgrid(home, "/v3/api_keys?limit=1", method="GET")[2]["result"]) == 1 and sendgrid(home, "/v3/api_keys?limit=x", method="GET")[0] == 400
 
 
+def test_templates_belong_to_their_dialect(home):
+    pair = {"Authorization": "Basic " + base64.b64encode(home.key.replace(".", ":", 1).encode()).decode()}
+    dynamic = sendgrid(home, "/v3/templates", {"name": "of sendgrid", "generation": "dynamic"})[2]["id"]
+    assert sendgrid(home, f"/v3/templates/{dynamic}/versions", {"name": "v", "subject": "s", "html_content": "<p>x</p>"})[0] == 201
+    number = str(ask(home, "POST", "/v3/REST/template", {"Name": "of mailjet"}, pair)[2]["Data"][0]["ID"])
+    assert ask(home, "POST", f"/v3/REST/template/{number}/detailcontent", {"Text-part": "x"}, pair)[0] == 201
+    assert ses(home, "POST", "/v2/email/templates", {"TemplateName": "12", "TemplateContent": {"Subject": "s", "Text": "x"}})[0] == 200
+    for name in (dynamic, number):
+        where = f"/v2/email/templates/{name}"
+        answers = [ses(home, "GET", where), ses(home, "PUT", where, {"TemplateContent": {"Subject": "s", "Text": "y"}}), ses(home, "POST", where + "/render", {"TemplateData": "{}"}),
+                   ses(home, "POST", "/v2/email/outbound-emails", email_of({"Template": {"TemplateName": name, "TemplateData": "{}"}}))]
+        assert [(status, headers["x-amzn-ErrorType"]) for status, headers, _ in answers] == [(404, "NotFoundException")] * 4, answers
+        assert ses(home, "DELETE", where)[0] == 200  # as of any that is not there
+    for name in (number, "12"):
+        where = f"/v3/templates/{name}"
+        calls = [("", "GET", None), ("", "PATCH", {"name": "n"}), ("", "POST", {"name": "n"}), ("", "DELETE", None), ("/versions", "POST", {"name": "n", "subject": "s"}), ("/versions/1", "GET", None), ("/versions/1", "PATCH", {"name": "n"}),
+                 ("/versions/1/activate", "POST", {}), ("/versions/1", "DELETE", None)]
+        assert [sendgrid(home, where + path, body, method)[0] for path, method, body in calls] == [404] * len(calls)
+        assert sendgrid(home, "/v3/mail/send", call(template_id=name))[0] == 400
+    for name in (dynamic, "12"):
+        where = f"/v3/REST/template/{name}"
+        calls = [("", "GET", None), ("/detailcontent", "GET", None), ("/detailcontent", "POST", {"Text-part": "y"}), ("", "DELETE", None)]
+        assert [ask(home, method, where + path, body, pair)[0] for path, method, body in calls] == [404] * len(calls)
+    assert mailjet(home, {"Messages": [message(TemplateID=12)]})[0] == 400
+    assert sendgrid(home, f"/v3/templates/{dynamic}", method="GET")[2]["versions"][0]["html_content"] == "<p>x</p>"
+    assert ask(home, "GET", f"/v3/REST/template/{number}/detailcontent", None, pair)[2]["Data"][0]["Text-part"] == "x" and ses(home, "GET", "/v2/email/templates/12")[2]["TemplateContent"]["Text"] == "x"
+    assert (sendgrid(home, f"/v3/templates/{dynamic}", method="DELETE")[0], ask(home, "DELETE", f"/v3/REST/template/{number}", None, pair)[0], ses(home, "DELETE", "/v2/email/templates/12")[0]) == (204, 204, 200)
+
+
 def test_members_of_another_kind_are_refused(home):
     """Whoever mistypes a member hears of it: it is not passed over, and no key of all scopes comes of it."""
     good = {
