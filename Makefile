@@ -87,7 +87,7 @@ USES_smtpd = base rt mail wire dns trace store login guard intake milter
 USES_imapd = base rt mail wire kv body directory store login guard reader junk
 USES_popd = base rt wire store login guard reader
 USES_httpd = base rt directory guard wire
-USES_api = base rt crypto mail wire dns kv trace directory store guard shape queue send acme core command httpd
+USES_api = base rt crypto mail wire dns kv trace directory store guard allowance shape queue send acme core command httpd
 USES_app = base fence rt crypto wire dns trace store policy guard allowance queue relay report send intake acme core command smtpd imapd popd httpd api
 $(foreach f,$(FOLDERS) sim,$(eval ALL_$(f) := $(sort $(USES_$(f)) $(foreach u,$(USES_$(f)),$(ALL_$(u))))))
 

@@ -141,6 +141,8 @@ static void options(struct dialect *d, const json_t *o, struct mailjet_message *
     if (dialect_bool(d, o, "TemplateErrorDeliver", "")) s->options |= SEND_TEMPLATE_ERRORS_DELIVER;
     if (dialect_bool(d, o, "DeduplicateCampaign", ""))
         dialect_fault(d, "DeduplicateCampaign", ERR_UNSUPPORTED, "Deduplication is not supported here.");
+    if (dialect_string(d, o, "URLTags", "").n)
+        dialect_fault(d, "URLTags", ERR_UNSUPPORTED, "Tags are not added to links here.");
     s->language = dialect_bool(d, o, "TemplateLanguage", "") ? SEND_MAILJET : SEND_PLAIN;
     s->campaign = text(d, o, "CustomCampaign", SEND_WORD_MAX);
     s->stream = s->campaign.n ? STREAM_BULK : STREAM_TRANSACTIONAL;

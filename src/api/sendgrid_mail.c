@@ -380,6 +380,9 @@ void sendgrid_mail_read(struct sendgrid_mail *m, const json_t *body, int64_t now
     m->send.send_at = when(d, body, "", now);
     m->send.batch = dialect_string(d, body, "batch_id", "");
     (void)dialect_string(d, body, "ip_pool_name", "");
+    if (json_object_size(dialect_object(d, body, "sections", "")))
+        dialect_fault(d, "sections", ERR_UNSUPPORTED,
+                      "Sections are not supported here: their text belongs into the substitutions.");
     asm_group(m, body);
     if (m->send.group) m->send.stream = STREAM_BULK;
     mail_settings(m, body);

@@ -1,6 +1,7 @@
 /* ses.c - the table of SES' routes; SendEmail, SendBulkEmail, GetAccount. */
 #include "ses.h"
 
+#include "allowance/allowance.h"
 #include "base/text.h"
 #include "core/core.h"
 #include "send/stored.h"
@@ -87,13 +88,27 @@ static void call(struct http_call *c, void (*read)(struct ses_mail *m, const jso
 static void send_email(struct http_call *c) { call(c, ses_read_one, one_taken); }
 static void send_bulk(struct http_call *c) { call(c, ses_read_bulk, bulk_taken); }
 
-/* No sandbox, no quota of its own: what binds an account are its limits (docs/limits.md). */
+/* What the account may send in a day and, by what it may in an hour, in a second; -1 a day: without limit. */
+static json_t *quota_json(struct http_call *c)
+{
+    enum { UNLIMITED_RATE = 1000 }; /* programs divide by it */
+    struct allowance *x = api_of(c)->core->allowance;
+    struct allowance_used used = {{0}};
+    struct sender_limits all = allowance_limits(x, &c->key.account->limits);
+    int64_t day = all.v[SENDER_RCPTS_DAY], hour = all.v[SENDER_RCPTS_HOUR];
+    (void)!allowance_used(x, c->key.account->id, SL(""), &used); /* what cannot be read is not told */
+    return json_pack("{s:f,s:f,s:f}", "Max24HourSend", day == SENDER_UNLIMITED ? -1.0 : (double)day,
+                     "MaxSendRate", hour == SENDER_UNLIMITED ? (double)UNLIMITED_RATE : (double)hour / 3600,
+                     "SentLast24Hours", (double)used.n[SENDER_RCPTS_DAY]);
+}
+
+/* No sandbox; what binds an account are its limits (docs/limits.md). */
 static void get_account(struct http_call *c)
 {
     api_json(c, 200,
-             json_pack("{s:b,s:b,s:b,s:s,s:{s:[ss]}}", "ProductionAccessEnabled", 1, "SendingEnabled", 1,
-                       "DedicatedIpAutoWarmupEnabled", 0, "EnforcementStatus", "HEALTHY",
-                       "SuppressionAttributes", "SuppressedReasons", "BOUNCE", "COMPLAINT"));
+             json_pack("{s:b,s:b,s:b,s:s,s:o,s:{s:[ss]}}", "ProductionAccessEnabled", 1, "SendingEnabled", 1,
+                       "DedicatedIpAutoWarmupEnabled", 0, "EnforcementStatus", "HEALTHY", "SendQuota",
+                       quota_json(c), "SuppressionAttributes", "SuppressedReasons", "BOUNCE", "COMPLAINT"));
 }
 
 #define EMAILS "/v2/email/outbound-emails"

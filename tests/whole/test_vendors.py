@@ -394,6 +394,13 @@ def test_sendgrid_lists_what_is_asked_for(home):
     assert len(sendgrid(home, "/v3/api_keys?limit=1", method="GET")[2]["result"]) == 1 and sendgrid(home, "/v3/api_keys?limit=x", method="GET")[0] == 400
 
 
+def test_what_would_be_left_out_in_silence_is_refused(home):
+    status, _, answer = sendgrid(home, "/v3/mail/send", call(sections={":part:": "text"}))
+    assert status == 400 and answer["errors"][0]["field"] == "sections" and sendgrid(home, "/v3/mail/send", call(sections={}))[0] == 202
+    status, _, answer = mailjet(home, {"Messages": [message(URLTags="utm_source=x")]})
+    assert status == 400 and answer["Messages"][0]["Errors"][0]["ErrorRelatedTo"] == ["URLTags"] and mailjet(home, {"Messages": [message(URLTags="")]})[0] == 200
+
+
 def test_templates_belong_to_their_dialect(home):
     pair = {"Authorization": "Basic " + base64.b64encode(home.key.replace(".", ":", 1).encode()).decode()}
     dynamic = sendgrid(home, "/v3/templates", {"name": "of sendgrid", "generation": "dynamic"})[2]["id"]
@@ -835,6 +842,18 @@ def test_ses_sends(home):
         forged = base64.b64encode(head + b"To: bob@one.test\r\nSubject: ses forged\r\n\r\nx\r\n").decode()
         status, headers, answer = ses(home, "POST", "/v2/email/outbound-emails", {"FromEmailAddress": "alice@one.test", "Content": {"Raw": {"Data": forged}}})
         assert (status, headers["x-amzn-ErrorType"]) == (400, "MessageRejected") and "bob@one.test" in answer["message"], answer
+
+
+def test_ses_tells_what_may_be_sent(home):
+    def quota():
+        return ses(home, "GET", "/v2/email/account")[2]["SendQuota"]
+    before = quota()
+    assert ses(home, "POST", "/v2/email/outbound-emails", email_of(simple("ses quota")))[0] == 200
+    assert quota()["SentLast24Hours"] == before["SentLast24Hours"] + 1 and before["Max24HourSend"] > 0 and before["MaxSendRate"] > 0
+    home.tram("account", "set", "alice@one.test", "--daily", "unlimited", "--hourly", "7200")
+    assert (quota()["Max24HourSend"], quota()["MaxSendRate"]) == (-1, 2)
+    home.tram("account", "set", "alice@one.test", "--daily", "default", "--hourly", "default")
+    assert quota() == {**before, "SentLast24Hours": before["SentLast24Hours"] + 1}
 
 
 def test_ses_fields_go_no_further(home):
