@@ -1,6 +1,8 @@
 /* sendgrid.c - the table of SendGrid's routes. */
 #include "sendgrid.h"
 
+#include "base/text.h"
+
 #define ONE_LIST(word)                                                                                       \
     HTTP_ROUTE(GET, "/v3/suppression/" word, SUPPRESSION, sendgrid_suppressed_list,                          \
                "lists " word " (SendGrid)"),                                                                 \
@@ -163,6 +165,18 @@ static const struct http_route routes[] = {
                "sets name and scopes of a key (SendGrid)"),
     HTTP_ROUTE(DELETE, "/v3/api_keys/{api_key_id}", KEYS, sendgrid_key_delete, "removes a key (SendGrid)"),
 };
+
+/* A call that is meant for another account must not act on this one; of mail/send SendGrid does not hear it.
+ */
+static int auth(struct http_call *c)
+{
+    int e = api_auth(c);
+    bool may = !e && c->key.scopes & (c->route->scope | SCOPE_ADMIN);
+    if (may && c->route->run != sendgrid_mail_send && http_request_value(c->request, SL("On-Behalf-Of")).n)
+        http_fail(c, 400, "on-behalf-of: there are no subusers here, each account has keys of its own");
+    return e;
+}
+
 const struct http_group api_sendgrid = {.name = "sendgrid",
                                         .prefix = "/v3/",
                                         .nothing =
@@ -170,6 +184,6 @@ const struct http_group api_sendgrid = {.name = "sendgrid",
                                             "lists those that are",
                                         .route = routes,
                                         .n = COUNT_OF(routes),
-                                        .auth = api_auth,
+                                        .auth = auth,
                                         .watch = api_watch,
                                         .error = sendgrid_error};

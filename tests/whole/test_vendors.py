@@ -395,6 +395,11 @@ def test_sendgrid_lists_what_is_asked_for(home):
 
 
 def test_what_would_be_left_out_in_silence_is_refused(home):
+    for header in ("on-behalf-of", "On-Behalf-Of"):
+        for path, body, method in (("/v3/suppression/bounces", {"delete_all": True}, "DELETE"), ("/v3/scopes", None, "GET")):
+            status, _, answer = sendgrid(home, path, body, method, **{header: "a-subuser"})
+            assert status == 400 and "no subusers" in answer["errors"][0]["message"], (path, answer)
+    assert sendgrid(home, "/v3/mail/send", call(), **{"on-behalf-of": "a-subuser"})[0] == 202  # as at SendGrid, which does not hear it there
     status, _, answer = sendgrid(home, "/v3/mail/send", call(sections={":part:": "text"}))
     assert status == 400 and answer["errors"][0]["field"] == "sections" and sendgrid(home, "/v3/mail/send", call(sections={}))[0] == 202
     status, _, answer = mailjet(home, {"Messages": [message(URLTags="utm_source=x")]})
