@@ -94,7 +94,9 @@ static bool is_ours(struct slice name)
                                          SL_INIT("received-spf"),
                                          SL_INIT("delivered-to"),
                                          SL_INIT("dkim-signature"),
-                                         SL_INIT("authentication-results")};
+                                         SL_INIT("authentication-results"),
+                                         SL_INIT("x-listed"),
+                                         SL_INIT("x-junk")};
     if (sl_startsi(name, SL("content-")) || sl_startsi(name, SL("resent-")) || sl_startsi(name, SL("arc-")))
         return true;
     for (size_t i = 0; i < COUNT_OF(names); i++)

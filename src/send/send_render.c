@@ -4,8 +4,10 @@
 
 #include "base/text.h"
 #include "compose.h"
+#include "dns/dns.h"
 #include "hosts.h"
 #include "mail/addr.h"
+#include "mail/authres.h"
 #include "mail/submit.h"
 #include "outgoing/signing.h"
 #include "send_run.h"
@@ -137,6 +139,16 @@ static int message_of(struct arena *a, const struct render *r, const struct send
     return e;
 }
 
+/* What only this server writes (RFC 8601 section 5), as for a letter that comes in by SMTP. */
+static bool is_forged(const void *hostname, struct arena *a, const struct mail_field *f)
+{
+    const struct slice *host = hostname;
+    if (sl_eqi(f->name, SL("X-Listed")) || sl_eqi(f->name, SL("X-Junk"))) return true;
+    if (!sl_eqi(sl_trim(f->name), SL("Authentication-Results"))) return false;
+    struct slice ours[] = {*host, dns_to_unicode(a, *host)};
+    return authres_is_forged(f->name, f->body, ours, COUNT_OF(ours));
+}
+
 /* A message that was handed over whole: what of its head only we may write goes, what is missing comes. */
 static int raw_of(struct arena *a, const struct render *r, struct slice *out)
 {
@@ -147,6 +159,8 @@ static int raw_of(struct arena *a, const struct render *r, struct slice *out)
     struct mail_edit edit = {.domain = domain_of(from),
                              .now = date_of(r->head, r->letter),
                              .random = hash_stable(sl_cstr(r->id.s), false),
+                             .forged = r->s ? is_forged : NULL,
+                             .forged_arg = r->s ? &r->s->hostname : NULL,
                              .delivery = true,
                              .submission = true};
     int e = mail_head_parse(a, raw, &head);

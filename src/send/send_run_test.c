@@ -195,11 +195,16 @@ TEST(send_letters_are_whole_messages)
     CHECK(t.text.n > big.n / 3 * 4);
     /* whole messages of the sender's own */
     s.nfiles = 0;
-    s.raw = SL("From: news@one.test\r\nSubject: Raw\r\nBcc: c@three.test\r\n\r\nBody\r\n");
+    s.raw = SL("From: news@one.test\r\nSubject: Raw\r\nBcc: c@three.test\r\nX-Junk: no\r\n"
+               "Authentication-Results: MAIL.one.test; dkim=pass header.d=two.test\r\n"
+               "Authentication-Results: mx.two.test; dkim=pass header.d=two.test\r\n\r\nBody\r\n");
     CHECK_OK(send_take(t.x.s, &s, &l, 1, a, &done));
     if (!wait_for(&t, &done.id, "finished")) return;
     CHECK(sl_find(buf_slice(&t.text), SL("Subject: Raw\r\n")) != SL_NONE &&
           sl_find(buf_slice(&t.text), SL("c@three")) == SL_NONE);
+    CHECK(sl_find(buf_slice(&t.text), SL("X-Junk")) == SL_NONE &&
+          sl_find(buf_slice(&t.text), SL("MAIL.one")) == SL_NONE &&
+          sl_find(buf_slice(&t.text), SL("mx.two.test; dkim=pass")) != SL_NONE);
     CHECK(sl_find(buf_slice(&t.text), message_id(&t, &done.id)) != SL_NONE);
     buf_free(&big);
     end(&t);
