@@ -85,13 +85,20 @@ bool mail_resent(const struct mail_head *h, struct mail_resent *out)
 
 /* ---- editing ---- */
 
+/* What programs that sent by Amazon SES, Mailjet or SendGrid tell it in the message, and it takes out: it may
+ * name other recipients, or hold what is known of them. */
+static bool is_for_a_service(struct slice name)
+{
+    return sl_startsi(name, SL("X-SES-")) || sl_startsi(name, SL("X-MJ-")) ||
+           sl_startsi(name, SL("X-Mailjet-")) || sl_eqi(name, SL("X-SMTPAPI"));
+}
+
 static bool is_removed(struct arena *a, const struct mail_field *f, const struct mail_edit *e)
 {
     if (f->bad) return false;
     if (e->forged && e->forged(e->forged_arg, a, f)) return true;
     if ((e->submission || e->delivery) && sl_eqi(f->name, SL("Return-Path"))) return true;
-    /* What programs that sent by Amazon SES tell it, and it takes out. */
-    if (e->submission && sl_startsi(f->name, SL("X-SES-"))) return true;
+    if (e->submission && is_for_a_service(f->name)) return true;
     /* RFC 5322 section 3.6.3: nobody but the sender's own copy shows whom Bcc named. */
     return e->submission && (sl_eqi(f->name, SL("Bcc")) || sl_eqi(f->name, SL("Resent-Bcc")));
 }

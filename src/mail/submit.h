@@ -31,8 +31,10 @@ struct mail_edit {
     struct slice domain; /* for a new Message-ID */
     int64_t now;
     uint64_t random;
-    bool delivery;   /* Return-Path removed: ours comes in its place (RFC 5321 section 4.4) */
-    bool submission; /* Bcc, X-SES-… and Return-Path removed, Date and Message-ID added when missing */
+    bool delivery; /* Return-Path removed: ours comes in its place (RFC 5321 section 4.4) */
+    /* Bcc, Return-Path and what is for a sending service alone (X-SES-…, X-MJ-…, X-Mailjet-…, X-SMTPAPI)
+     * removed, Date and Message-ID added when missing. */
+    bool submission;
 };
 /* Writes the header section (without the empty line) as it shall be sent or kept. All other
  * fields stay byte for byte. Returns the number of fields removed or added. */

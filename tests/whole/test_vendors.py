@@ -861,15 +861,15 @@ def test_ses_tells_what_may_be_sent(home):
     assert quota() == {**before, "SentLast24Hours": before["SentLast24Hours"] + 1}
 
 
-def test_ses_fields_go_no_further(home):
-    fields = "X-SES-CONFIGURATION-SET: main\r\nX-SES-Message-Tags: a=b, c=d\r\nX-SES-SOURCE-ARN: arn:aws:ses:us-east-1:1:identity/x\r\nX-Sesame: stays\r\n"
+def test_fields_for_a_service_go_no_further(home):
+    fields = "X-SES-CONFIGURATION-SET: main\r\nX-SES-Message-Tags: a=b, c=d\r\nX-SES-SOURCE-ARN: arn:aws:ses:us-east-1:1:identity/x\r\nX-SMTPAPI: to carol@one.test\r\nX-MJ-Vars: secret\r\nx-mailjet-campaign: c\r\nX-MJX: stays\r\nX-Sesame: stays\r\n"
     raw = f"From: alice@one.test\r\nTo: bob@one.test\r\nSubject: ses by {{}}\r\n{fields}\r\nx\r\n"
     with home.submission("alice") as client:
         client.sendmail("alice@one.test", ["bob@one.test"], raw.format("smtp"))
     assert ses(home, "POST", "/v2/email/outbound-emails", {"Content": {"Raw": {"Data": base64.b64encode(raw.format("api").encode()).decode()}}})[0] == 200
     for way in ("smtp", "api"):
         m = came(home, "bob", f"ses by {way}")
-        assert m["X-Sesame"] == "stays" and not [name for name in m.keys() if name.lower().startswith("x-ses-")], m.items()
+        assert m["X-Sesame"] == m["X-MJX"] == "stays" and not [name for name in m.keys() if name.lower().startswith(("x-ses-", "x-mj-", "x-mailjet-", "x-smtpapi"))], m.items()
 
 
 def test_ses_templates(home):
