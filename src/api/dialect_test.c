@@ -212,36 +212,51 @@ TEST(mailjet_reads_a_call)
     json_decref(body);
 }
 
+/* In the codes of Mailjet's table, which programs compare. */
 TEST(mailjet_says_what_is_wrong)
 {
     static const struct {
-        const char *body, *code, *related;
+        const char *message, *code, *related;
     } cases[] = {
-        {"{\"Messages\":[{\"To\":[{\"Email\":\"b@two.test\"}],\"TextPart\":\"x\"}]}", "mj-0003", "From"},
-        {"{\"Messages\":[{\"From\":{\"Email\":\"a@one.test\"},\"To\":[{\"Email\":\"bob\"}],\"TextPart\":"
-         "\"x\"}]}",
-         "mj-0004", "To[0].Email"},
-        {"{\"Messages\":[{\"From\":{\"Email\":\"a@one.test\"},\"TextPart\":\"x\"}]}", "mj-0003", "To"},
-        {"{\"Messages\":[{\"From\":{\"Email\":\"a@one.test\"},\"To\":[{\"Email\":\"b@two.test\"}]}]}",
-         "mj-0003", NULL},
-        {"{\"Messages\":[{\"From\":{\"Email\":\"a@one.test\",\"Name\":\"x\\nBcc: "
-         "y\"},\"To\":[{\"Email\":\"b@two.test\"}],\"TextPart\":\"x\"}]}",
+        {"'To':[{'Email':'b@two.test'}],'TextPart':'x'", "mj-0003", "From"},
+        {"'From':null,'To':[{'Email':'b@two.test'}],'TextPart':'x'", "mj-0003", "From"},
+        {"'From':'a@one.test','To':[{'Email':'b@two.test'}],'TextPart':'x'", "mj-0004", "From"},
+        {"'From':{},'To':[{'Email':'b@two.test'}],'TextPart':'x'", "mj-0003", "From.Email"},
+        {"'From':{'Email':''},'To':[{'Email':'b@two.test'}],'TextPart':'x'", "mj-0012", "From.Email"},
+        {"'From':{'Email':5},'To':[{'Email':'b@two.test'}],'TextPart':'x'", "mj-0004", "From.Email"},
+        {"'From':{'Email':'a@one.test'},'To':[{'Email':'bob'}],'TextPart':'x'", "mj-0013", "To[0].Email"},
+        {"'From':{'Email':'a@one.test'},'TextPart':'x'", "mj-0003", "To"},
+        {"'From':{'Email':'a@one.test'},'To':[],'TextPart':'x'", "mj-0007", "To"},
+        {"'From':{'Email':'a@one.test'},'To':'b@two.test','TextPart':'x'", "mj-0004", "To"},
+        {"'From':{'Email':'a@one.test'},'To':[{'Email':'b@two.test'}]", "send-0003", "HTMLPart"},
+        {"'From':{'Email':'a@one.test','Name':'x\\nBcc: y'},'To':[{'Email':'b@two.test'}],'TextPart':'x'",
          "mj-0004", "From.Name"},
-        {"{\"Messages\":[{\"From\":{\"Email\":\"a@one.test\"},\"To\":[{\"Email\":\"b@two.test\"}],"
-         "\"TextPart\":\"x\",\"TrackOpens\":\"yes\"}]}",
-         "mj-0004", "TrackOpens"},
+        {"'From':{'Email':'a@one.test'},'To':[{'Email':'b@two.test'}],'TextPart':'x','TrackOpens':'yes'",
+         "mj-0005", "TrackOpens"},
+        {"'From':{'Email':'a@one.test'},'To':[{'Email':'b@two.test'}],'TextPart':'x','URLTags':'a=b'",
+         "mj-0005", "URLTags"},
+        {"'From':{'Email':'a@one.test'},'To':[{'Email':'b@two.test'}],'TextPart':'x','Headers':{'To':'y'}",
+         "send-0011", "Headers.To"},
+        {"'From':{'Email':'a@one.test'},'To':[{'Email':'b@two.test'}],'TextPart':'x','Attachments':"
+         "[{'ContentType':'','Filename':'f','Base64Content':'aGk='}]",
+         "mj-0012", "Attachments[0].ContentType"},
     };
+    struct arena a = {0};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        json_t *body = parsed(cases[i].body);
+        char *text = (char *)ar_printf(&a, "{'Messages':[{%s}]}", cases[i].message).p;
+        for (char *q = text; *q; q++)
+            if (*q == '\'') *q = '"';
+        json_t *body = parsed(text);
         struct mailjet_call m;
         mailjet_read(&m, body);
         json_t *e = json_array_get(m.message[0].errors, 0);
+        CHECK_INT(json_array_size(m.message[0].errors), 1);
         CHECK_SL(dialect_slice(json_object_get(e, "ErrorCode")), cases[i].code);
-        const char *related = json_string_value(json_array_get(json_object_get(e, "ErrorRelatedTo"), 0));
-        CHECK_SL(sl_cstr(related ? related : ""), cases[i].related ? cases[i].related : "");
+        CHECK_SL(dialect_slice(json_array_get(json_object_get(e, "ErrorRelatedTo"), 0)), cases[i].related);
         mailjet_end(&m);
         json_decref(body);
     }
+    ar_free(&a);
     json_t *body = parsed("{\"Messages\":[]}");
     struct mailjet_call m;
     mailjet_read(&m, body);

@@ -13,7 +13,11 @@ static void refuse(struct http_call *c, int status, const char *sentence)
         sentence =
             "API key authentication/authorization failure. You may be unauthorized to access the API or your "
             "API key may be expired. Visit API keys management section to check your keys.";
-    api_json(c, status, mailjet_error(status == 400 ? "mj-0002" : "mj-0001", status, sentence, NULL));
+    const char *code = status == 400   ? "mj-0002"
+                       : status == 401 ? "mj-0015"
+                       : status == 413 ? "mj-0011"
+                                       : "mj-0001";
+    api_json(c, status, mailjet_error(code, status, sentence, NULL));
 }
 
 static json_t *told(struct dialect_send *s, const struct send_addrs *list, struct http_call *c)
@@ -94,8 +98,8 @@ static int use_templates(struct http_call *c, struct mailjet_call *m)
         int e = one->template_id ? use_template(c, m, one) : 0;
         if (e && e != ERR_NOT_FOUND) return e;
         if (!e) continue;
-        struct slice sentence =
-            ar_printf(&m->d.a, "The template %lld was not found.", (long long)one->template_id);
+        struct slice sentence = ar_printf(&m->d.a, "Template id \"%lld\" doesn't exist for your account.",
+                                          (long long)one->template_id);
         json_array_append_new(one->errors, mailjet_error("send-0010", 400, sentence.p, "TemplateID"));
         m->d.faults++;
     }
@@ -115,8 +119,10 @@ static void take(struct http_call *c, struct mailjet_call *m)
         if (at >= m->n) at = of[at - m->n];
         int status = http_status_of(e);
         json_array_append_new(m->message[at].errors,
-                              mailjet_error(e == ERR_DENIED ? "send-0008" : "mj-0001", status, err_text(e),
-                                            e == ERR_DENIED ? "From" : NULL));
+                              mailjet_error(e == ERR_DENIED ? "send-0008"
+                                            : status == 400 ? mailjet_code(e)
+                                                            : "mj-0001",
+                                            status, err_text(e), e == ERR_DENIED ? "From" : NULL));
         faults_told(m, c, status);
         return;
     }

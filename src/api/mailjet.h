@@ -14,15 +14,20 @@ struct mailjet_message {
 struct mailjet_call {
     struct dialect d;
     struct mailjet_message *message;
-    size_t n, at;   /* at: the one that is being taken apart */
-    json_t *errors; /* of the call as a whole */
+    size_t n, at;     /* at: the one that is being taken apart */
+    json_t *errors;   /* of the call as a whole */
+    const char *code; /* of the fault that is told next; NULL: by its error */
     bool sandbox;
 };
 /* Takes the call apart; d.faults counts what is wrong. mailjet_end() in any case. Does not suspend. */
 void mailjet_read(struct mailjet_call *m, const json_t *body);
 void mailjet_end(struct mailjet_call *m);
-/* {"ErrorIdentifier", "ErrorCode", "StatusCode", "ErrorMessage", "ErrorRelatedTo"} */
+/* {"ErrorIdentifier", "ErrorCode", "StatusCode", "ErrorMessage", "ErrorRelatedTo"}; related: places with
+ * commas between, or NULL. */
 json_t *mailjet_error(const char *code, int status, const char *sentence, const char *related);
+
+/* The code of its table for what was refused so. */
+const char *mailjet_code(int e);
 
 /* mailjet_report.c: reports to be taken with the messages, at most one for each; of[]: its message. SUSPENDS.
  */

@@ -16,18 +16,23 @@ json_t *mailjet_error(const char *code, int status, const char *sentence, const 
              (unsigned)(id[1] >> 48 & 0x3fff) | 0x8000, (unsigned long long)(id[1] & 0xffffffffffff));
     json_t *v = json_pack("{s:s,s:s,s:i,s:s}", "ErrorIdentifier", text, "ErrorCode", code, "StatusCode",
                           status, "ErrorMessage", sentence);
-    if (related && *related) json_object_set_new(v, "ErrorRelatedTo", json_pack("[s]", related));
+    if (!related || !*related) return v;
+    struct slice rest = sl_cstr(related), place;
+    json_t *places = json_array();
+    while (sl_next(&rest, ',', &place)) json_array_append_new(places, json_stringn(place.p, place.n));
+    json_object_set_new(v, "ErrorRelatedTo", places);
     return v;
 }
 
-static const char *code_of(int e)
+const char *mailjet_code(int e)
 {
     switch (e) {
-    case ERR_SYNTAX: return "mj-0004";
+    case ERR_SYNTAX: return "mj-0004"; /* of another type */
     case ERR_NOT_FOUND: return "mj-0003";
-    case ERR_DENIED: return "send-0008";
-    case ERR_UNSUPPORTED: return "send-0001";
-    default: return "mj-0005";
+    case ERR_TOO_LONG: return "mj-0006";
+    case ERR_LIMIT: return "mj-0008"; /* too many of them */
+    case ERR_DENIED: return "send-0011";
+    default: return "mj-0005"; /* a value that is not allowed */
     }
 }
 
@@ -35,12 +40,26 @@ static void gather(struct dialect *d, const char *path, int e, const char *sente
 {
     struct mailjet_call *m = d->arg;
     json_t *to = m->at < m->n ? m->message[m->at].errors : m->errors;
-    json_array_append_new(to, mailjet_error(code_of(e), 400, sentence, path));
+    json_array_append_new(to, mailjet_error(m->code ? m->code : mailjet_code(e), 400, sentence, path));
 }
 
-static void missing(struct dialect *d, const char *path)
+/* A fault that has a code of its own. */
+static void fault(struct dialect *d, const char *code, const char *path, const char *sentence)
 {
-    dialect_fault(d, path, ERR_NOT_FOUND, "Mandatory property missing.");
+    struct mailjet_call *m = d->arg;
+    m->code = code;
+    dialect_fault(d, path, ERR_SYNTAX, "%s", sentence);
+    m->code = NULL;
+}
+
+/* It is not there, or empty; that it is of another type has been told. */
+static void missing(struct dialect *d, const json_t *o, const char *key, const char *path)
+{
+    const json_t *v = json_object_get(o, key);
+    if (json_is_array(v) && !json_array_size(v)) fault(d, "mj-0007", path, "The array must not be empty.");
+    else if (json_is_string(v) && !json_string_length(v))
+        fault(d, "mj-0012", path, "The value must not be empty.");
+    else if (!v || json_is_null(v)) dialect_fault(d, path, ERR_NOT_FOUND, "Mandatory property missing.");
 }
 
 /* ---- pieces of a message ---- */
@@ -55,12 +74,12 @@ static bool address(struct dialect *d, const json_t *v, const char *path, struct
     *out = (struct send_addr){.address = dialect_string(d, v, "Email", path),
                               .name = dialect_string(d, v, "Name", path)};
     if (!out->address.n) {
-        missing(d, at);
+        missing(d, v, "Email", at);
         return false;
     }
     if (compose_check_address(&d->a, out->address, "the address") < 0) {
         struct slice shown = printable(&d->a, out->address, 100);
-        dialect_fault(d, at, ERR_SYNTAX, "\"%.*s\" is an invalid email address.", SLF(shown));
+        fault(d, "mj-0013", at, ar_printf(&d->a, "\"%.*s\" is an invalid email address.", SLF(shown)).p);
         return false;
     }
     return dialect_ok(d, dialect_at(d, path, "Name"),
@@ -93,11 +112,11 @@ static void files(struct dialect *d, const json_t *o, const char *key, bool in_t
         f->name = dialect_string(d, v, "Filename", path);
         f->content_id = in_text ? dialect_string(d, v, "ContentID", path) : SL("");
         f->in_text = in_text;
-        if (!f->type.n) missing(d, dialect_at(d, path, "ContentType"));
+        if (!f->type.n) missing(d, v, "ContentType", dialect_at(d, path, "ContentType"));
         else
             (void)dialect_ok(d, dialect_at(d, path, "ContentType"),
                              compose_check_type(&d->a, f->type, "The content type"));
-        if (!f->name.n) missing(d, dialect_at(d, path, "Filename"));
+        if (!f->name.n) missing(d, v, "Filename", dialect_at(d, path, "Filename"));
         (void)dialect_ok(d, dialect_at(d, path, "Filename"),
                          compose_check_text(f->name, COMPOSE_FILENAME_MAX, "The file name"));
         if (f->content_id.n)
@@ -116,8 +135,8 @@ static void parts(struct dialect *d, const json_t *o, struct mailjet_message *m)
     if (html.n) s->part[s->nparts++] = (struct send_part){SL("text/html"), html};
     m->template_id = dialect_integer(d, o, "TemplateID", "");
     if (!s->nparts && !m->template_id)
-        dialect_fault(d, "", ERR_NOT_FOUND,
-                      "At least \"HTMLPart\", \"TextPart\" or \"TemplateID\" must be provided.");
+        fault(d, "send-0003", "HTMLPart,TextPart,TemplateID",
+              "At least \"HTMLPart\", \"TextPart\" or \"TemplateID\" must be provided.");
 }
 
 /* "enabled", "disabled", "account_default". */
@@ -126,7 +145,7 @@ static unsigned tracks(struct dialect *d, const json_t *o, const char *key, unsi
     struct slice s = dialect_string(d, o, key, "");
     if (!s.n || sl_eq(s, SL("account_default")) || sl_eq(s, SL("disabled"))) return 0;
     if (!sl_eq(s, SL("enabled")))
-        dialect_fault(d, key, ERR_SYNTAX, "The value must be enabled, disabled or account_default.");
+        fault(d, "mj-0005", key, "The value must be enabled, disabled or account_default.");
     return option;
 }
 
@@ -155,14 +174,14 @@ static void message(struct mailjet_call *m, const json_t *o, struct mailjet_mess
     struct send_letter *l = &out->letter;
     json_t *from = dialect_object(d, o, "From", ""), *reply = dialect_object(d, o, "ReplyTo", ""),
            *sender = dialect_object(d, o, "Sender", "");
-    if (!from) missing(d, "From");
+    if (!from) missing(d, o, "From", "From");
     else (void)address(d, from, "From", &s->from);
     if (sender) (void)address(d, sender, "Sender", &s->sender);
     size_t before = d->faults;
     addresses(d, o, "To", &l->to);
     addresses(d, o, "Cc", &l->cc);
     addresses(d, o, "Bcc", &l->bcc);
-    if (!l->to.n && !l->cc.n && !l->bcc.n && d->faults == before) missing(d, "To");
+    if (!l->to.n && !l->cc.n && !l->bcc.n && d->faults == before) missing(d, o, "To", "To");
     if (reply) {
         s->reply_to.v = ar_new(&d->a, struct send_addr);
         if (address(d, reply, "ReplyTo", s->reply_to.v)) s->reply_to.n = 1;
@@ -200,7 +219,7 @@ void mailjet_read(struct mailjet_call *m, const json_t *body)
     json_t *list = dialect_array(&m->d, body, "Messages", "", MESSAGES_MAX), *o,
            *globals = dialect_object(&m->d, body, "Globals", "");
     if (!json_array_size(list)) {
-        if (!m->d.faults) missing(&m->d, "Messages");
+        if (!m->d.faults) missing(&m->d, body, "Messages", "Messages");
         return;
     }
     m->n = json_array_size(list);

@@ -797,12 +797,13 @@ def test_mailjet_refuses_all_of_a_call(home):
     status, _, answer = mailjet(home, {"Messages": [message(Subject="half done"), message(To=[{"Email": "nobody"}]), message(Subject="x\r\ny")]})
     assert status == 400
     errors = [e for m in answer["Messages"] for e in m["Errors"]]
-    assert {e["ErrorCode"] for e in errors} == {"mj-0004"} and ["To[0].Email"] in [e["ErrorRelatedTo"] for e in errors]
+    assert [e["ErrorCode"] for e in errors] == ["mj-0013", "mj-0004"] and ["To[0].Email"] in [e["ErrorRelatedTo"] for e in errors]
     status, _, answer = mailjet(home, {"Messages": [message()] * 51})
     assert status == 400 and answer["ErrorMessage"]
     status, _, answer = mailjet(home, {"Messages": [message(Subject="half done"), message(From={"Email": "eve@two.test"})]})
     assert answer["Messages"][0]["Errors"][0]["ErrorCode"] == "send-0008"
-    assert mailjet(home, {"Messages": [message()]}, "no.key")[0] == 401
+    status, _, answer = mailjet(home, {"Messages": [message()]}, "no.key")
+    assert (status, answer["ErrorCode"]) == (401, "mj-0015")
     mailjet(home, {"Messages": [message(Subject="after")]})
     came(home, "bob", "after")
     assert not [m for m in home.messages("bob") if b"half done" in (m if isinstance(m, bytes) else m.encode())]
