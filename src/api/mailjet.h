@@ -60,7 +60,7 @@ void mailjet_told(struct http_call *c, const struct mailjet_page *p, json_t *lis
 
 /* mailjet_messages.c: in Mailjet's words */
 const char *mailjet_status(const struct send_info *i);
-json_t *mailjet_message_json(const struct send_info *i, const struct send_first *f);
+json_t *mailjet_message_json(const struct send_info *i, const struct send_first *f, bool with_custom);
 json_t *mailjet_information_json(const struct send_info *i);
 void mailjet_message_get(struct http_call *c);
 void mailjet_message_history(struct http_call *c);

@@ -141,9 +141,8 @@ static int message_of(struct listing *l, const struct send_info *i, struct arena
     int e =
         l->show_subject || l->show_custom || l->show_address ? send_show_first(l->sends, &i->id, a, &f) : 0;
     if (!l->show_subject) f.subject = SL("");
-    if (!l->show_custom) f.custom = SL("");
     if (!l->show_address) f.address = SL("");
-    *out = e ? NULL : mailjet_message_json(i, &f);
+    *out = e ? NULL : mailjet_message_json(i, &f, l->show_custom);
     return e;
 }
 

@@ -48,18 +48,20 @@ static int find(struct http_call *c, struct send_info *out)
 
 /* Who it is for, and what it is about, is told where it is known (f). There are no contacts, and campaigns
  * have names here. */
-json_t *mailjet_message_json(const struct send_info *i, const struct send_first *f)
+json_t *mailjet_message_json(const struct send_info *i, const struct send_first *f, bool with_custom)
 {
     char at[CIVIL_TEXT_MAX];
     struct letter_id letter;
     send_letter_id(&i->id, 0, &letter);
     bool leaves = i->stream == STREAM_BULK && !(i->options & SEND_NO_UNSUBSCRIBE);
-    return json_pack(
-        "{s:I,s:s,s:s,s:s,s:o,s:i,s:o,s:i,s:o,s:o,s:b,s:b,s:b}", "ID", (json_int_t)send_number(&i->id),
-        "UUID", letter.s, "ArrivedAt", civil_format(i->taken, at), "Status", mailjet_status(i), "Campaign",
-        text(i->campaign), "CampaignID", 0, "ContactAlt", text(f->address), "ContactID", 0, "CustomID",
-        text(f->custom), "Subject", text(f->subject), "IsClickTracked", (i->options & SEND_TRACK_CLICKS) != 0,
-        "IsOpenTracked", (i->options & SEND_TRACK_OPENS) != 0, "IsUnsubTracked", leaves);
+    json_t *v =
+        json_pack("{s:I,s:s,s:s,s:s,s:o,s:i,s:o,s:i,s:o,s:b,s:b,s:b}", "ID", (json_int_t)send_number(&i->id),
+                  "UUID", letter.s, "ArrivedAt", civil_format(i->taken, at), "Status", mailjet_status(i),
+                  "Campaign", text(i->campaign), "CampaignID", 0, "ContactAlt", text(f->address), "ContactID",
+                  0, "Subject", text(f->subject), "IsClickTracked", (i->options & SEND_TRACK_CLICKS) != 0,
+                  "IsOpenTracked", (i->options & SEND_TRACK_OPENS) != 0, "IsUnsubTracked", leaves);
+    if (with_custom) json_object_set_new(v, "CustomID", text(f->custom));
+    return v;
 }
 
 json_t *mailjet_information_json(const struct send_info *i)
@@ -86,7 +88,7 @@ void mailjet_message_get(struct http_call *c)
     int e = find(c, &i);
     if (!e) e = send_show_first(api_of(c)->core->sends, &i.id, c->a, &f);
     if (e) failed(c, e);
-    else one_told(c, mailjet_message_json(&i, &f));
+    else one_told(c, mailjet_message_json(&i, &f, true));
 }
 
 void mailjet_message_information(struct http_call *c)
