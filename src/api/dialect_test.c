@@ -338,6 +338,54 @@ TEST(ses_says_what_is_wrong)
     }
 }
 
+/* Texts and words of the message stand in place of those of all, members of addresses, headers and variables
+ * beside them, lists behind them. */
+TEST(mailjet_globals_lie_under_each_message)
+{
+    json_t *body = parsed("{\"Globals\":{\"From\":{\"Email\":\"ann@one.test\",\"Name\":\"Ann\"},\"Subject\":"
+                          "\"all\",\"TextPart\":\"t\","
+                          "\"To\":[{\"Email\":\"no@two.test\"}],\"Cc\":[{\"Email\":\"c@two.test\"}],"
+                          "\"Headers\":{\"X-A\":\"1\",\"X-B\":\"2\"},"
+                          "\"Variables\":{\"a\":1,\"b\":2},\"Attachments\":[{\"ContentType\":\"a/"
+                          "b\",\"Filename\":\"all\",\"Base64Content\":"
+                          "\"aGk=\"}],\"Unknown\":{}},\"Messages\":["
+                          "{\"To\":[{\"Email\":\"b@two.test\"}],\"From\":{\"Name\":\"Other\"},\"Subject\":"
+                          "\"own\",\"Cc\":[{\"Email\":\"d@two.test\"}],"
+                          "\"Headers\":{\"X-B\":\"3\"},\"Variables\":{\"b\":3,\"c\":4},\"Attachments\":[{"
+                          "\"ContentType\":\"a/b\",\"Filename\":"
+                          "\"own\",\"Base64Content\":\"aGk=\"}]},"
+                          "{\"To\":[{\"Email\":\"b@two.test\"}]},"
+                          "{\"TextPart\":\"x\"}]}");
+    struct mailjet_call m;
+    mailjet_read(&m, body);
+    REQUIRE(m.n == 3);
+    const struct send *s = &m.message[0].s.send;
+    const struct send_letter *l = &m.message[0].letter;
+    CHECK_SL(s->from.address, "ann@one.test");
+    CHECK_SL(s->from.name, "Other");
+    CHECK_SL(s->subject, "own");
+    CHECK_INT(l->to.n, 1);
+    REQUIRE(l->cc.n == 2 && s->nfiles == 2);
+    CHECK_SL(l->cc.v[0].address, "c@two.test");
+    CHECK_SL(l->cc.v[1].address, "d@two.test");
+    CHECK_SL(s->file[0].name, "all");
+    CHECK_SL(s->file[1].name, "own");
+    CHECK_SL(s->data, "{\"a\":1,\"b\":2}");
+    CHECK_SL(l->data, "{\"b\":3,\"c\":4}");
+    CHECK_INT(s->fields.n, 2);
+    REQUIRE(l->fields.n == 1);
+    CHECK_SL(l->fields.v[0].value, "3");
+    s = &m.message[1].s.send, l = &m.message[1].letter;
+    CHECK_SL(s->from.name, "Ann");
+    CHECK_SL(s->subject, "all");
+    CHECK_SL(s->data, "{\"a\":1,\"b\":2}");
+    CHECK(!l->data.n && !l->fields.n && l->cc.n == 1 && s->nfiles == 1);
+    CHECK_INT(json_array_size(m.message[0].errors) + json_array_size(m.message[1].errors), 0);
+    CHECK_INT(m.message[2].letter.to.n, 0); /* it has To of its own, or none */
+    mailjet_end(&m);
+    json_decref(body);
+}
+
 /* What stands once in a call is made once, whatever it is a part of. */
 TEST(mailjet_globals_take_memory_once)
 {

@@ -167,7 +167,26 @@ static void options(struct dialect *d, const json_t *o, struct mailjet_message *
     s->stream = s->campaign.n ? STREAM_BULK : STREAM_TRANSACTIONAL;
 }
 
-static void message(struct mailjet_call *m, const json_t *o, struct mailjet_message *out)
+static void headers(struct dialect *d, const json_t *o, const char *path, struct send_fields *out)
+{
+    json_t *v = dialect_object(d, o, "Headers", path);
+    const char *at = dialect_at(d, path, "Headers");
+    if (json_object_size(v) <= SEND_FIELDS_MAX) dialect_fields(d, v, at, out);
+    else dialect_fault(d, at, ERR_LIMIT, "There may be %d headers.", SEND_FIELDS_MAX);
+}
+
+/* What Globals says of them lies under the message's own; it is made once, however many messages there are.
+ */
+static void variables(struct dialect *d, const json_t *globals, const json_t *o, struct mailjet_message *out)
+{
+    json_t *all = dialect_object(d, globals, "Variables", "Globals"),
+           *own = dialect_object(d, o, "Variables", "");
+    out->s.send.data = dialect_dump_once(d, all ? all : own);
+    if (all && own) out->letter.data = dialect_dump(d, own);
+}
+
+static void message(struct mailjet_call *m, const json_t *globals, const json_t *o,
+                    struct mailjet_message *out)
 {
     struct dialect *d = &m->d;
     struct send *s = &out->s.send;
@@ -191,8 +210,9 @@ static void message(struct mailjet_call *m, const json_t *o, struct mailjet_mess
     s->file = ar_array(&d->a, struct send_file, SEND_FILES_MAX);
     files(d, o, "Attachments", false, s);
     files(d, o, "InlinedAttachments", true, s);
-    dialect_fields(d, dialect_object(d, o, "Headers", ""), "Headers", &s->fields);
-    s->data = dialect_dump_once(d, dialect_object(d, o, "Variables", ""));
+    headers(d, globals, "Globals", &s->fields);
+    headers(d, o, "", &l->fields);
+    variables(d, globals, o, out);
     s->payload = dialect_string(d, o, "EventPayload", ""); /* it comes back with events, in no header */
     if (s->payload.n > PAYLOAD_MAX)
         dialect_fault(d, "EventPayload", ERR_TOO_LONG, "EventPayload is longer than %d bytes", PAYLOAD_MAX);
@@ -202,12 +222,74 @@ static void message(struct mailjet_call *m, const json_t *o, struct mailjet_mess
     out->s.nletters = 1;
 }
 
-/* The message with what Globals says for all under it. A new reference. */
+/* ---- what Globals says for all messages ---- */
+
+enum { LIST_MOST = 1000 }; /* longer ones are refused in any case */
+enum how { INSTEAD, MEMBERS, BEFORE };
+
+/* An address of the message's own, what it lacks from the one of all. A new reference. */
+static json_t *with_members(const json_t *all, const json_t *own)
+{
+    static const char *const names[] = {"Email", "Name"};
+    json_t *o = json_object();
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        json_t *v = json_object_get(own, names[i]);
+        if (!v) v = json_object_get(all, names[i]);
+        if (v) json_object_set(o, names[i], v);
+    }
+    return o;
+}
+
+static json_t *one_behind_other(json_t *all, json_t *own)
+{
+    json_t *v = json_array();
+    json_array_extend(v, all);
+    json_array_extend(v, own);
+    return v;
+}
+
+static json_t *both(enum how how, json_t *all, json_t *own)
+{
+    if (how == MEMBERS && json_is_object(all) && json_is_object(own)) return with_members(all, own);
+    if (how != BEFORE || !json_is_array(all) || !json_is_array(own)) return json_incref(own);
+    if (json_array_size(all) > LIST_MOST) return json_incref(all);
+    return json_array_size(own) > LIST_MOST ? json_incref(own) : one_behind_other(all, own);
+}
+
+/* The message with what Globals says for all, but for To, Headers and Variables. A new reference. */
 static json_t *with_globals(const json_t *globals, const json_t *o)
 {
-    json_t *all = globals ? json_copy((json_t *)globals) : json_object();
-    json_object_update(all, (json_t *)o);
-    return all;
+    static const struct {
+        const char *name;
+        enum how how;
+    } of[] = {{"From", MEMBERS},
+              {"Sender", MEMBERS},
+              {"ReplyTo", MEMBERS},
+              {"TemplateErrorReporting", MEMBERS},
+              {"Cc", BEFORE},
+              {"Bcc", BEFORE},
+              {"Attachments", BEFORE},
+              {"InlinedAttachments", BEFORE},
+              {"Subject", INSTEAD},
+              {"TextPart", INSTEAD},
+              {"HTMLPart", INSTEAD},
+              {"TemplateID", INSTEAD},
+              {"TemplateLanguage", INSTEAD},
+              {"TemplateErrorDeliver", INSTEAD},
+              {"CustomCampaign", INSTEAD},
+              {"DeduplicateCampaign", INSTEAD},
+              {"TrackOpens", INSTEAD},
+              {"TrackClicks", INSTEAD},
+              {"CustomID", INSTEAD},
+              {"EventPayload", INSTEAD},
+              {"URLTags", INSTEAD}};
+    json_t *out = json_copy((json_t *)o);
+    for (size_t i = 0; globals && i < COUNT_OF(of); i++) {
+        json_t *all = json_object_get(globals, of[i].name), *own = json_object_get(o, of[i].name);
+        if (all && own) json_object_set_new(out, of[i].name, both(of[i].how, all, own));
+        else if (all) json_object_set(out, of[i].name, all);
+    }
+    return out;
 }
 
 void mailjet_read(struct mailjet_call *m, const json_t *body)
@@ -228,7 +310,7 @@ void mailjet_read(struct mailjet_call *m, const json_t *body)
         struct mailjet_message *one = &m->message[m->at];
         one->errors = json_array();
         one->json = json_is_object(o) ? with_globals(globals, o) : NULL;
-        if (one->json) message(m, one->json, one);
+        if (one->json) message(m, globals, one->json, one);
         else dialect_fault(&m->d, "", ERR_SYNTAX, "Type mismatch. Expected type \"object\".");
     }
 }

@@ -598,6 +598,17 @@ def test_mailjet_tells_what_became_of_a_message(home):
             assert status == 404 and answer["ErrorMessage"] and answer["StatusCode"] == 404, (wrong, answer)
 
 
+def test_mailjet_fills_a_text_with_variables_of_all_and_own(home):
+    everybody = {"From": {"Email": "alice@one.test"}, "Subject": "globals {{var:who}}", "TextPart": "{{var:firm}} {{var:who}} {{var:x}}", "TemplateLanguage": True, "Variables": {"firm": "F", "who": "all", "x": "1"}, "Headers": {"X-A": "a", "X-B": "b"}}
+    status, _, answer = mailjet(home, {"Globals": everybody, "Messages": [{"To": [{"Email": "bob@one.test"}], "Variables": {"who": "Bob"}, "Headers": {"X-B": "own"}}]})
+    assert status == 200, answer
+    m = came(home, "bob", "globals Bob")
+    assert text_of(m).strip() == "F Bob 1" and (m["X-A"], m.get_all("X-B")) == ("a", ["own"]), m.items()
+    status, _, answer = mailjet(home, {"Messages": [message(Cc=[{"Email": "carol@one.test"}])], "SandboxMode": True})
+    one = answer["Messages"][0]
+    assert status == 200 and [(t["MessageID"], t["MessageUUID"]) for t in one["To"] + one["Cc"]] == [(0, "")] * 2 and one["To"][0]["MessageHref"].endswith("/v3/REST/message/0")
+
+
 def test_mailjet_lists_messages(home):
     """By the word that they were given, by time, state and kind; the account's own, no sandbox, a page at a time."""
     keys = [home.tram("key", "add", f"{name}@one.test", "--name", "lists", "--scope", "mail.send,messages.read").stdout.splitlines()[0] for name in ("carol", "bob")]
