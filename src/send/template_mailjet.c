@@ -1,6 +1,6 @@
 /* template_mailjet.c - Mailjet's templating language: {{var:name:"default"}}, {% if %}, {% for %}, {% set %}
- * (dev.mailjet.com/template-language/reference). Variables of both namespaces, var and data, come from the
- * one object that is given. Functions are refused by name. */
+ * (dev.mailjet.com/template-language/reference), and its older form [[var:name:"default"]]. Variables of both
+ * namespaces, var and data, come from the one object that is given. Functions are refused by name. */
 #include "base/text.h"
 #include "template_i.h"
 
@@ -93,7 +93,9 @@ static int variable(struct tparser *p, size_t at, struct texpr **out)
         err = template_string(p, &other);
     } else {
         size_t from = p->i;
-        while ((c = template_peek(p, 0)) && !template_blank(c) && !strchr("}%)", c)) p->i++;
+        while ((c = template_peek(p, 0)) && !template_blank(c) && !strchr("}%)", c) &&
+               !sl_starts(sl_from(p->s, p->i), SL("]]")))
+            p->i++;
         other = template_expr(p, X_VALUE, from);
         if (!other) return template_too_many(p, from);
         other->value = tval_string(sl_sub(p->s, from, p->i));
@@ -280,12 +282,12 @@ static int set_rest(struct tparser *p, size_t at, struct tprogram *to)
     return e;
 }
 
-static int print_rest(struct tparser *p, size_t at, struct tprogram *to)
+static int print_rest(struct tparser *p, size_t at, struct tprogram *to, struct slice close)
 {
     struct tnode *n = template_node(p, N_PRINT, at);
     if (!n) return template_too_many(p, at);
     int e = expression(p, &n->expr);
-    if (e == 0) e = closes(p, p->i, SL("}}"));
+    if (e == 0) e = closes(p, p->i, close);
     template_add(p, to, n);
     return e;
 }
@@ -315,12 +317,18 @@ static int statement(struct tparser *p, struct tprogram *to, struct place *end, 
     return FAIL(p, at, "there is no statement '%.*s'", SLF(what));
 }
 
-/* Where the next {{ or {% is. */
+static bool is_tag(struct slice s)
+{
+    return sl_starts(s, SL("{{")) || sl_starts(s, SL("{%")) || sl_starts(s, SL("[[var:")) ||
+           sl_starts(s, SL("[[data:"));
+}
+
+/* Where the next one is. */
 static size_t next_tag(struct tparser *p)
 {
     size_t i = p->i;
-    while (i + 1 < p->s.n && !(p->s.p[i] == '{' && (p->s.p[i + 1] == '{' || p->s.p[i + 1] == '%'))) i++;
-    return i + 1 < p->s.n ? i : p->s.n;
+    while (i < p->s.n && !((p->s.p[i] == '{' || p->s.p[i] == '[') && is_tag(sl_from(p->s, i)))) i++;
+    return i;
 }
 
 static int program(struct tparser *p, struct tprogram *to, struct place *end)
@@ -336,8 +344,10 @@ static int program(struct tparser *p, struct tprogram *to, struct place *end)
         *end = (struct place){END_SOURCE, at};
         p->i = at + 2;
         if (at == p->s.n) return 0;
-        bool ends = false, print = p->s.p[at + 1] == '{';
-        int e = print ? print_rest(p, at, to) : statement(p, to, end, &ends);
+        bool ends = false;
+        char c = p->s.p[at + 1];
+        int e =
+            c == '%' ? statement(p, to, end, &ends) : print_rest(p, at, to, c == '{' ? SL("}}") : SL("]]"));
         if (e < 0 || ends) return e;
     }
 }

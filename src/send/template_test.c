@@ -233,6 +233,15 @@ TEST(template_mailjet)
          "{\"l\":[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0]}",
          "line 1, column 19: rendering takes more memory than 41943040 bytes"},
         {"{% for x %}", "{}", "line 1, column 1: for has the form: for name in list"},
+        {"Hi [[var:name]], [[data:name:\"you\"]] [[var:no:there]] [[data:no:\"a ] b\"]] [[var:a.l[1]]]",
+         "{\"name\":\"Ann\",\"a\":{\"l\":[1,2]}}", "Hi Ann, Ann there a ] b 2"},
+        {"[ [[ [[x]] a[[0]] [[vary]] [[UNSUB_LINK_EN]] [[var", "{}",
+         "[ [[ [[x]] a[[0]] [[vary]] [[UNSUB_LINK_EN]] [[var"},
+        {"{% if true %}[[var:n]]{% endif %}{", "{\"n\":1}", "1{"},
+        {"[[var:name", "{}", "line 1, column 11: here ]] is expected before more"},
+        {"[[var:name}}", "{}", "line 1, column 11: here ]] is expected before more"},
+        {"{{var:name]]", "{}", "line 1, column 11: here }} is expected before more"},
+        {"[[var:]]", "{}", "line 1, column 7: here a name is expected"},
     };
     check_all(mailjet, v, COUNT_OF(v));
 }
