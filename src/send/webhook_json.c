@@ -10,6 +10,7 @@
 #include "event.h"
 #include "send_content.h"
 #include "shape/reply.h"
+#include "unsubscribe.h"
 #include "webhook_i.h"
 
 /* What is read of sends for one batch. */
@@ -79,6 +80,18 @@ static void find_send(struct context *x, const struct event *e)
     if (e->send.s[0] && content_get(x->s, &e->send, &x->content) != 0) x->content = NULL;
 }
 
+/* The Message-ID that its letter was given here. */
+static void put_smtp_id(struct context *x, json_t *o, const struct event *e, const struct send_letter *l)
+{
+    const struct send *s = &x->content->send;
+    const struct send_ref ref = {.send = e->send, .page = e->page, .number = e->number};
+    struct slice from = l->from.address.n ? l->from.address : s->from.address;
+    bool delivery = e->kind == EVENT_PROCESSED || e->kind == EVENT_DELIVERED || e->kind == EVENT_DEFERRED ||
+                    e->kind == EVENT_BOUNCED || e->kind == EVENT_LATE_BOUNCE;
+    if (delivery && !e->outside && !s->raw.n)
+        put_text(o, "smtp-id", send_message_id(x->s, x->a, &ref, sl_from(from, sl_rchr(from, '@') + 1)));
+}
+
 /* Categories and arguments: the letter's own stand over the send's. Nothing when the send is forgotten. */
 static void put_context(struct context *x, json_t *o, const struct event *e)
 {
@@ -93,6 +106,7 @@ static void put_context(struct context *x, json_t *o, const struct event *e)
     put_text(o, "campaign", h->campaign);
     struct send_letter l;
     if (send_letter_read(x->s, &e->send, e->page, e->number, x->a, &l) == 0) {
+        put_smtp_id(x, o, e, &l);
         put_arguments(o, l.args);
         put_text(o, "custom_id", l.custom);
     }

@@ -258,6 +258,8 @@ def test_events_are_told_to_a_webhook_signed_and_again_until_they_are_taken(home
     event = json.loads(body)[0]
     assert (event["event"], event["email"], event["category"], event["order"], event["who"]) == (
         "delivered", "ann@one.test", ["c1"], "7", "Ann é")
+    assert f"Message-ID: {event['smtp-id']}".encode() in w.until(lambda: [raw for raw in home.messages("ann") if event["smtp-id"].encode() in raw], what="the letter")[0]
+    assert event["sg_message_id"].startswith(taken["id"] + ".")
     # members in the order, and numbers in the form, that JSON.stringify(JSON.parse()) leaves as they are
     assert list(event)[:2] == ["2", "10"] and (event["2"], event["10"], event["n"]) == ('{"b":1,"1":2}', "1.5", "12345678901234567")
     rebuilt = "[" + ",\r\n".join(json.dumps(e, separators=(",", ":"), ensure_ascii=False) for e in json.loads(body)) + "]\r\n"
