@@ -100,14 +100,12 @@ void mailjet_content_put(struct http_call *c)
 {
     json_t *body = api_body(c);
     if (!body) return;
-    struct stored_version v = {.id = SL("1"),
-                               .name = SL("1"),
-                               .active = true,
-                               .subject = member(json_object_get(body, "Headers"), "Subject"),
-                               .text = member(body, "Text-part"),
-                               .html = member(body, "Html-part")};
+    struct stored_version v = {.id = SL("1"), .name = SL("1"), .active = true};
     struct stored_template t;
-    int e = stored_judge(c->a, SEND_MAILJET, &v);
+    int e = api_member_text(json_object_get(body, "Headers"), "Subject", &v.subject);
+    if (!e) e = api_member_text(body, "Text-part", &v.text);
+    if (!e) e = api_member_text(body, "Html-part", &v.html);
+    if (!e) e = stored_judge(c->a, SEND_MAILJET, &v);
     if (!e) e = dialect_template(c, "mailjet", c->param[0], c->a, &t);
     if (!e) e = stored_version_put(sends_of(c), account_of(c), c->param[0], &v);
     if (e) failed(c, e);

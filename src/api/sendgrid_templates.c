@@ -17,10 +17,6 @@ enum { PAGE_MAX = 200 };
 
 static struct sends *sends_of(struct http_call *c) { return api_of(c)->core->sends; }
 static struct slice account_of(struct http_call *c) { return sl_cstr(c->key.account->id); }
-static struct slice member(const json_t *o, const char *key)
-{
-    return dialect_slice(json_object_get(o, key));
-}
 static json_t *text(struct slice s) { return json_stringn(s.p ? s.p : "", s.n); }
 
 /* "2026-11-28 13:12:46" */
@@ -244,17 +240,42 @@ void sendgrid_template_list(struct http_call *c)
 
 /* ---- versions ---- */
 
+/* Without it *out stays. */
+static int text_member(const json_t *body, const char *name, struct slice *out)
+{
+    struct slice said;
+    int e = api_member_text(body, name, &said);
+    if (!e && said.p && json_is_string(json_object_get(body, name))) *out = said;
+    return e;
+}
+
+static int active_member(const json_t *body, bool *out)
+{
+    const json_t *v = json_object_get(body, "active");
+    json_int_t n = json_integer_value(v);
+    if (!v || json_is_null(v)) return 0;
+    if (!json_is_integer(v) || (n != 0 && n != 1)) return err_set(ERR_USAGE, "active must be 0 or 1");
+    *out = n == 1;
+    return 0;
+}
+
 /* What the body says over what was there. */
 static int read_body(void *arg, struct arena *a, struct stored_version *v)
 {
     const json_t *body = arg;
     static const char *const kept[] = {"editor", "test_data", "generate_plain_content"};
-    json_t *extra = json_object(), *active = json_object_get(body, "active");
-    if (json_object_get(body, "name")) v->name = member(body, "name");
-    if (json_object_get(body, "subject")) v->subject = member(body, "subject");
-    if (json_object_get(body, "html_content")) v->html = member(body, "html_content");
-    if (json_object_get(body, "plain_content")) v->text = member(body, "plain_content");
-    if (active) v->active = json_integer_value(active) != 0;
+    struct slice ignored;
+    bool generates;
+    int e = text_member(body, "name", &v->name);
+    if (!e) e = text_member(body, "subject", &v->subject);
+    if (!e) e = text_member(body, "html_content", &v->html);
+    if (!e) e = text_member(body, "plain_content", &v->text);
+    if (!e) e = active_member(body, &v->active);
+    if (!e) e = api_member_text(body, "editor", &ignored);
+    if (!e) e = api_member_text(body, "test_data", &ignored);
+    if (!e) e = api_member_bool(body, "generate_plain_content", &generates);
+    if (e) return e;
+    json_t *extra = json_object();
     put_extra(extra, v->extra);
     for (size_t i = 0; i < COUNT_OF(kept); i++)
         if (json_object_get(body, kept[i])) json_object_set(extra, kept[i], json_object_get(body, kept[i]));

@@ -24,14 +24,12 @@ static struct slice member(const json_t *o, const char *key)
 static int read_version(struct http_call *c, const json_t *body, struct stored_version *v)
 {
     const json_t *o = json_object_get(body, "TemplateContent");
-    *v = (struct stored_version){.id = SL("1"),
-                                 .name = SL("1"),
-                                 .active = true,
-                                 .subject = member(o, "Subject"),
-                                 .text = member(o, "Text"),
-                                 .html = member(o, "Html")};
+    *v = (struct stored_version){.id = SL("1"), .name = SL("1"), .active = true};
     if (!json_is_object(o)) return err_set(ERR_USAGE, "TemplateContent is missing");
-    return stored_judge(c->a, SEND_SES, v);
+    int e = api_member_text(o, "Subject", &v->subject);
+    if (!e) e = api_member_text(o, "Text", &v->text);
+    if (!e) e = api_member_text(o, "Html", &v->html);
+    return e ? e : stored_judge(c->a, SEND_SES, v);
 }
 
 int ses_template_find(struct http_call *c, struct slice name, struct arena *a)

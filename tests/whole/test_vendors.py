@@ -453,6 +453,33 @@ def test_members_of_another_kind_are_refused(home):
                 assert status == 400, (path, name, bad, status, answer)
 
 
+def test_texts_of_templates_are_texts(home):
+    """What is none is refused, and takes nothing of what was there away."""
+    pair = {"Authorization": "Basic " + base64.b64encode(home.key.replace(".", ":", 1).encode()).decode()}
+    one = "/v3/templates/" + sendgrid(home, "/v3/templates", {"name": "texts", "generation": "dynamic"})[2]["id"] + "/versions"
+    good = {"name": "v", "subject": "s", "html_content": "<p>", "plain_content": "p", "active": 1, "editor": "code", "test_data": "{}", "generate_plain_content": False}
+    version = one + "/" + sendgrid(home, one, good)[2]["id"]
+    for name, value in good.items():
+        for bad in (7, 7.5, {}, [[]], "7", True):
+            if type(bad) is type(value):
+                continue
+            for where, method in ((one, "POST"), (version, "PATCH")):
+                status, _, answer = ask(home, method, where, {**good, name: bad}, {"Authorization": f"Bearer {home.key}"})
+                assert status == 400 and answer["errors"][0]["message"], (method, name, bad, answer)
+    now = ask(home, "PATCH", version, {"html_content": None, "active": None}, {"Authorization": f"Bearer {home.key}"})[2]
+    assert {name: now[name] for name in good} == good
+    number = ask(home, "POST", "/v3/REST/template", {"Name": "texts"}, pair)[2]["Data"][0]["ID"]
+    where = f"/v3/REST/template/{number}/detailcontent"
+    assert ask(home, "POST", where, {"Text-part": "t", "Headers": {"Subject": "s"}}, pair)[0] == 201
+    for bad in ({"Text-part": 5}, {"Html-part": {}}, {"Text-part": "x", "Headers": {"Subject": 5}}):
+        status, _, answer = ask(home, "POST", where, bad, pair)
+        assert status == 400 and answer["ErrorMessage"], (bad, answer)
+    assert ask(home, "GET", where, None, pair)[2]["Data"][0]["Text-part"] == "t"
+    for bad in ({"Subject": 5}, {"Text": []}, {"Html": True}):
+        status, headers, answer = ses(home, "POST", "/v2/email/templates", {"TemplateName": "texts", "TemplateContent": {"Subject": "s", "Text": "t", **bad}})
+        assert (status, headers["x-amzn-ErrorType"]) == (400, "BadRequestException") and answer["message"], (bad, answer)
+
+
 def test_sendgrid_inbound_parse_settings(home):
     where = "/v3/user/webhooks/parse/settings"
     assert sendgrid(home, where, method="GET")[2] == {"result": []}
