@@ -1,6 +1,7 @@
 /* mx.c - the hosts that take mail for a domain (RFC 5321 section 5.1, RFC 7505). */
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "relay_i.h"
 
 static int dns_failed(struct verdict *why, struct arena *a, struct slice name, const struct dns_answer *r)
@@ -12,7 +13,6 @@ static int dns_failed(struct verdict *why, struct arena *a, struct slice name, c
 
 static bool is_own(const struct relay_conf *c, const struct mx_host *h)
 {
-    if (sl_eqi(h->name, c->hostname)) return true;
     for (size_t i = 0; i < h->n; i++)
         for (size_t k = 0; k < c->nown; k++)
             if (c->own[k].port == c->port && ip_eq(&h->ip[i], &c->own[k].ip)) return true;
@@ -41,12 +41,6 @@ static int add_addresses(const struct relay_conf *c, struct arena *a, struct mx_
     return 0;
 }
 
-static int by_preference(const void *x, const void *y)
-{
-    const struct mx_host *a = x, *b = y;
-    return a->preference - b->preference;
-}
-
 /* Equal ones in random order, which the RFC wants. */
 static void sort_hosts(struct mx_list *l)
 {
@@ -57,7 +51,7 @@ static void sort_hosts(struct mx_list *l)
         l->v[k] = t;
     }
     for (size_t i = 1; i < l->n; i++) /* insertion keeps the order of equal ones; qsort may not */
-        for (size_t k = i; k && by_preference(&l->v[k - 1], &l->v[k]) > 0; k--) {
+        for (size_t k = i; k && l->v[k - 1].preference > l->v[k].preference; k--) {
             struct mx_host t = l->v[k];
             l->v[k] = l->v[k - 1];
             l->v[k - 1] = t;
@@ -98,30 +92,46 @@ static int names(const struct relay_conf *c, struct arena *a, struct slice domai
         if (r.rr[i].mx.host.n)
             out->v[out->n++] = (struct mx_host){.name = r.rr[i].mx.host, .preference = r.rr[i].mx.preference};
     sort_hosts(out);
-    if (out->n > MX_HOSTS_MAX) out->n = MX_HOSTS_MAX;
     return 0;
 }
 
-/* Hosts of the most preferred level, by name, as one word. */
-static struct slice site_key(struct arena *a, const struct mx_list *l)
+static int by_name(const void *x, const void *y)
 {
-    struct slice key = {0};
-    for (size_t done = 0; done < l->n && l->v[done].preference == l->v[0].preference; done++) {
-        const struct slice *least = NULL;
-        for (size_t i = 0; i < l->n && l->v[i].preference == l->v[0].preference; i++) {
-            const struct slice *s = &l->v[i].name;
-            size_t before = 0; /* how many sort in front of it: it is the done-th then */
-            for (size_t k = 0; k < l->n && l->v[k].preference == l->v[0].preference; k++)
-                before += sl_cmp(l->v[k].name, *s) < 0 || (k < i && sl_eq(l->v[k].name, *s));
-            if (before == done) least = s;
-        }
-        if (least) key = ar_printf(a, "%.*s %.*s", SLF(key), SLF(*least));
-    }
-    return key;
+    return sl_cmp(*(const struct slice *)x, *(const struct slice *)y);
 }
 
-/* Addresses of all; from the level at which we ourselves are named on, hosts are dropped, so
- * that mail cannot go round in circles. */
+/* Hosts of the most preferred level, by name, as one word; of more than are tried the rest as a number and a
+ * mark: the site is the same one whichever of them are tried. */
+static struct slice site_key(struct arena *a, const struct mx_list *l)
+{
+    struct slice *name = ar_array(a, struct slice, l->n), key = {0}, rest = {0};
+    size_t n = 0;
+    for (; n < l->n && l->v[n].preference == l->v[0].preference; n++) name[n] = l->v[n].name;
+    if (n) qsort(name, n, sizeof *name, by_name);
+    for (size_t i = 0; i < n && i < MX_HOSTS_MAX; i++)
+        key = ar_printf(a, "%.*s %.*s", SLF(key), SLF(name[i]));
+    if (n <= MX_HOSTS_MAX) return key;
+    uint64_t mark = 0;
+    for (size_t i = MX_HOSTS_MAX; i < n; i++) {
+        rest = ar_printf(a, "%llx %.*s", (unsigned long long)mark, SLF(name[i]));
+        mark = hash_stable(rest, true);
+    }
+    return ar_printf(a, "%.*s +%zu:%016llx", SLF(key), n - MX_HOSTS_MAX, (unsigned long long)mark);
+}
+
+/* From the level at which we ourselves are named on, hosts are dropped, so that mail cannot go round in
+ * circles; and of those that are left all but the ones that are tried. */
+static void cut_hosts(const struct relay_conf *c, struct mx_list *l, bool *loops)
+{
+    size_t n = 0;
+    while (n < l->n && !sl_eqi(l->v[n].name, c->hostname)) n++;
+    *loops = n < l->n;
+    if (*loops)
+        for (l->n = n; l->n && l->v[l->n - 1].preference == l->v[n].preference;) l->n--;
+    if (l->n > MX_HOSTS_MAX) l->n = MX_HOSTS_MAX;
+}
+
+/* Addresses of all; from the level at which one is ours on, hosts are dropped as above. */
 static int addresses(const struct relay_conf *c, struct arena *a, struct mx_list *l, struct verdict *why,
                      bool *loops)
 {
@@ -213,6 +223,7 @@ int mx_find(const struct relay_conf *c, struct arena *a, struct slice sender, st
     if (address) return literal(a, domain, out, why);
     if (names(c, a, ascii, out, why) != 0) return -1;
     out->site = site_key(a, out);
+    cut_hosts(c, out, &loops);
     if (addresses(c, a, out, why, &loops) != 0) return -1;
     if (out->n) return 0;
     if (loops)

@@ -226,3 +226,40 @@ TEST(relay_mx_hosts_that_are_aliases)
     buf_free(&zone);
     end(&t);
 }
+
+/* Two hundred hosts that are preferred alike: whichever of them are tried, they are one site, and another set
+ * with the same first names is another; who is one of them does not send to the others. */
+TEST(relay_an_mx_set_is_one_site_however_many_hosts_it_has)
+{
+    struct tester t;
+    struct buf zone = BUF_INIT;
+    struct mx_list l;
+    struct verdict why;
+    struct slice first = {0};
+    REQUIRE(begin(&t));
+    buf_str(&zone, "own.test. MX 10 mail.one.test.\nmail.one.test. A 127.0.0.2\nall.test. MX 10 h200.test.\n"
+                   "h200.test. A 127.0.0.2\n");
+    for (int i = 100; i < 300; i++) {
+        if (i != 200) buf_printf(&zone, "h%d.test. A 127.0.0.2\nall.test. MX 10 h%d.test.\n", i, i);
+        buf_printf(&zone, "own.test. MX 10 h%d.test.\nless.test. MX %d h%d.test.\n", i, i == 222 ? 20 : 10,
+                   i);
+    }
+    use_zone(&t, &zone);
+    for (int i = 0; i < 5; i++) {
+        CHECK_OK(mx_find(&t.conf, &t.arena, SL(""), SL("all.test"), &l, &why));
+        CHECK_INT(l.n, MX_HOSTS_MAX);
+        if (!first.n) first = l.site;
+        CHECK(l.site.n && sl_eq(l.site, first));
+    }
+    CHECK_OK(mx_find(&t.conf, &t.arena, SL(""), SL("less.test"), &l, &why));
+    CHECK(!sl_eq(l.site, first) && sl_starts(l.site, SL(" h100.test h101.test ")));
+    send(&t, "all.test", "ok@all.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    for (int i = 0; i < 5; i++) {
+        send(&t, "own.test", "ok@own.test");
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+        HAS(t.rcpt[0].reply, "comes back to this server");
+    }
+    buf_free(&zone);
+    end(&t);
+}
