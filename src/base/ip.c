@@ -8,6 +8,14 @@
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
+struct ip ip_unmapped(const struct ip *a)
+{
+    struct ip four = {.family = 4};
+    if (a->family != 6 || memcmp(a->b, mapped_prefix, sizeof mapped_prefix) != 0) return *a;
+    memcpy(four.b, a->b + 12, 4);
+    return four;
+}
+
 bool ip_parse(struct slice s, struct ip *out)
 {
     char text[IP_TEXT_MAX];
@@ -19,11 +27,7 @@ bool ip_parse(struct slice s, struct ip *out)
         ip.family = 4;
     } else if (inet_pton(AF_INET6, text, ip.b) == 1) {
         ip.family = 6;
-        if (memcmp(ip.b, mapped_prefix, sizeof mapped_prefix) == 0) {
-            ip.family = 4;
-            memmove(ip.b, ip.b + 12, 4);
-            memset(ip.b + 4, 0, 12);
-        }
+        ip = ip_unmapped(&ip);
     } else {
         return false;
     }

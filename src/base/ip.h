@@ -11,6 +11,7 @@ struct ip {
 /* "192.0.2.1", "2001:db8::1" (RFC 4291 section 2.2), no brackets, no zone. An
  * IPv4-mapped IPv6 address becomes IPv4. */
 bool ip_parse(struct slice s, struct ip *out);
+struct ip ip_unmapped(const struct ip *a); /* the IPv4 address that an IPv4-mapped one stands for, else it */
 #define IP_TEXT_MAX 46
 /* RFC 5952 form. Returns buf, NUL-terminated. */
 char *ip_format(const struct ip *a, char buf[IP_TEXT_MAX]);

@@ -451,14 +451,43 @@ void core_close(struct core *core)
     ar_free(&core->arena);
 }
 
+enum { OWN_ADDRESSES_MAX = 256 };
+
+/* Where our own mail would come back to: what is listened on, what the world sees, and the addresses of the
+ * machine when all of them are listened on. */
+static size_t own_addresses(const struct config *c, struct arena *a, struct endpoint **out)
+{
+    struct ip here[OWN_ADDRESSES_MAX];
+    size_t nhere = rt_addresses(here, OWN_ADDRESSES_MAX), n = 0;
+    struct endpoint *own = ar_array(a, struct endpoint, c->nlisten + c->npublic + nhere);
+    uint16_t port = (uint16_t)(25 + c->port_offset);
+    for (size_t i = 0; i < c->nlisten; i++) own[n++] = (struct endpoint){.ip = c->listen[i], .port = port};
+    for (size_t i = 0; i < c->npublic; i++)
+        own[n++] = (struct endpoint){.ip = c->public_address[i], .port = port};
+    for (size_t i = 0; i < nhere; i++)
+        for (size_t k = 0; k < c->nlisten; k++)
+            if (ip_is_unspecified(&c->listen[k]) && c->listen[k].family == here[i].family) {
+                own[n++] = (struct endpoint){.ip = here[i], .port = port};
+                break;
+            }
+    *out = own;
+    return n;
+}
+
+/* From the first address that is listened on, and to hosts of the other family from the first of that. */
+static void leave_from(const struct config *c, struct relay_conf *out)
+{
+    if (!c->nlisten || ip_is_unspecified(&c->listen[0])) return;
+    out->source = c->listen[0];
+    for (size_t i = c->nlisten; i-- > 0;)
+        if (c->listen[i].family != out->source.family) out->other = c->listen[i];
+}
+
 void core_relay(struct core *core, struct arena *a, struct relay_conf *out)
 {
     const struct config *c = core->conf;
-    struct endpoint *own = ar_array(a, struct endpoint, c->nlisten + c->npublic);
-    uint16_t port = (uint16_t)(25 + c->port_offset);
-    for (size_t i = 0; i < c->nlisten; i++) own[i] = (struct endpoint){.ip = c->listen[i], .port = port};
-    for (size_t i = 0; i < c->npublic; i++)
-        own[c->nlisten + i] = (struct endpoint){.ip = c->public_address[i], .port = port};
+    struct endpoint *own;
+    size_t nown = own_addresses(c, a, &own);
     *out = (struct relay_conf){
         .dns = core->dns,
         .sts = core->sts,
@@ -466,11 +495,11 @@ void core_relay(struct core *core, struct arena *a, struct relay_conf *out)
         .note_ctx = core->tls_reports,
         .signing = core->signing,
         .hostname = c->hostname,
-        .port = port,
+        .port = (uint16_t)(25 + c->port_offset),
         .own = own,
-        .nown = c->nlisten + c->npublic,
+        .nown = nown,
     };
-    if (c->nlisten && !ip_is_unspecified(&c->listen[0])) out->source = c->listen[0];
+    leave_from(c, out);
     core->srs->domain = core_domain(core, &core->arena);
     if (c->srs && core->srs->domain.n) out->srs = core->srs;
 }

@@ -120,6 +120,8 @@ void mx_note(const struct relay_conf *c, const struct mx_list *l, const struct m
     }
     if (!p->told) return;
     s.ip = p->ip;
+    s.source = relay_from(c, &p->ip);
+    if (ip_is_unspecified(&s.source)) s.source = (struct ip){0};
     s.result = p->outcome;
     s.reason = sl_cstr(p->reason);
     if (s.kind == POLICY_KIND_NONE && s.result != POLICY_NO_STARTTLS && p->c && conn_is_tls(p->c))

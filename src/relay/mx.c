@@ -11,24 +11,37 @@ static int dns_failed(struct verdict *why, struct arena *a, struct slice name, c
     return -1;
 }
 
+/* 0.0.0.0 and :: are the machine that connects; who listens on them is met at every loopback address. */
+static bool leads_here(const struct ip *to, const struct ip *own)
+{
+    if (to->family != own->family) return false;
+    return ip_eq(to, own) || ip_is_unspecified(to) || (ip_is_unspecified(own) && ip_is_loopback(to));
+}
+
 static bool is_own(const struct relay_conf *c, const struct mx_host *h)
 {
     for (size_t i = 0; i < h->n; i++)
         for (size_t k = 0; k < c->nown; k++)
-            if (c->own[k].port == c->port && ip_eq(&h->ip[i], &c->own[k].ip)) return true;
+            if (c->own[k].port == c->port && leads_here(&h->ip[i], &c->own[k].ip)) return true;
     return false;
+}
+
+static unsigned family_of(const struct ip *ip)
+{
+    return ip->family == 4 ? FROM_IPV4 : ip->family == 6 ? FROM_IPV6 : 0;
+}
+
+/* From one of our addresses only hosts of its family can be reached. */
+static unsigned families_from(const struct relay_conf *c)
+{
+    if (c->families) return c->families;
+    return c->source.family ? family_of(&c->source) | family_of(&c->other) : FROM_IPV4 | FROM_IPV6;
 }
 
 static int add_addresses(const struct relay_conf *c, struct arena *a, struct mx_host *h, enum dns_type type,
                          bool *failed, struct dns_answer *r)
 {
-    /* from one of our addresses only hosts of its family can be reached */
-    unsigned family = type == DNS_A ? FROM_IPV4 : FROM_IPV6;
-    unsigned ours = c->families             ? c->families
-                    : c->source.family == 4 ? FROM_IPV4
-                    : c->source.family      ? FROM_IPV6
-                                            : family;
-    if (!(ours & family)) return 0;
+    if (!(families_from(c) & (type == DNS_A ? FROM_IPV4 : FROM_IPV6))) return 0;
     int e = dns_ask(c->dns, a, h->name, type, r);
     if (e) return e;
     if (r->status == DNS_TEMPFAIL) *failed = true;
@@ -37,7 +50,7 @@ static int add_addresses(const struct relay_conf *c, struct arena *a, struct mx_
         h->canon = r->canon;
     }
     for (size_t i = 0; r->status == DNS_FOUND && i < r->n && h->n < MX_ADDRESSES_MAX; i++)
-        h->ip[h->n++] = r->rr[i].ip;
+        h->ip[h->n++] = ip_unmapped(&r->rr[i].ip);
     return 0;
 }
 
@@ -131,6 +144,30 @@ static void cut_hosts(const struct relay_conf *c, struct mx_list *l, bool *loops
     if (l->n > MX_HOSTS_MAX) l->n = MX_HOSTS_MAX;
 }
 
+/* None has an address of a family that we leave from. Has one an address at all? */
+static bool have_others(const struct relay_conf *conf, struct arena *a, struct mx_host *h, size_t n)
+{
+    struct relay_conf all = *conf;
+    struct dns_answer r;
+    bool failed = false;
+    all.families = FROM_IPV4 | FROM_IPV6;
+    for (size_t i = 0; i < n && families_from(conf) != all.families; i++)
+        if (add_addresses(&all, a, &h[i], DNS_A, &failed, &r) != 0 ||
+            add_addresses(&all, a, &h[i], DNS_AAAA, &failed, &r) != 0 || failed || h[i].n)
+            return true;
+    return false;
+}
+
+/* what: "... has an", "... is no". */
+static int not_reached(const struct relay_conf *c, struct arena *a, struct verdict *why, struct slice what)
+{
+    const char *ours = families_from(c) == FROM_IPV4 ? "IPv4" : "IPv6";
+    verdict_set(why, ATTEMPT_TEMPORARY, "4.4.4", /* an address of ours is wanting, and nobody's is wrong */
+                ar_printf(a, "%.*s %s address, and the letter leaves from %s addresses alone", SLF(what),
+                          ours, ours));
+    return -1;
+}
+
 /* Addresses of all; from the level at which one is ours on, hosts are dropped as above. */
 static int addresses(const struct relay_conf *c, struct arena *a, struct mx_list *l, struct verdict *why,
                      bool *loops)
@@ -153,20 +190,34 @@ static int addresses(const struct relay_conf *c, struct arena *a, struct mx_list
         for (l->n = i; l->n && l->v[l->n - 1].preference == h->preference;) l->n--;
     }
     struct slice first = l->n ? l->v[0].name : SL("");
+    size_t all = l->n;
     for (size_t i = 0; i < l->n; i++)
         if (l->v[i].n) l->v[kept++] = l->v[i];
     l->n = kept;
     if (!kept && failed) return dns_failed(why, a, first, &bad);
-    return 0;
+    if (kept || !have_others(c, a, l->v, all)) return 0;
+    return not_reached(c, a, why, ar_printf(a, "no mail server of %.*s has an", SLF(l->domain)));
 }
 
-static int literal(struct arena *a, struct slice domain, struct mx_list *out, struct verdict *why)
+static int comes_back(struct arena *a, struct verdict *why, struct slice domain)
+{
+    verdict_set(why, ATTEMPT_PERMANENT, "5.4.6",
+                ar_printf(a, "mail for %.*s comes back to this server, which does not take it", SLF(domain)));
+    return -1;
+}
+
+static int literal(const struct relay_conf *c, struct arena *a, struct slice domain, struct mx_list *out,
+                   struct verdict *why)
 {
     out->v = ar_new(a, struct mx_host);
     out->v->name = domain;
     out->site = domain;
     out->n = out->v->n = 1;
-    if (ip_parse_literal(domain, &out->v->ip[0])) return 0;
+    if (ip_parse_literal(domain, &out->v->ip[0])) {
+        if (is_own(c, out->v)) return comes_back(a, why, domain);
+        if (families_from(c) & family_of(&out->v->ip[0])) return 0;
+        return not_reached(c, a, why, ar_printf(a, "%.*s is no", SLF(domain)));
+    }
     verdict_set(why, ATTEMPT_PERMANENT, "5.1.3", ar_printf(a, "%.*s is no address", SLF(domain)));
     return -1;
 }
@@ -220,18 +271,14 @@ int mx_find(const struct relay_conf *c, struct arena *a, struct slice sender, st
     }
     const struct relay_route *r = route_find(c->route, c->nroutes, sender, address ? domain : ascii);
     if (r) return by_route(c, a, r, out, why);
-    if (address) return literal(a, domain, out, why);
+    if (address) return literal(c, a, domain, out, why);
     if (names(c, a, ascii, out, why) != 0) return -1;
     out->site = site_key(a, out);
     cut_hosts(c, out, &loops);
     if (addresses(c, a, out, why, &loops) != 0) return -1;
     if (out->n) return 0;
-    if (loops)
-        verdict_set(
-            why, ATTEMPT_PERMANENT, "5.4.6",
-            ar_printf(a, "mail for %.*s comes back to this server, which does not take it", SLF(ascii)));
-    else
-        verdict_set(why, ATTEMPT_PERMANENT, "5.4.4",
-                    ar_printf(a, "no mail server of %.*s has an address", SLF(ascii)));
+    if (loops) return comes_back(a, why, ascii);
+    verdict_set(why, ATTEMPT_PERMANENT, "5.4.4",
+                ar_printf(a, "no mail server of %.*s has an address", SLF(ascii)));
     return -1;
 }

@@ -29,7 +29,7 @@ struct delivery {
 
 static struct reach_path path_to(const struct delivery *d, const struct ip *ip)
 {
-    return (struct reach_path){*ip, d->conf.source};
+    return (struct reach_path){*ip, relay_from(&d->conf, ip)};
 }
 
 static void give_open(struct delivery *d, const struct verdict *v, const char *host)
@@ -89,7 +89,7 @@ static bool use_peer(struct delivery *d, struct peer *p)
     if (p->rcpt_max && p->rcpt_max < most) most = p->rcpt_max;
     struct transaction_end end = {.usable = true};
     bool kept = p->letters > 0;
-    struct reach_path path = {p->ip, d->conf.source};
+    struct reach_path path = path_to(d, &p->ip);
     d->astray = false;
     if (kept &&
         conn_peek(p->c).n) { /* it goes, or says what nobody asked: no answer would be to what we say */
@@ -284,7 +284,8 @@ static bool is_shut(struct delivery *d, struct mx_list *l, struct mx_host *h)
  */
 static bool fits(const struct delivery *d, const struct ip *ip)
 {
-    return !ip->family || !d->conf.source.family || d->conf.source.family == ip->family;
+    struct ip from = relay_from(&d->conf, ip);
+    return !ip->family || !from.family || from.family == ip->family;
 }
 
 /* ---- a host with its addresses ---- */
@@ -448,7 +449,7 @@ static unsigned families_of(const struct mx_list *l)
 
 static void leave_from(struct delivery *d, const struct source *from)
 {
-    if (from->name.n) d->conf.source = from->ip;
+    if (from->name.n) d->conf.source = from->ip, d->conf.other = (struct ip){0};
     if (from->via != VIA_NONE) d->conf.via = from;
     if (from->helo.n) d->conf.hostname = from->helo;
 }

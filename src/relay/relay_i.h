@@ -71,6 +71,12 @@ void mx_note(const struct relay_conf *conf, const struct mx_list *l, const struc
 /* Do DNSSEC or a policy prove which servers are the domain's (RFC 8689 section 4.2.1)? */
 bool mx_proved(const struct mx_list *l);
 
+/* Which of our addresses a connection to this one leaves from; family 0: the system's choice. */
+static inline struct ip relay_from(const struct relay_conf *c, const struct ip *to)
+{
+    return c->other.family && c->other.family == to->family ? c->other : c->source;
+}
+
 struct relay;
 
 /* ---- berth.c: connections of the whole node to one site, idle ones too. From any loop, none suspends ----

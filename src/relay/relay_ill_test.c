@@ -263,3 +263,69 @@ TEST(relay_an_mx_set_is_one_site_however_many_hosts_it_has)
     buf_free(&zone);
     end(&t);
 }
+
+/* Who listens on every address is met at loopback and at 0.0.0.0, however these are written. */
+TEST(relay_hosts_that_lead_to_this_machine)
+{
+    static const char *const domains[] = {"loop.test", "far.loop.test", "zero.test", "mapped.test",
+                                          "six.test",  "[127.0.0.9]",   "[IPv6:::1]"};
+    struct tester t;
+    struct buf zone = BUF_INIT;
+    REQUIRE(begin(&t));
+    buf_str(&zone, "loop.test. A 127.0.0.1\nfar.loop.test. A 127.8.8.8\nzero.test. A 0.0.0.0\n"
+                   "mapped.test. AAAA ::ffff:127.0.0.1\nsix.test. AAAA ::1\n");
+    const struct endpoint any[] = {{.ip = {.family = 4}, .port = t.conf.port},
+                                   {.ip = {.family = 6}, .port = t.conf.port}};
+    t.conf.own = any;
+    t.conf.nown = 2;
+    t.conf.source = (struct ip){0};
+    use_zone(&t, &zone);
+    for (size_t i = 0; i < COUNT_OF(domains); i++) {
+        send(&t, domains[i], "ok@two.test");
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+        CHECK_SL(sl_cstr(t.rcpt[0].enhanced), "5.4.6");
+    }
+    CHECK_INT(t.a.sessions, 0);
+    buf_free(&zone);
+    end(&t);
+}
+
+/* A host of a family of which no address is ours to leave from is nobody's wrong address: the letter waits
+ * and says so. With an address of each family each host is reached from its own. */
+TEST(relay_leaves_from_an_address_of_the_hosts_family)
+{
+    struct tester t;
+    struct buf zone = BUF_INIT;
+    char at[32];
+    REQUIRE(begin(&t));
+    server_stop(&t.b);
+    snprintf(at, sizeof at, "[::1]:%u", t.conf.port);
+    REQUIRE(server_start(&t.b, at));
+    buf_str(&zone, "six.test. MX 10 mx.six.test.\nmx.six.test. AAAA ::1\nfour.test. A 127.0.0.2\n"
+                   "none.test. MX 10 mx.none.test.\nmx.none.test. TXT \"no address\"\n");
+    use_zone(&t, &zone);
+    send(&t, "six.test", "ok@six.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    CHECK_SL(
+        t.rcpt[0].reply,
+        "no mail server of six.test has an IPv4 address, and the letter leaves from IPv4 addresses alone");
+    send(&t, "[IPv6:::1]", "ok@six.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    HAS(t.rcpt[0].reply, "[IPv6:::1] is no IPv4 address");
+    send(&t, "none.test", "ok@none.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+    HAS(t.rcpt[0].reply, "no mail server of none.test has an address");
+    t.conf.other = t.conf.source; /* as with listen = {"::1", "127.0.0.1"} */
+    CHECK(ip_parse(SL("::1"), &t.conf.source));
+    reopen(&t);
+    send(&t, "six.test", "ok@six.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    send(&t, "four.test", "ok@four.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    t.conf.other = (struct ip){.family = 4}; /* from any of them */
+    reopen(&t);
+    send(&t, "four.test", "ok@four.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    buf_free(&zone);
+    end(&t);
+}

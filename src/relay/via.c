@@ -59,8 +59,8 @@ static int target_error(uint8_t code)
 static int judge_address(const struct source *s, const struct ip *from)
 {
     char is[IP_TEXT_MAX], wants[IP_TEXT_MAX];
-    struct ip plain; /* an IPv4-mapped one is the IPv4 address that it stands for */
-    if (!from->family || !ip_parse(sl_cstr(ip_format(from, is)), &plain)) return 0;
+    struct ip plain = ip_unmapped(from);
+    if (!from->family) return 0;
     if (ip_is_private(&plain) || ip_is_loopback(&plain) || ip_eq(&plain, &s->ip)) return 0;
     return err_set(ERR_DENIED, "it connects from %s, not from %s", ip_format(&plain, is),
                    ip_format(&s->ip, wants));
@@ -121,7 +121,8 @@ int via_dial(const struct relay_conf *conf, const struct endpoint *to, struct co
 {
     const struct source *s = conf->via;
     *part = VIA_UNKNOWN;
-    if (!s) return conn_dial(out, to, conf->source.family ? &conf->source : NULL);
+    struct ip from = relay_from(conf, &to->ip);
+    if (!s) return conn_dial(out, to, from.family && !ip_is_unspecified(&from) ? &from : NULL);
     *out = NULL;
     enum via_part did = VIA_CUT;
     int e = reach_proxy(out, s);
