@@ -204,6 +204,64 @@ TEST(queue_damaged_recipient_hides_no_other)
     end(&t);
 }
 
+/* What is done to all is done to all others of it, and to the rest of a letter that is damaged. */
+TEST(queue_damage_keeps_no_other_from_being_steered)
+{
+    static const enum queue_action actions[] = {QUEUE_HOLD, QUEUE_RELEASE, QUEUE_RETRY, QUEUE_DROP};
+    for (enum spoiled what = 0; what < SPOILED; what++) {
+        struct tester t;
+        struct queue_info info;
+        struct letter l[3];
+        size_t n;
+        REQUIRE(begin(&t, NULL));
+        for (size_t i = 0; i < COUNT_OF(l); i++) {
+            l[i] = letter_to(&t, "alice@one.test", "temp@two.test temp@three.test");
+            CHECK_OK(accept_letter(t.q, &l[i]));
+        }
+        (void)spoil_one(&t, &l[0].id, what);
+        for (size_t k = 0; k < COUNT_OF(actions); k++) {
+            const char *state = actions[k] == QUEUE_HOLD ? "held" : "waiting";
+            CHECK_OK(queue_act_all(t.q, &(struct queue_filter){0}, actions[k], &n));
+            CHECK(n >= 2);
+            for (size_t i = 1; i < COUNT_OF(l) && actions[k] != QUEUE_DROP; i++) {
+                CHECK_OK(queue_show(t.q, &l[i].id, &t.f.a, &info));
+                CHECK(info.nrcpt == 2 && sl_eq(info.rcpt[0].state, sl_cstr(state)) &&
+                      sl_eq(info.rcpt[1].state, sl_cstr(state)));
+            }
+            if (actions[k] == QUEUE_DROP || what == ENVELOPE || what == NO_ENVELOPE) continue;
+            CHECK_OK(queue_show(t.q, &l[0].id, &t.f.a, &info)); /* its other group */
+            CHECK(info.nrcpt == 2 && sl_eq(info.rcpt[1].state, sl_cstr(state)));
+        }
+        CHECK_INT(listed(&t, &(struct queue_filter){0}), 0);
+        end(&t);
+    }
+}
+
+/* A row that names no group, behind all others. */
+TEST(queue_a_damaged_key_hides_nothing_of_the_letter)
+{
+    struct tester t;
+    struct queue_info info;
+    REQUIRE(begin(&t, NULL));
+    struct letter l = letter_to(&t, "alice@one.test", "temp@two.test temp@three.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+    REQUIRE(info.nrcpt == 2);
+    struct slice why = info.rcpt[1].why;
+    spoil(&t, ar_printf(&t.f.a, "r%s/zzzzz/00000", l.id.s), "\1x");
+    CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+    REQUIRE(info.nrcpt == 3);
+    CHECK_SL(info.rcpt[2].state, "damaged");
+    CHECK_SL(info.rcpt[1].state, "waiting");
+    CHECK(sl_eq(info.rcpt[1].why, why));
+    CHECK(sl_find(info.damage, SL("zzzzz")) != SL_NONE);
+    CHECK_OK(queue_act(t.q, &l.id, QUEUE_HOLD));
+    CHECK_OK(queue_act(t.q, &l.id, QUEUE_RELEASE));
+    CHECK_OK(queue_act(t.q, &l.id, QUEUE_DROP));
+    CHECK_INT(listed(&t, &(struct queue_filter){0}), 0);
+    end(&t);
+}
+
 TEST(queue_refuses_fields_above_their_limits)
 {
     struct tester t;

@@ -157,7 +157,9 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
     size_t n;
     struct slice damage;
     int bad = queue_load_rcpts(s, &e->l.id, -1, a, &r, &n);
-    size_t room = n ? r[n - 1].g + 1 : 0; /* rows come in order of group */
+    size_t room = 0; /* rows come in order of group, but for those whose key is damaged */
+    for (size_t i = 0; i < n; i++)
+        if (r[i].g >= room) room = r[i].g + 1;
     struct looking look = {.a = a, .room = room, .group = ar_array(a, struct q_group, room)};
     if (!bad) bad = damage_of(s, e, env, r, n, &look, &damage);
     *bad_row = look.first;
@@ -274,6 +276,7 @@ struct acting {
     const struct q_rcpt *r;
     size_t n, changed;
     bool told; /* by a part before this one */
+    bool lost; /* rows without which something of it cannot go on */
     int64_t now;
 };
 
@@ -287,14 +290,29 @@ static void tell_maker(struct kv_tx *tx, const struct acting *x, const struct q_
     x->q->maker.tell(x->q->maker.ctx, tx, &news);
 }
 
+/* What is held is not tried, whatever its rows say; for all else they must be there. */
+static bool can_go_on(struct kv_tx *tx, struct arena *a, const struct acting *x, uint32_t g)
+{
+    struct slice row;
+    struct q_envelope e;
+    struct q_group group;
+    return x->what == QUEUE_HOLD ||
+           (kv_tx_get(tx, queue_key_envelope(a, x->id), &row) == 0 && q_envelope_get(row, x->id, &e) == 0 &&
+            kv_tx_get(tx, queue_key_group(a, x->id, g), &row) == 0 && q_group_get(row, g, &group) == 0);
+}
+
 static int act_tx(struct kv_tx *tx, void *arg)
 {
     struct acting *x = arg;
     struct arena a = {0};
     int e = 0;
+    bool lost = false;
     x->changed = 0;
     for (size_t i = 0; !e && i < x->n; i++) {
         struct q_rcpt r = {.state = Q_STATES};
+        if (!i || x->r[i].g != x->r[i - 1].g) lost = !can_go_on(tx, &a, x, x->r[i].g);
+        x->lost |= lost;
+        if (lost) continue; /* it hides no other group of the letter */
         if (!x->r[i].damaged) e = queue_tx_rcpt(tx, &a, x->id, x->r[i].g, x->r[i].n, &r);
         if (!e && r.state < Q_STATES && actions[x->what].from & 1u << r.state) {
             if (actions[x->what].to != Q_STATES) q_move(&r, actions[x->what].to);
@@ -378,7 +396,7 @@ int queue_act(struct queue *q, const struct letter_id *id, enum queue_action wha
     struct arena a = {0};
     struct q_rcpt *r;
     size_t n, changed = 0;
-    bool dropped = false;
+    bool dropped = false, lost = false;
     int e = what == QUEUE_DROP ? drop_damaged(q, id, &dropped) : 0;
     if (e || dropped) return e;
     e = queue_load_rcpts(s, id, -1, &a, &r, &n);
@@ -396,10 +414,16 @@ int queue_act(struct queue *q, const struct letter_id *id, enum queue_action wha
                            .now = rt_wall_seconds()};
         e = shard_transact(s, act_tx, &x);
         changed += x.changed;
+        lost |= x.lost;
         if (!e) offer_groups(s, &a, &x);
     }
     ar_free(&a);
     if (e) return e;
+    if (!changed && lost)
+        return err_set(ERR_CORRUPT,
+                       "rows of %s cannot be read or are missing: it can be held, and dropped as a whole "
+                       "(`tram queue show %s`)",
+                       id->s, id->s);
     if (!changed) return err_set(ERR_STATE, "nothing of %s is in a state for this", id->s);
     return 0;
 }
@@ -415,7 +439,7 @@ static int act_one(void *arg, const struct letter_id *id)
     struct acting_all *x = arg;
     int e = queue_act(x->q, id, x->what);
     x->n += !e;
-    return e == ERR_NOT_FOUND || e == ERR_STATE ? 0 : e; /* it moved on meanwhile */
+    return e == ERR_STATE || is_unreadable(e) ? 0 : e; /* it moved on meanwhile, or is damaged */
 }
 
 int queue_act_all(struct queue *q, const struct queue_filter *f, enum queue_action what, size_t *n)
