@@ -160,6 +160,13 @@ TEST(reply_is_read_whole)
               REPLY_INVALID);
 }
 
+/* The words that no rule knows may speak of us. */
+TEST(reply_code_alone_suppresses_when_repeated)
+{
+    CHECK_INT(judge_one(550, "5.1.1", "Votre message est de trop", "").suppress, REPLY_SUPPRESS_REPEATED);
+    CHECK_INT(judge_one(550, "5.2.1", "Set to receive from partners", "").suppress, REPLY_SUPPRESS_REPEATED);
+}
+
 TEST(reply_refused_sender_is_no_reason_to_suppress)
 {
     struct reply_verdict v =
