@@ -106,17 +106,14 @@ static struct slice recipient(const struct report *r, struct slice original, str
 
 /* Does it name its one recipient for good? Of a letter for several any of them can have written the report.
  */
-static bool names_reader(struct report *r, const struct event *e, struct suppression_entry *out)
+static bool names_reader(struct report *r, const struct event *e, const struct reply_verdict *v,
+                         struct suppression_entry *out)
 {
-    enum reply_class c = REPLY_UNKNOWN;
     enum simulated ignored;
-    bool about = e->kind == EVENT_COMPLAINT;
+    bool about = !v || v->suppress != REPLY_KEEP;
+    out->since = rt_wall_seconds();
     out->reason = SEND_OUT_COMPLAINED;
-    if (e->kind == EVENT_LATE_BOUNCE && reply_class_named(e->class, &c)) {
-        about = c == REPLY_INVALID || c == REPLY_INACTIVE;
-        out->reason = c == REPLY_INVALID ? SEND_OUT_INVALID : SEND_OUT_BOUNCED;
-        if (c == REPLY_INACTIVE) out->expires = rt_wall_seconds() + SUPPRESSION_BOUNCED_S;
-    }
+    if (v) suppression_by_reply(v, out);
     return about && send_reader(&r->to) && !simulator_is_address(r->s, e->address, &ignored);
 }
 
@@ -128,7 +125,7 @@ static int note_tx(struct kv_tx *tx, void *key)
 
 /* Each reason once for a letter and recipient: its account may have taken the entry away meanwhile, and the
  * same said again brings it not back. A crash in between enters it once more. */
-static int suppress_once(struct report *r, const struct suppression_entry *e, uint64_t number)
+static int suppress_once(struct report *r, const struct suppression_entry *e, uint64_t number, bool doubted)
 {
     struct slice row,
         key = ar_printf(&r->a, "r/%u/%llu/%.*s", (unsigned)e->reason, (unsigned long long)number,
@@ -138,7 +135,8 @@ static int suppress_once(struct report *r, const struct suppression_entry *e, ui
     send_object(&r->letter.send, object);
     int bad = kv_get(kv, sl_cstr(object), key, &r->a, &row);
     if (bad != ERR_NOT_FOUND) return bad;
-    bad = suppression_add(r->s, r->head.account, e);
+    bad = doubted ? suppression_add_doubted(r->s, r->head.account, e, true)
+                  : suppression_add(r->s, r->head.account, e);
     return bad ? bad : kv_transact(kv, sl_cstr(object), note_tx, &key);
 }
 
@@ -167,14 +165,16 @@ static bool is_said(struct report *r, struct slice once)
     return kv_get(r->s->store->kv, sl_cstr(object), once, &r->a, &row) == 0;
 }
 
-static void tell(struct report *r, struct event *e)
+/* v: what the reply means; NULL: it is none. */
+static void tell(struct report *r, struct event *e, const struct reply_verdict *v)
 {
     struct suppression_entry entry = {.address = e->address, .evidence = e->reply};
     e->send = r->letter.send, e->page = r->letter.page, e->number = r->letter.number;
     struct letter_id id;
     send_letter_id(&e->send, e->number, &id);
     entry.letter = sl_cstr(id.s);
-    if (names_reader(r, e, &entry)) r->result = suppress_once(r, &entry, e->number);
+    bool doubted = v && v->suppress == REPLY_SUPPRESS_REPEATED;
+    if (names_reader(r, e, v, &entry)) r->result = suppress_once(r, &entry, e->number, doubted);
     if (r->result && !err_is_temporary(r->result)) r->result = 0; /* it would be the same again */
     struct slice once =
         ar_printf(&r->a, "r/%c/%llu/%.*s", e->kind == EVENT_COMPLAINT ? 'c' : 'b',
@@ -193,14 +193,12 @@ static struct slice shown(struct report *r, struct slice text)
 /* Says what the reply means, and tells it; nothing when it is about nobody. */
 static void judge(struct report *r, struct event *e)
 {
-    struct reply_verdict v = {0};
-    struct replies *rules = NULL;
+    struct reply_verdict v;
     struct reply_in in = {.code = e->code, .enhanced = e->enhanced, .text = e->reply, .host = e->host};
-    if (!e->address.n || (r->result = replies_open(&rules)) != 0) return;
-    reply_class(rules, &r->a, &in, &v);
+    if (!e->address.n) return;
+    reply_class(r->s->replies, &r->a, &in, &v);
     e->class = sl_cstr(reply_class_word(v.class));
-    replies_close(&rules);
-    tell(r, e);
+    tell(r, e, &v);
 }
 
 /* RFC 3464 section 2.3: a block of fields for each recipient behind the one for the message. */
@@ -248,7 +246,7 @@ static void read_complaint(struct report *r, struct slice report, struct slice r
     struct event e = {.kind = EVENT_COMPLAINT, .class = type};
     e.reply = ar_cat(&r->a, SL("a report of "), type.n ? type : SL("abuse"));
     e.address = recipient(r, f.original_rcpt, reader);
-    if (e.address.n) tell(r, &e);
+    if (e.address.n) tell(r, &e, NULL);
 }
 
 static int find_letter(struct report *r)

@@ -71,6 +71,16 @@ static void fail_late(struct tester *t, uint64_t number, const char *of)
                      of));
 }
 
+/* What its diagnostic says, under this status. */
+static void fail_so(struct tester *t, uint64_t number, const char *of, const char *status, const char *words)
+{
+    report(t, number, "message/delivery-status",
+           ar_printf(&t->x.f.a,
+                     "Reporting-MTA: dns; x\r\n\r\nFinal-Recipient: rfc822; %s\r\nAction: failed\r\n"
+                     "Status: %s\r\nDiagnostic-Code: smtp; %s\r\n",
+                     of, status, words));
+}
+
 /* What came to another address of ours. */
 static void come_to(struct tester *t, const char *address, struct slice text)
 {
@@ -132,6 +142,20 @@ TEST(return_path_whoever_complains_again_and_again_has_complained_once)
     CHECK_INT(v[1].kind, EVENT_LATE_BOUNCE);
     CHECK(sl_chr(v[1].host, '\033') == SL_NONE);
     CHECK_INT(judge(&t, "only@two.test"), SEND_OUT_COMPLAINED);
+    send_fixture_end(&t.x);
+}
+
+TEST(return_path_what_leaves_a_doubt_suppresses_nobody_the_first_time)
+{
+    struct tester t;
+    size_t n;
+    if (!begin(&t)) return;
+    fail_so(&t, 0, "only@two.test", "4.4.7", "450 4.1.1 User unknown");
+    fail_so(&t, 1, "second@two.test", "5.0.0", "550 mailbox unavailable");
+    (void)events(&t, &n);
+    CHECK_INT(n, 2);
+    CHECK_INT(judge(&t, "only@two.test"), SEND_OUT_NONE);
+    CHECK_INT(judge(&t, "second@two.test"), SEND_OUT_NONE);
     send_fixture_end(&t.x);
 }
 

@@ -59,14 +59,13 @@ static int count_tx(struct kv_tx *tx, void *arg)
 
 /* ---- suppression ---- */
 
-/* Of what a report says return_path.c judges. */
-static bool names_recipient(const struct event *e, enum send_reason *reason)
+/* Does the refusal mean this recipient? Of what a report says return_path.c judges. */
+static void judge(struct sends *s, const struct event *e, struct reply_verdict *out)
 {
-    enum reply_class c = REPLY_UNKNOWN;
-    if (e->kind != EVENT_BOUNCED || e->expired) return false;
-    if (!reply_class_named(e->class, &c)) return false;
-    *reason = c == REPLY_INVALID ? SEND_OUT_INVALID : SEND_OUT_BOUNCED;
-    return c == REPLY_INVALID || c == REPLY_INACTIVE;
+    struct arena a = {0};
+    struct reply_in in = {.code = e->code, .enhanced = e->enhanced, .text = e->reply, .host = e->host};
+    reply_class(s->replies, &a, &in, out);
+    ar_free(&a);
 }
 
 /* Once: an entry that its account has taken away again does not come back when events are read anew. */
@@ -83,26 +82,35 @@ static int is_counted(struct sends *s, const struct event *e, bool *counted)
     return bad;
 }
 
-static int suppress(struct sends *s, struct slice account, const struct event *e)
+static int note_refusal(struct sends *s, struct slice account, const struct event *e)
 {
     struct suppression_entry entry = {.address = e->address,
                                       .evidence = e->reply,
                                       .since = (int64_t)(e->at / 1000000),
                                       .letter = sl_cstr(e->letter.s)};
+    struct reply_verdict v;
     bool counted = true;
     enum simulated ignored;
-    if (!names_recipient(e, &entry.reason) || !e->send.s[0]) return 0;
+    judge(s, e, &v);
+    if (v.suppress == REPLY_KEEP) return 0;
     if (simulator_is_address(s, e->address, &ignored)) return 0; /* that it goes on behaving */
     int bad = is_counted(s, e, &counted);
     if (bad || counted) return bad;
     if (entry.since > rt_wall_seconds()) entry.since = rt_wall_seconds(); /* the clock was ahead */
-    if (entry.reason == SEND_OUT_BOUNCED) entry.expires = entry.since + SUPPRESSION_BOUNCED_S;
-    bad = suppression_add(s, account, &entry);
-    if (bad && !err_is_temporary(bad)) { /* it would be the same the next time */
-        log_warn("send", "%.*s is not suppressed: %s", SLF(e->address), err_text(bad));
-        bad = 0;
-    }
-    return bad;
+    suppression_by_reply(&v, &entry);
+    return v.suppress == REPLY_SUPPRESS ? suppression_add(s, account, &entry)
+                                        : suppression_add_doubted(s, account, &entry, false);
+}
+
+static int suppress(struct sends *s, struct slice account, const struct event *e)
+{
+    int bad = 0;
+    if (!e->send.s[0]) return 0;
+    if (e->kind == EVENT_DELIVERED) bad = suppression_came_through(s, account, e->address);
+    if (e->kind == EVENT_BOUNCED && !e->expired) bad = note_refusal(s, account, e);
+    if (!bad || err_is_temporary(bad)) return bad;
+    log_warn("send", "%.*s is not suppressed: %s", SLF(e->address), err_text(bad));
+    return 0; /* it would be the same the next time */
 }
 
 /* ---- a portion of the stream ---- */

@@ -24,6 +24,7 @@ struct sends {
     struct signing *signing;
     struct queue *queue;
     struct sources *sources;
+    struct replies *replies; /* what receivers' replies mean */
     struct slice hostname, site;
     uint8_t secret[32];
     struct lock lock;

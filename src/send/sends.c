@@ -6,6 +6,7 @@
 #include "numbers.h"
 #include "send_content.h"
 #include "send_pages.h"
+#include "shape/reply.h"
 
 int sends_open(struct sends **out, const struct sends_conf *conf)
 {
@@ -36,7 +37,8 @@ int sends_open(struct sends **out, const struct sends_conf *conf)
     s->site = sl(xstrndup(conf->site.p, conf->site.n), conf->site.n);
     memcpy(s->secret, conf->secret, sizeof s->secret);
     map_init(&s->taking, false);
-    int e = event_open(s);
+    int e = replies_open(&s->replies);
+    if (!e) e = event_open(s);
     if (!e) e = inbound_open(s);
     if (e) sends_close(&s);
     *out = s;
@@ -47,6 +49,7 @@ void sends_close(struct sends **sp)
 {
     struct sends *s = *sp;
     if (!s) return;
+    replies_close(&s->replies);
     map_free(&s->taking);
     map_free(&s->telling);
     inbound_close(s);

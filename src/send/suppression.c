@@ -10,6 +10,7 @@
 #include "event.h"
 #include "mail/addr.h"
 #include "send_i.h"
+#include "shape/reply.h"
 #include "simulator.h"
 
 enum { ROW_VERSION = 1, PAGE = 500 };
@@ -39,10 +40,18 @@ static int row_name(struct sends *s, struct arena *a, struct slice address, stru
     return 0;
 }
 
+/* A refusal that counts when it repeats. since 0: there is none. */
+struct doubt {
+    int64_t since;
+    struct slice letter;
+    bool late;
+};
+
 struct entries {
     struct slice address;
     struct suppression_entry v[SUPPRESSION_ENTRIES_MAX];
     size_t n;
+    struct doubt doubt;
 };
 
 static int get_entry(struct slice field, struct suppression_entry *e)
@@ -63,13 +72,29 @@ static int get_entry(struct slice field, struct suppression_entry *e)
     return bad ? bad : rec_error(&r);
 }
 
+static int get_doubt(struct slice field, struct doubt *d)
+{
+    struct rec r;
+    int bad = rec_open(&r, field, ROW_VERSION);
+    *d = (struct doubt){0};
+    while (!bad && rec_next(&r)) switch (r.tag) {
+        case 't': d->since = (int64_t)rec_u64(&r); break;
+        case 'l': d->letter = r.field; break;
+        case 'b': d->late = rec_u64(&r) != 0; break;
+        }
+    return bad ? bad : rec_error(&r);
+}
+
 int suppression_row_check(struct slice row)
 {
     struct rec r;
     struct suppression_entry one;
+    struct doubt doubt;
     int e = rec_open(&r, row, ROW_VERSION);
-    while (!e && rec_next(&r))
+    while (!e && rec_next(&r)) {
         if (r.tag == 'e') e = get_entry(r.field, &one);
+        if (r.tag == 'd') e = get_doubt(r.field, &doubt);
+    }
     return e ? e : rec_error(&r);
 }
 
@@ -82,8 +107,10 @@ static void get_row(struct slice row, struct entries *out)
     bool damaged = e != 0;
     out->n = 0;
     out->address = (struct slice){0};
+    out->doubt = (struct doubt){0};
     while (!e && rec_next(&r)) {
         if (r.tag == 'a') out->address = r.field;
+        if (r.tag == 'd' && get_doubt(r.field, &out->doubt)) out->doubt = (struct doubt){0};
         if (r.tag != 'e' || out->n == SUPPRESSION_ENTRIES_MAX) continue;
         if (get_entry(r.field, &out->v[out->n]) == 0) out->n++;
         else damaged = true;
@@ -113,7 +140,14 @@ static void put_row(struct kv_tx *tx, struct slice key, const struct entries *x)
         rec_opt(&one, 'l', e->letter);
         rec_put(&b, 'e', buf_slice(&one));
     }
-    if (x->n) kv_tx_put_record(tx, key, &b);
+    if (x->doubt.since) {
+        rec_begin(&one, ROW_VERSION);
+        rec_put_u64(&one, 't', (uint64_t)x->doubt.since);
+        rec_opt(&one, 'l', x->doubt.letter);
+        rec_opt_u64(&one, 'b', x->doubt.late);
+        rec_put(&b, 'd', buf_slice(&one));
+    }
+    if (x->n || x->doubt.since) kv_tx_put_record(tx, key, &b);
     else kv_tx_del(tx, key);
     buf_free(&one);
     buf_free(&b);
@@ -131,6 +165,13 @@ static bool is_same(const struct suppression_entry *e, enum send_reason reason, 
 
 /* ---- changing ---- */
 
+void suppression_by_reply(const struct reply_verdict *v, struct suppression_entry *e)
+{
+    bool for_good = v->class == REPLY_INVALID && v->suppress == REPLY_SUPPRESS;
+    e->reason = v->class == REPLY_INVALID ? SEND_OUT_INVALID : SEND_OUT_BOUNCED;
+    e->expires = for_good ? 0 : e->since + SUPPRESSION_BOUNCED_S;
+}
+
 struct changing {
     struct slice key, canonical;
     const struct suppression_entry *entry; /* to be added; or NULL */
@@ -140,6 +181,8 @@ struct changing {
     enum send_reason reason; /* to be removed; NONE: all */
     uint32_t group;
     bool forget;
+    bool doubted, late; /* the entry is added when it repeats; a report says so */
+    bool came_through;
     bool fresh; /* out: there was no such entry */
     size_t n;
     int64_t now;
@@ -162,13 +205,30 @@ static void keep_others(struct entries *all, struct changing *x)
 {
     size_t kept = 0;
     for (size_t i = 0; i < all->n; i++) {
-        bool goes =
-            x->reason == SEND_OUT_NONE ? !x->entry && !x->forget : is_same(&all->v[i], x->reason, x->group);
+        bool goes = x->reason == SEND_OUT_NONE ? !x->entry && !x->forget && !x->came_through
+                                               : is_same(&all->v[i], x->reason, x->group);
         if (is_over(&all->v[i], x->now)) continue;
         if (goes) x->n++;
         else all->v[kept++] = all->v[i];
     }
     all->n = kept;
+}
+
+/* False: it is the first of its kind, and noted, or the same once more. */
+static bool repeats(struct doubt *d, const struct suppression_entry *e, bool late)
+{
+    int64_t age = e->since - d->since;
+    bool counts = d->since && age >= 0 && age <= SUPPRESSION_BOUNCED_S;
+    if (counts && (age < SUPPRESSION_DOUBT_S || sl_eq(d->letter, e->letter))) return false;
+    *d = counts ? (struct doubt){0} : (struct doubt){e->since, e->letter, late};
+    return counts;
+}
+
+static int enter(struct entries *all, struct changing *x)
+{
+    if (x->doubted && !repeats(&all->doubt, x->entry, x->late)) return 0;
+    all->address = x->canonical;
+    return add_entry(all, x->entry, &x->fresh);
 }
 
 static int change_tx(struct kv_tx *tx, void *arg)
@@ -183,10 +243,9 @@ static int change_tx(struct kv_tx *tx, void *arg)
     if (there) get_row(row, all);
     if (e == ERR_NOT_FOUND) e = 0;
     if (!e) keep_others(all, x);
-    if (!e && x->entry) {
-        all->address = x->canonical;
-        e = add_entry(all, x->entry, &x->fresh);
-    }
+    if (!e && x->entry) e = enter(all, x);
+    if (!x->entry && x->reason == SEND_OUT_NONE && !(x->came_through && all->doubt.late))
+        all->doubt = (struct doubt){0};
     if (!e && x->told && (x->entry ? x->fresh : x->n > 0)) event_tx_add(x->s, tx, x->account, x->told);
     if (x->forget) all->address = SL("");
     if (!e && x->forget && !there) e = ERR_NOT_FOUND;
@@ -225,6 +284,27 @@ int suppression_add(struct sends *s, struct slice account, const struct suppress
 {
     bool fresh;
     return suppression_add_told(s, account, e, NULL, &fresh);
+}
+
+int suppression_add_doubted(struct sends *s, struct slice account, const struct suppression_entry *e,
+                            bool late)
+{
+    struct changing x = {.entry = e, .doubted = true, .late = late};
+    ASSERT(e->since > 0 && e->reason > SEND_OUT_NONE && e->reason < SEND_OUT_CANCELED);
+    return change(s, account, e->address, &x);
+}
+
+int suppression_came_through(struct sends *s, struct slice account, struct slice address)
+{
+    struct arena a = {0};
+    struct slice key, canonical, row;
+    char object[40];
+    object_of(account, object);
+    int e = row_name(s, &a, address, &key, &canonical);
+    if (!e) e = kv_get(s->store->kv, sl_cstr(object), key, &a, &row); /* nearly always there is none */
+    ar_free(&a);
+    if (!e) e = change(s, account, address, &(struct changing){.came_through = true});
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 int suppression_remove(struct sends *s, struct slice account, struct slice address, enum send_reason reason,

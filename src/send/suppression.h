@@ -9,7 +9,8 @@
 #include "send.h"
 
 enum {
-    SUPPRESSION_BOUNCED_S = 180 * 86400, /* a mailbox may be opened again */
+    SUPPRESSION_BOUNCED_S = 180 * 86400, /* a mailbox may be opened again; so long a doubt is remembered */
+    SUPPRESSION_DOUBT_S = 86400,         /* what is said twice within a day is said once */
     SUPPRESSION_ENTRIES_MAX = 200,       /* of one address: its reasons and the groups it left */
     SUPPRESSION_EVIDENCE_MAX = 300
 };
@@ -22,6 +23,10 @@ struct suppression_entry {
     struct slice evidence;  /* a sentence: the reply, the report, who entered it */
     struct slice letter;    /* id of the letter it came from, or empty */
 };
+/* What follows from a reply whose verdict does not keep the address: reason, and until when; since is given.
+ */
+struct reply_verdict;
+void suppression_by_reply(const struct reply_verdict *v, struct suppression_entry *e);
 /* Adds the entry; one of the same reason (and group) is replaced. The address is any spelling. ERR_SYNTAX,
  * ERR_LIMIT. SUSPENDS. */
 MUST_CHECK int suppression_add(struct sends *s, struct slice account, const struct suppression_entry *e);
@@ -29,6 +34,15 @@ MUST_CHECK int suppression_add(struct sends *s, struct slice account, const stru
 struct event;
 MUST_CHECK int suppression_add_told(struct sends *s, struct slice account, const struct suppression_entry *e,
                                     const struct event *told, bool *fresh);
+/* The same of a refusal that leaves a doubt whether it means this recipient: the first is noted and
+ * suppresses nobody; the entry is added when another letter is refused so too, a day or more later and within
+ * 180 days, and none came through meanwhile. late: a report says so of a letter that had been taken.
+ * SUSPENDS. */
+MUST_CHECK int suppression_add_doubted(struct sends *s, struct slice account,
+                                       const struct suppression_entry *e, bool late);
+/* A letter came through: of what refused one at once no doubt is left (a late report may follow this one, as
+ * well). SUSPENDS. */
+MUST_CHECK int suppression_came_through(struct sends *s, struct slice account, struct slice address);
 /* Takes entries of that reason (and group) away; SEND_OUT_NONE: all. *n: how many. SUSPENDS. */
 MUST_CHECK int suppression_remove(struct sends *s, struct slice account, struct slice address,
                                   enum send_reason reason, uint32_t group, size_t *n);

@@ -1,4 +1,6 @@
 /* suppression_test.c - the one list of who gets nothing: added, asked, bypassed, expired, forgotten. */
+#include "event.h"
+#include "send_run.h"
 #include "send_test.h"
 #include "suppression.h"
 #include "unsubscribe.h"
@@ -150,5 +152,121 @@ TEST(suppression_who_left_very_many_groups_leaves_all)
     CHECK_OK(unsubscribe_undo(x.s, &all));
     CHECK_INT(judge(&x, "b@two.test", STREAM_BULK, 7, 0), SEND_OUT_LEFT_GROUP);
     CHECK_INT(judge(&x, "b@two.test", STREAM_BULK, 8, 0), SEND_OUT_NONE);
+    send_fixture_end(&x);
+}
+
+/* ---- refusals that leave a doubt ---- */
+
+static void doubt(struct send_fixture *x, int64_t days_ago, int64_t hours, const char *letter, bool late)
+{
+    struct suppression_entry e = {.address = SL("who@two.test"),
+                                  .reason = SEND_OUT_BOUNCED,
+                                  .since = rt_wall_seconds() - days_ago * 86400 + hours * 3600,
+                                  .expires = rt_wall_seconds() + 86400,
+                                  .letter = sl_cstr(letter)};
+    CHECK_OK(suppression_add_doubted(x->s, sl_cstr(x->account.id), &e, late));
+}
+
+static bool is_kept_away(struct send_fixture *x)
+{
+    return judge(x, "Who@two.test", STREAM_BULK, 0, 0) == SEND_OUT_BOUNCED;
+}
+
+TEST(suppression_a_doubt_counts_when_another_letter_says_so_a_day_later)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    doubt(&x, 10, 0, "a", false);
+    doubt(&x, 10, 23, "b", false); /* an hour of trouble, and many letters */
+    doubt(&x, 8, 0, "a", false);   /* the same one, read again */
+    CHECK(!is_kept_away(&x));
+    doubt(&x, 8, 0, "c", false);
+    CHECK(is_kept_away(&x));
+    send_fixture_end(&x);
+}
+
+TEST(suppression_a_doubt_is_gone_after_half_a_year_or_when_it_was_to_come)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    doubt(&x, 200, 0, "a", false);
+    doubt(&x, 10, 0, "b", false);
+    CHECK(!is_kept_away(&x));
+    doubt(&x, -5, 0, "c", false); /* the clock was ahead: it counts from then */
+    CHECK(is_kept_away(&x));
+    size_t n;
+    CHECK_OK(suppression_remove(x.s, sl_cstr(x.account.id), SL("who@two.test"), SEND_OUT_NONE, 0, &n));
+    doubt(&x, -5, 0, "d", false);
+    doubt(&x, 0, 0, "e", false);
+    CHECK(!is_kept_away(&x));
+    send_fixture_end(&x);
+}
+
+TEST(suppression_a_letter_that_comes_through_ends_a_doubt)
+{
+    struct send_fixture x;
+    struct suppression_entry *v;
+    size_t n;
+    if (!send_fixture_begin(&x)) return;
+    struct slice account = sl_cstr(x.account.id), who = SL("WHO@two.test");
+    doubt(&x, 10, 0, "a", false);
+    CHECK_OK(suppression_came_through(x.s, account, who));
+    doubt(&x, 5, 0, "b", false);
+    CHECK(!is_kept_away(&x));
+    CHECK_OK(suppression_remove(x.s, account, who, SEND_OUT_NONE, 0, &n));
+    CHECK_INT(n, 0);
+    doubt(&x, 10, 0, "c", true); /* the first server took it, and the report followed */
+    CHECK_OK(suppression_came_through(x.s, account, who));
+    doubt(&x, 5, 0, "d", true);
+    CHECK(is_kept_away(&x));
+    CHECK_OK(suppression_came_through(x.s, account, who)); /* as a bypass does: what was entered stays */
+    CHECK(is_kept_away(&x));
+    CHECK_OK(suppression_get(x.s, account, who, &x.f.a, &v, &n));
+    CHECK_INT(n, 1);
+    CHECK_OK(suppression_came_through(x.s, account, SL("nobody@two.test")));
+    CHECK_OK(suppression_get(x.s, account, SL("nobody@two.test"), &x.f.a, &v, &n));
+    CHECK_INT(n, 0);
+    send_fixture_end(&x);
+}
+
+/* ---- by what receivers answer ---- */
+
+static int note(struct kv_tx *tx, void *arg)
+{
+    struct send_fixture *x = ((void **)arg)[0];
+    event_tx_add(x->s, tx, sl_cstr(x->account.id), ((void **)arg)[1]);
+    return 0;
+}
+
+static void refuse(struct send_fixture *x, const char *address, const char *enhanced, const char *words)
+{
+    struct event e = {.kind = EVENT_BOUNCED,
+                      .address = sl_cstr(address),
+                      .code = 550,
+                      .enhanced = sl_cstr(enhanced),
+                      .reply = sl_cstr(words),
+                      .class = SL("invalid")};
+    letter_id_new(&e.send);
+    CHECK_OK(kv_transact(x->f.s->kv, SL("q:000"), note, (void *[]){x, &e}));
+}
+
+static void counted(struct sends *s, const struct letter_id *send, const struct send_count *c)
+{
+    (void)s, (void)send, (void)c;
+}
+
+TEST(suppression_goes_by_what_the_reply_says_of_the_recipient)
+{
+    struct send_fixture x;
+    uint64_t at = 0;
+    bool more;
+    if (!send_fixture_begin(&x)) return;
+    refuse(&x, "gone@two.test", "5.1.1", "5.1.1 <gone@two.test>: no such user here");
+    refuse(&x, "full@two.test", "", "mailbox unavailable");
+    refuse(&x, "here@two.test", "5.1.1", "5.1.1 Sender address rejected: not found");
+    CHECK_OK(run_count(x.s, sl_cstr(x.account.id), &at, &more, counted));
+    CHECK_INT(judge(&x, "gone@two.test", STREAM_BULK, 0, 0), SEND_OUT_INVALID);
+    CHECK_INT(judge(&x, "full@two.test", STREAM_BULK, 0, 0), SEND_OUT_NONE);
+    CHECK_INT(judge(&x, "here@two.test", STREAM_BULK, 0, 0), SEND_OUT_NONE);
     send_fixture_end(&x);
 }
