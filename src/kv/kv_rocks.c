@@ -265,7 +265,7 @@ static void set_options(struct kv_rocks *r)
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
     rocksdb_options_set_compression_per_level(o, packing, COUNT_OF(packing));
     rocksdb_options_set_max_background_jobs(o, 2);
-    /* a table goes to the disk while it is made: written at its end, all of it stands before the log's sync */
+    /* a table goes to the disk while it is made; at its end, all of it would stand before the log's sync */
     rocksdb_options_set_bytes_per_sync(o, 256 << 10);
     rocksdb_options_set_max_open_files(o, 256);
     rocksdb_options_set_table_cache_numshardbits(o, 2);        /* of the 64 by default each holds 4 */
